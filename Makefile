@@ -1,0 +1,51 @@
+# `make run` and `make test` need only Python >= 3.11 and make; both set up what they need.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help run test test-all ui lint format lock clean
+
+help: ## list the targets
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+run: $(READY) ## set up, then the main job: three learning rates on real digits
+	$(BIN)/python run.py -m lr=0.05,0.1,0.5
+	@echo
+	@echo "To look at the runs: make ui"
+
+test: $(READY) ## set up, then the tests (under 5 minutes)
+	$(BIN)/python -m pytest
+
+test-all: $(READY) ## the tests, the long ones too
+	$(BIN)/python -m pytest -m ""
+
+ui: $(READY) ## open the tracking UI on this machine
+	$(BIN)/nnlab ui
+
+lint: $(READY) ## what CI checks besides the tests
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(READY) ## rewrite the code in the house format
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+lock: ## pin the newest versions that pyproject.toml allows (needs uv)
+	uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 \
+	  --generate-hashes --no-header --no-emit-index-url --no-emit-find-links --upgrade \
+	  -o requirements.lock
+
+clean: ## remove the virtual environment; runs are kept
+	rm -rf $(VENV)
+
+# --no-deps: the lock is complete; --no-build-isolation: the build backend is locked too.
+$(READY): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "nnlab needs Python 3.11 or newer, but '$(PYTHON)' is $$($(PYTHON) -V 2>&1). Name another: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --no-deps --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $(READY)

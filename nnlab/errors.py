@@ -1,0 +1,28 @@
+"""The errors that nnlab raises on purpose: one clear sentence each, no traceback for the user."""
+
+
+class NnlabError(Exception):
+    """A failure that nnlab foresaw; its text is meant for the person at the terminal.
+
+    ``exit_code`` is what the process ends with: 2 for the user's mistakes, 1 for the rest.
+    """
+
+    exit_code = 1
+
+
+class ConfigError(NnlabError):
+    """A config names an unknown field, or a field holds what it may not hold."""
+
+    exit_code = 2
+
+
+class DataError(NnlabError):
+    """A dataset is missing, broken, or not what it claims to be."""
+
+    exit_code = 2
+
+
+class TrackingError(NnlabError):
+    """The tracking store cannot be reached or refuses what was sent."""
+
+    exit_code = 2
