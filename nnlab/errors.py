@@ -26,3 +26,7 @@ class TrackingError(NnlabError):
     """The tracking store cannot be reached or refuses what was sent."""
 
     exit_code = 2
+
+
+class RunsFailed(NnlabError):
+    """A sweep is complete, but not all of its runs came to their end."""

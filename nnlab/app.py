@@ -1,0 +1,151 @@
+"""The way in from the command line: signals, exit codes, and Hydra's errors said plainly."""
+
+import atexit
+import difflib
+import os
+import re
+import shutil
+import signal
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from nnlab.config import RunConfig, from_hydra
+from nnlab.errors import NnlabError
+from nnlab.provenance import project_root
+
+DEBUG = "NNLAB_FULL_ERROR"  # 1: tracebacks for foreseen errors too
+
+# What people type who come from elsewhere, and what it is called here.
+SYNONYMS = {
+    "learning_rate": "lr",
+    "alpha": "lr",
+    "eta": "lr",
+    "n_epochs": "epochs",
+    "num_epochs": "epochs",
+    "iterations": "epochs",
+    "hidden": "hidden_size",
+    "hidden_units": "hidden_size",
+    "n_hidden": "hidden_size",
+    "random_state": "seed",
+    "batch": "batch_size",
+    "initialization": "init",
+    "initialisation": "init",
+    "dataset": "data",
+    "precision": "dtype",
+    "target": "target_accuracy",
+}
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM came: the same orderly end as Ctrl-C."""
+
+
+def train_one(config: DictConfig) -> float:
+    """Train the one run that a composed config defines, and return its objective."""
+    from nnlab.sweep import run_one
+
+    with _plainly():  # here too: Hydra would put a line of its own before the sentence
+        checked = from_hydra(config)
+        return run_one(checked, list(HydraConfig.get().overrides.task)).objective
+
+
+def run(main: Callable[[], object]) -> None:
+    """Run Hydra's main function; exit with 2 and a sentence on a user's mistake.
+
+    130 after Ctrl-C, 143 after SIGTERM, 1 where runs failed.
+    """
+    os.environ.setdefault(DEBUG, os.environ.get("HYDRA_FULL_ERROR", "0"))
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra hands its exceptions over instead of exiting
+    signal.signal(signal.SIGTERM, _terminate)
+    OmegaConf.register_new_resolver("nnlab.scratch", _scratch_folder, use_cache=True, replace=True)
+    OmegaConf.register_new_resolver("nnlab.fields", documented_fields, replace=True)
+    with _plainly():
+        main()
+
+
+@contextmanager
+def _plainly() -> Iterator[None]:
+    """End the process with a sentence and an exit code where a foreseen error comes by."""
+    try:
+        yield
+    except KeyboardInterrupt as error:
+        terminated = isinstance(error, Terminated)
+        _say("Terminated." if terminated else "Interrupted.")
+        raise SystemExit(143 if terminated else 130) from None
+    except (NnlabError, HydraException, OmegaConfBaseException) as error:
+        if os.environ.get(DEBUG) == "1":
+            raise
+        _say(explain(error))
+        raise SystemExit(error.exit_code if isinstance(error, NnlabError) else 2) from None
+
+
+def documented_fields() -> str:
+    """Return the fields with their defaults and comments, as they stand in ``conf/``."""
+    conf = project_root() / "conf"
+    main = (conf / "config.yaml").read_text(encoding="utf-8")
+    fields = main[main.index("\nlr:") + 1 : main.index("\nhydra:")].rstrip()
+    groups = []
+    for group, option in (("data", "mnist_sample"), ("init", "normal")):
+        lines = (conf / group / f"{option}.yaml").read_text(encoding="utf-8").splitlines()
+        inner = [f"  {line}" for line in lines if not line.startswith(("#", "source:"))]
+        groups.append(f"{group}: # here {group}={option}\n" + "\n".join(inner))
+    # Hydra's help is a string.Template, to which a dollar means something.
+    return "\n".join((fields, *groups)).replace("$", "$$")
+
+
+def explain(error: BaseException) -> str:
+    """Say in a sentence what was wrong with the command line."""
+    text = str(error)
+    unknown = re.match(r"Could not override '([^']+)'", text)
+    if unknown:
+        return _unknown_field(unknown.group(1))
+    option = re.search(r"Could not find '([^']+)/([^'/]+)'\s+Available options in", text)
+    if option:
+        group, found = option.groups()
+        allowed = re.findall(r"^\t(\S+)$", text, re.MULTILINE)
+        guess = difflib.get_close_matches(found, allowed, 1)
+        hint = f" Did you mean {group}={guess[0]}?" if guess else ""
+        return f"{group}={found} is not allowed: {group} is one of {', '.join(allowed)}.{hint}"
+    return " ".join(text.split())
+
+
+def _unknown_field(field: str) -> str:
+    head = f"{field} is not a field of the config"
+    if field.startswith("init."):
+        return f"{field} can be chosen for init=normal and init=uniform only; the others fix it."
+    names = _field_names(RunConfig)
+    guess = [SYNONYMS[field]] if field in SYNONYMS else difflib.get_close_matches(field, names, 1)
+    if guess:
+        return f"{head}: did you mean `{guess[0]}`?"
+    return f"{head}; `python run.py --help` lists all."
+
+
+def _field_names(model: type[RunConfig]) -> list[str]:
+    names = []
+    for name, field in model.model_fields.items():
+        inner = getattr(field.annotation, "model_fields", {})
+        names += [name, *(f"{name}.{each}" for each in inner)]
+    return names
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(text + "\n")
+
+
+def _terminate(_signal: int, _frame: FrameType | None) -> None:
+    raise Terminated("SIGTERM")
+
+
+def _scratch_folder() -> str:
+    """Return a temporary folder for the one file that Hydra's sweeper insists on writing."""
+    folder = tempfile.mkdtemp(prefix="nnlab-hydra-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder

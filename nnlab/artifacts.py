@@ -1,0 +1,84 @@
+"""The files that a run leaves behind: weights, split, history, config, environment."""
+
+import csv
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nnlab.config import RunConfig, to_yaml
+from nnlab.engine import METRICS, STEPS
+from nnlab.network import Array, Params
+from nnlab.outcomes import Curve
+
+
+def in_notes_shapes(params: Params, run: int = 0) -> dict[str, Array]:
+    """Return one run's weights as the notes have them.
+
+    Returns
+    -------
+    dict
+        ``W1 (hidden, pixels)``, ``b1 (hidden, 1)``, ``W2 (classes, hidden)``, ``b2 (classes, 1)``.
+    """
+    w1, b1, w2, b2 = (array[run] for array in params)
+    return {"W1": w1, "b1": b1, "W2": w2, "b2": b2}
+
+
+def weights_sha256(params: Params, run: int = 0) -> str:
+    """Return the SHA-256, in hex, over names, dtypes, shapes and little-endian bytes."""
+    digest = hashlib.sha256()
+    for name, array in in_notes_shapes(params, run).items():
+        canonical = np.ascontiguousarray(array, array.dtype.newbyteorder("<"))
+        digest.update(f"{name} {canonical.dtype.str} {canonical.shape}\n".encode())
+        digest.update(canonical.tobytes())
+    return digest.hexdigest()
+
+
+def write(
+    folder: Path,
+    *,
+    config: RunConfig,
+    overrides: Sequence[str],
+    initial: Params,
+    final: Params,
+    split: dict[str, Array],
+    curve: Curve,
+    environment: dict[str, Any],
+) -> None:
+    """Write a finished run's files (all but the pictures) into a folder.
+
+    Parameters
+    ----------
+    initial, final : Params
+        Stacks of one.
+    split : ``train`` and ``val``: indices into the dataset's own order
+    """
+    np.savez(folder / "weights.npz", **in_notes_shapes(final))  # type: ignore[arg-type]
+    np.savez(folder / "weights_initial.npz", **in_notes_shapes(initial))  # type: ignore[arg-type]
+    np.savez(folder / "split.npz", **split)  # type: ignore[arg-type]
+    write_history(folder / "history.csv", curve)
+    (folder / "config.yaml").write_text(to_yaml(config), encoding="utf-8")
+    (folder / "overrides.yaml").write_text(
+        "".join(f"- {json.dumps(override)}\n" for override in overrides) or "[]\n",
+        encoding="utf-8",
+    )
+    (folder / "environment.json").write_text(
+        json.dumps(environment, indent=2) + "\n", encoding="utf-8"
+    )
+
+
+def write_history(path: Path, curve: Curve) -> None:
+    """Write a curve as CSV: a row an epoch, floats in full, an empty cell where none was taken."""
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["epoch", *METRICS])
+        columns = [curve.values[name].tolist() for name in METRICS]
+        for epoch, *row in zip(curve.epochs.tolist(), *columns, strict=True):
+            cells = [
+                "" if name in STEPS and value != value else repr(value)  # noqa: PLR0124 - NaN
+                for name, value in zip(METRICS, row, strict=True)
+            ]
+            writer.writerow([epoch, *cells])

@@ -1,0 +1,142 @@
+"""Prepared samples: blocks that fit in cache and hold no more pixels than their samples use.
+
+About 80 % of MNIST's pixels are zero, and a product with zero contributes nothing: neither to
+``W1 X`` nor to ``dZ1 Xᵀ``. So a block keeps only those pixel columns that any of its samples
+uses. Full-batch gradient descent does not care about the order of the samples, which is therefore
+chosen such that the samples of a block use the same pixels.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from nnlab.blas import TILE
+from nnlab.network import Array
+
+# Measured on full MNIST: smaller blocks keep fewer columns but cost more calls a sample.
+SAMPLES_A_BLOCK = 1024
+
+
+@dataclass(frozen=True)
+class Block:
+    """Some samples, and the pixel columns they use.
+
+    Attributes
+    ----------
+    x : (rows, width) float
+        Pixels in [0, 1], one sample a row: the transpose of the notes' ``X``. ``rows`` and
+        ``width`` are multiples of 16; what exceeds the samples and the used columns is zero.
+    columns : (width,) int64
+        Which pixels the columns are. Those past ``used`` are padding, and repeat a pixel.
+    used : int
+        Number of columns that are not padding.
+    labels : (samples,) int64
+        Of the real samples only: ``samples <= rows``.
+    members : (samples,) int64
+        Which of the given samples these are.
+    """
+
+    x: Array
+    columns: NDArray[np.int64]
+    used: int
+    labels: NDArray[np.int64]
+    members: NDArray[np.int64]
+
+    @property
+    def samples(self) -> int:
+        """Number of real samples."""
+        return int(self.labels.size)
+
+
+def up_to_tile(number: int) -> int:
+    """Round up to a multiple of the BLAS kernels' tile."""
+    return -(-number // TILE) * TILE
+
+
+def make_blocks(
+    pixels: NDArray[np.uint8],
+    labels: NDArray[np.integer],
+    image_shape: tuple[int, int],
+    dtype: DTypeLike,
+    *,
+    samples_a_block: int = SAMPLES_A_BLOCK,
+) -> tuple[Block, ...]:
+    """Group samples that use the same pixels into blocks of nearly equal size.
+
+    Parameters
+    ----------
+    pixels : (samples, pixels) uint8
+    labels : (samples,) integers
+    image_shape : rows and columns of an image, ``rows · columns = pixels``
+    dtype : float32 or float64
+    samples_a_block : about how many samples a block should hold
+
+    Returns
+    -------
+    tuple of Block
+        In a fixed order, which decides the order of summation and with it the last bits.
+    """
+    used = pixels > 0
+    count = max(1, round(len(pixels) / samples_a_block))
+    groups = _group(used, _extents(used, image_shape), np.arange(len(pixels)), count)
+    return tuple(_block(pixels, labels, used, group, dtype) for group in groups)
+
+
+def _extents(used: NDArray[np.bool_], image_shape: tuple[int, int]) -> tuple[Array, ...]:
+    """Return where the ink of each image begins and ends: left, right, top, bottom."""
+    images = used.reshape(-1, *image_shape)
+    across, down = images.any(axis=1), images.any(axis=2)
+    return tuple(
+        profile.argmax(axis=1) for profile in (across, across[:, ::-1], down, down[:, ::-1])
+    )
+
+
+def _group(
+    used: NDArray[np.bool_],
+    keys: tuple[Array, ...],
+    members: NDArray[np.int64],
+    count: int,
+) -> list[NDArray[np.int64]]:
+    """Halve the samples again and again, each time by the key that leaves the fewest columns.
+
+    On full MNIST, blocks of 1,024 samples keep 378 of the 784 columns; sorted by class and then
+    by leading principal component they would keep 495. The keys are integers and the sort is
+    stable, so that every machine finds the same order.
+    """
+    if count == 1:
+        return [members]
+    halves = count // 2
+    cut = min(max(TILE, TILE * round(len(members) * halves / count / TILE)), len(members))
+
+    def split(key: Array) -> tuple[Array, Array]:
+        order = members[np.argsort(key[members], kind="stable")]
+        return order[:cut], order[cut:]
+
+    def products(pair: tuple[Array, Array]) -> int:
+        return sum(int(used[half].any(axis=0).sum()) * len(half) for half in pair)
+
+    first, second = min((split(key) for key in keys), key=products)
+    return _group(used, keys, first, halves) + _group(used, keys, second, count - halves)
+
+
+def _block(
+    pixels: NDArray[np.uint8],
+    labels: NDArray[np.integer],
+    used: NDArray[np.bool_],
+    members: NDArray[np.int64],
+    dtype: DTypeLike,
+) -> Block:
+    kept = np.flatnonzero(used[members].any(axis=0))
+    width = max(TILE, up_to_tile(kept.size))
+    columns = np.zeros(width, np.int64)
+    columns[: kept.size] = kept
+    x = np.zeros((up_to_tile(members.size), width), dtype)
+    x[: members.size, : kept.size] = scaled(pixels[np.ix_(members, kept)], dtype)
+    x.flags.writeable = False
+    return Block(x, columns, kept.size, labels[members].astype(np.int64), members)
+
+
+def scaled(pixels: NDArray[np.uint8], dtype: DTypeLike) -> Array:
+    """Turn bytes into the notes' ``X``: pixels / 255, in the run's dtype."""
+    return pixels.astype(dtype) / np.asarray(255, dtype)

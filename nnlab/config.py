@@ -1,0 +1,250 @@
+"""The typed config of a run: every constraint in one place, checked once; and the run's identity."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, TypeVar
+
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import InterpolationKeyError, MissingMandatoryValue
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from nnlab.errors import ConfigError
+from nnlab.init import FREE_INITS, INIT_NAMES, Bias, Initialiser, InitName, named
+
+# The meaning of a config: raise it when the same config would train to other weights or metrics.
+SEMANTICS = 1
+
+CONFIG_SCHEMA = 1  # recorded with each config, so that later versions can read older ones
+
+Model = TypeVar("Model", bound=BaseModel)
+Seed = Annotated[int, Field(ge=0, description="a whole number, 0 or more")]
+
+
+class Checked(BaseModel):
+    """A part of the config: immutable, no unknown fields, no silent conversions."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", strict=True, allow_inf_nan=False, validate_default=True
+    )
+
+
+class InitConfig(Checked):
+    """How the weights start: ``W = scale · z + shift``."""
+
+    name: InitName = Field(description="one of " + ", ".join(INIT_NAMES))
+    scale: float = Field(1.0, ge=0, description="a number, 0 or more")
+    shift: float = Field(0.0, description="a number")
+    bias: Bias = Field("zeros", description="zeros or same")
+
+    @property
+    def initialiser(self) -> Initialiser:
+        """The initialiser that this names."""
+        return named(self.name, scale=self.scale, shift=self.shift, bias=self.bias)
+
+
+class DataConfig(Checked):
+    """Which images, and how they are split."""
+
+    source: Literal["mnist_sample", "mnist", "idx", "kaggle"] = Field(
+        description="one of mnist_sample, mnist, idx, kaggle"
+    )
+    name: str = Field(min_length=1, description="a name for the dataset")
+    dir: str | None = Field(None, description="the folder that holds the IDX files")
+    path: str | None = Field(None, description="the CSV file")
+    val_size: int = Field(1000, ge=1, description="a whole number, 1 or more")
+    seed: Seed = 0
+
+
+class TrackingConfig(Checked):
+    """Where runs are logged."""
+
+    uri: str | None = Field(None, description="a tracking URI, or null for mlruns/mlflow.db")
+    experiment: str = Field("nnlab", min_length=1, description="a name")
+
+
+class RunConfig(Checked):
+    """All that defines a run; ``conf/config.yaml`` documents each field."""
+
+    lr: float = Field(gt=0, description="a number above 0")
+    epochs: int = Field(ge=0, description="a whole number, 0 or more")
+    hidden_size: int = Field(ge=1, description="a whole number, 1 or more")
+    init: InitConfig
+    seed: Seed
+    batch_size: int | None = Field(
+        ge=1, description="a whole number, 1 or more, or null for the full batch"
+    )
+    dtype: Literal["float32", "float64"] = Field(description="float32 or float64")
+    target_accuracy: float = Field(gt=0, le=1, description="a number above 0, up to 1")
+    data: DataConfig
+    tracking: TrackingConfig
+    run_name: str | None = Field(None, description="a name, or null to be named after what varies")
+    threads: int | None = Field(
+        None, ge=1, description="a whole number, 1 or more, or null for all cores"
+    )
+    pictures: int = Field(12, ge=0, description="a whole number, 0 or more")
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What decides the result, apart from the data: the key's other ingredients."""
+        init = self.init.initialiser
+        return {
+            "lr": self.lr,
+            "epochs": self.epochs,
+            "hidden_size": self.hidden_size,
+            "init": [init.draw, init.scale, init.shift, init.bias],
+            "seed": self.seed,
+            "batch_size": self.batch_size,
+            # The digest of the data covers its split; the seed orders the mini-batches too.
+            "order_seed": None if self.batch_size is None else self.data.seed,
+            "dtype": self.dtype,
+            "target_accuracy": self.target_accuracy,
+        }
+
+    def key(self, data_digest: str) -> str:
+        """Return the run's identity: runs with equal keys have equal results, to the bit.
+
+        A SHA-256 in hex over what affects the result, the digest of the data and its split, and
+        the version of the training code's meaning. Where a run is logged does not enter.
+        """
+        content = {"semantics": SEMANTICS, "data": data_digest, **self.identity}
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+    @property
+    def params(self) -> dict[str, str]:
+        """The flat parameters that the tracking UI shows as columns."""
+        init = self.init.initialiser
+        flat = {
+            "lr": self.lr,
+            "epochs": self.epochs,
+            "hidden_size": self.hidden_size,
+            "init.name": self.init.name,
+            "init.draw": init.draw,
+            "init.scale": init.scale,
+            "init.shift": init.shift,
+            "init.bias": init.bias,
+            "seed": self.seed,
+            "batch_size": "full" if self.batch_size is None else self.batch_size,
+            "dtype": self.dtype,
+            "target_accuracy": self.target_accuracy,
+            "data.name": self.data.name,
+            "data.val_size": self.data.val_size,
+            "data.seed": self.data.seed,
+        }
+        return {name: str(value) for name, value in flat.items()}
+
+
+class LaunchConfig(Checked):
+    """How a sweep is carried out, ``conf/hydra/launcher``; nothing here changes a result."""
+
+    n_jobs: int = Field(-1, ge=-1, description="a number of processes, or -1 for all cores")
+    backend: Literal["loky", "sequential"] = Field("loky", description="loky or sequential")
+    stack: Literal["auto"] | int = Field("auto", description="auto, or a whole number, 1 or more")
+
+    @field_validator("n_jobs")
+    @classmethod
+    def _some_job(cls, n_jobs: int) -> int:
+        if n_jobs == 0:
+            raise ValueError("no processes")
+        return n_jobs
+
+    @field_validator("stack")
+    @classmethod
+    def _some_run(cls, stack: str | int) -> str | int:
+        if isinstance(stack, int) and stack < 1:
+            raise ValueError("no runs")
+        return stack
+
+
+def from_hydra(config: DictConfig) -> RunConfig:
+    """Check a composed config and leave Hydra behind.
+
+    Raises
+    ------
+    ConfigError
+        Naming each field that is missing or holds what it may not hold.
+    """
+    try:
+        plain = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+    except MissingMandatoryValue as error:
+        field = str(error.full_key)
+        raise ConfigError(f"{field} is needed here: give it as {field}=… .") from error
+    except InterpolationKeyError as error:
+        raise ConfigError(f"{error.full_key} refers to a field that does not exist.") from error
+    return from_mapping({str(key): value for key, value in dict(plain or {}).items()})  # type: ignore[arg-type]
+
+
+def from_mapping(plain: Mapping[str, Any]) -> RunConfig:
+    """Check a plain nested mapping, as it stands in a recorded ``config.yaml``.
+
+    Raises
+    ------
+    ConfigError
+        Naming each field that is missing or holds what it may not hold.
+    """
+    config = _checked(RunConfig, plain)
+    if config.init.name not in FREE_INITS:
+        for field, default in (("scale", 1.0), ("shift", 0.0)):
+            found = getattr(config.init, field)
+            if found != default:
+                raise ConfigError(
+                    f"init.{field}={found:g} is not allowed: init={config.init.name} fixes it; "
+                    f"use init=normal init.{field}={found:g}."
+                )
+    return config
+
+
+def launch_config(fields: Mapping[str, Any]) -> LaunchConfig:
+    """Check the launcher's fields.
+
+    Raises
+    ------
+    ConfigError
+        Naming each field that holds what it may not hold.
+    """
+    return _checked(LaunchConfig, fields, prefix="hydra.launcher.")
+
+
+def to_yaml(config: RunConfig) -> str:
+    """Return the resolved config as YAML, with the version of its schema."""
+    content = {"schema": CONFIG_SCHEMA, **config.model_dump()}
+    return OmegaConf.to_yaml(OmegaConf.create(content))
+
+
+def _checked(model: type[Model], plain: Mapping[str, Any], prefix: str = "") -> Model:
+    try:
+        return model.model_validate(dict(plain))
+    except ValidationError as error:
+        raise ConfigError(_sentences(error, model, prefix)) from error
+
+
+def _sentences(error: ValidationError, model: type[BaseModel], prefix: str) -> str:
+    """Say of each wrong field what was found and what is allowed."""
+    lines = []
+    for problem in error.errors():
+        path, allowed = _described(model, problem["loc"])
+        field = prefix + ".".join(path)
+        if problem["type"] == "extra_forbidden":
+            lines.append(f"{field} is not a field of the config; `python run.py --help` lists all.")
+        elif problem["type"] == "missing":
+            lines.append(f"{field} is missing: give it as {field}=… .")
+        else:
+            found = "null" if problem["input"] is None else problem["input"]
+            allowed = allowed or problem["msg"].lower()
+            lines.append(f"{field}={found} is not allowed: {field} must be {allowed}.")
+    return "\n".join(dict.fromkeys(lines))
+
+
+def _described(model: type[BaseModel], loc: tuple[int | str, ...]) -> tuple[list[str], str | None]:
+    """Return the field's dotted path, and what its own line in this module says of its values."""
+    path, allowed = [], None
+    for part in loc:
+        field = model.model_fields.get(str(part))
+        path.append(str(part))
+        if field is None:
+            return path, None
+        allowed = field.description
+        if not (isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)):
+            break  # what follows names members of a union, not fields
+        model = field.annotation
+    return path, allowed

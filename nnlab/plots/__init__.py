@@ -1,0 +1,116 @@
+"""The pictures of a run; the only package that imports matplotlib.
+
+Each function takes arrays and returns a matplotlib ``Figure``; :func:`run_pictures` writes all
+four. Nothing here knows where the arrays come from. Import it where a picture is made, not at a
+module's top: matplotlib costs 0.6 s.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+
+from nnlab.plots.history import curves
+from nnlab.plots.images import MAX_MISTAKES, filters, mistakes, most_confident_mistakes
+from nnlab.plots.matrix import confusion
+from nnlab.plots.style import save
+
+__all__ = [
+    "Mistakes",
+    "RunPictures",
+    "confusion",
+    "curves",
+    "filters",
+    "mistakes",
+    "most_confident_mistakes",
+    "run_pictures",
+    "save",
+]
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Mistakes:
+    """Wrongly classified images, the most confident first.
+
+    Attributes
+    ----------
+    pixels : (n, pixels) uint8
+    truth, predicted : (n,) integers
+    probability : (n,)
+        What the network gave its prediction.
+    """
+
+    pixels: Array
+    truth: Array
+    predicted: Array
+    probability: Array
+
+    @classmethod
+    def select(
+        cls, probs: Array, labels: Array, pixels: Array, limit: int = MAX_MISTAKES
+    ) -> "Mistakes":
+        """Pick the mistakes to show from ``probs (classes, n)`` and ``pixels (n, pixels)``."""
+        chosen = most_confident_mistakes(probs, labels, limit)
+        return cls(
+            pixels[chosen],
+            labels[chosen],
+            probs[:, chosen].argmax(axis=0),
+            probs[:, chosen].max(axis=0, initial=0),
+        )
+
+
+@dataclass(frozen=True)
+class RunPictures:
+    """All that the pictures of one run show.
+
+    Attributes
+    ----------
+    title : the run's name, on top of each picture.
+    history : name -> (rows,); see :func:`curves`.
+    target : the validation accuracy that counts as learned, if any.
+    confusion_counts : (classes, classes), rows are the truth, columns the prediction.
+    w1 : (hidden, pixels)
+    image_shape : (rows, columns) of pixels
+    mistakes : Mistakes
+    dead : (hidden,) bool, optional
+    """
+
+    title: str
+    history: Mapping[str, Array]
+    target: float | None
+    confusion_counts: Array
+    w1: Array
+    image_shape: tuple[int, int]
+    mistakes: Mistakes
+    dead: Array | None = None
+
+
+def run_pictures(folder: Path, run: RunPictures) -> list[Path]:
+    """Write ``curves.png``, ``confusion.png``, ``filters.png`` and ``mistakes.png``.
+
+    The folder must exist. The same arrays make the same bytes.
+    """
+    wrong = run.mistakes
+    pictures = {
+        "curves": curves(run.history, run.title, run.target),
+        "confusion": confusion(run.confusion_counts, run.title),
+        "filters": filters(run.w1, run.image_shape, run.title, run.dead),
+        "mistakes": mistakes(
+            wrong.pixels,
+            wrong.truth,
+            wrong.predicted,
+            wrong.probability,
+            image_shape=run.image_shape,
+            title=run.title,
+        ),
+    }
+    paths = []
+    for name, figure in pictures.items():
+        path = folder / f"{name}.png"
+        save(figure, path)
+        paths.append(path)
+    return paths

@@ -1,0 +1,101 @@
+"""The tracking UI: MLflow's own server, on this machine only, made light."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+
+import click
+
+from nnlab.errors import TrackingError
+from nnlab.tracking import Store, tracking_uri
+
+START_SECONDS = 120  # MLflow's imports take a few; a loaded machine takes more
+
+
+def serve(uri: str | None, run: str | None, port: int | None) -> None:
+    """Start the UI, print its links, and stop it on Ctrl-C.
+
+    Raises
+    ------
+    TrackingError
+        Where the store cannot be used, the run is not there, or the server does not start.
+    """
+    address = tracking_uri(uri)
+    if address.startswith("http"):
+        raise TrackingError(f"{address} is a tracking server already: open it in a browser.")
+    store = Store(address)
+    path = _path(store, run)
+    port = port or _free_port()
+    base = f"http://127.0.0.1:{port}"
+    server = subprocess.Popen(  # noqa: S603 - our own words
+        [
+            sys.executable, "-m", "mlflow", "server",
+            "--backend-store-uri", address,
+            "--host", "127.0.0.1", "--port", str(port), "--workers", "1",
+        ],
+        # Without its job executor the server is 2 processes instead of 15.
+        env={
+            **os.environ,
+            "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+            "MLFLOW_DISABLE_TELEMETRY": "true",
+            "UVICORN_LOG_LEVEL": "warning",
+        },
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    )  # fmt: skip
+    try:
+        _await(server, base)
+        click.echo(f"MLflow UI: {base}/{path}\nCtrl-C stops it.")
+        server.wait()
+    except KeyboardInterrupt:
+        click.echo("Stopped.")
+    finally:
+        _stop(server)
+
+
+def _path(store: Store, run: str | None) -> str:
+    if run is None:
+        experiment = store.latest_experiment()
+        if experiment is None:
+            return ""
+        return f"#/experiments/{experiment}?workflowType=machine_learning"
+    found = store.find_run(run)
+    return f"#/experiments/{found.experiment_id}/runs/{found.run_id}"
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _await(server: subprocess.Popen[bytes], base: str) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline:
+        if server.poll() is not None:
+            break
+        try:
+            with urllib.request.urlopen(f"{base}/health", timeout=5):  # noqa: S310 - our own server
+                return
+        except (urllib.error.URLError, OSError):
+            time.sleep(0.2)
+    lines = server.stderr.read().decode(errors="replace").splitlines() if server.poll() else []
+    reason = lines[-1] if lines else "no answer"
+    raise TrackingError(f"The MLflow UI did not start at {base}: {reason}. Try another --port.")
+
+
+def _stop(server: subprocess.Popen[bytes]) -> None:
+    if server.poll() is None:
+        server.terminate()
+        try:
+            server.wait(10)
+        except subprocess.TimeoutExpired:
+            server.kill()
+            server.wait()
+    if server.stderr is not None:
+        server.stderr.close()
