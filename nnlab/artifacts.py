@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from nnlab.config import RunConfig, to_yaml
-from nnlab.engine import METRICS, STEPS
+from nnlab.history import METRICS, STEPS
 from nnlab.network import Array, Params
 from nnlab.outcomes import Curve
 

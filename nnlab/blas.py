@@ -1,4 +1,4 @@
-"""What the bits depend on below NumPy: one BLAS thread, and products that ignore their neighbours."""
+"""What the bits depend on below NumPy: one BLAS thread, and products blind to their neighbours."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

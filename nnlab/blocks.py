@@ -86,7 +86,7 @@ def make_blocks(
 def _extents(used: NDArray[np.bool_], image_shape: tuple[int, int]) -> tuple[Array, ...]:
     """Return where the ink of each image begins and ends: left, right, top, bottom."""
     images = used.reshape(-1, *image_shape)
-    across, down = images.any(axis=1), images.any(axis=2)
+    across, down = np.asarray(images.any(axis=1)), np.asarray(images.any(axis=2))
     return tuple(
         profile.argmax(axis=1) for profile in (across, across[:, ::-1], down, down[:, ::-1])
     )
@@ -139,4 +139,4 @@ def _block(
 
 def scaled(pixels: NDArray[np.uint8], dtype: DTypeLike) -> Array:
     """Turn bytes into the notes' ``X``: pixels / 255, in the run's dtype."""
-    return pixels.astype(dtype) / np.asarray(255, dtype)
+    return np.asarray(pixels.astype(dtype) / np.asarray(255, dtype))

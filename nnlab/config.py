@@ -1,4 +1,4 @@
-"""The typed config of a run: every constraint in one place, checked once; and the run's identity."""
+"""The typed config of a run: every constraint in one place, checked once; the run's identity."""
 
 import hashlib
 import json

@@ -6,8 +6,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from nnlab.errors import DataError
-
 
 @dataclass(frozen=True)
 class Dataset:

@@ -4,6 +4,7 @@ import time
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from types import TracebackType
+from typing import Self
 
 from rich.console import Console
 from rich.markup import escape
@@ -44,7 +45,7 @@ class Display(AbstractContextManager["Display"]):
         self._total = 0
         self._said = time.monotonic()
 
-    def __enter__(self) -> "Display":
+    def __enter__(self) -> Self:
         self._progress.start()
         return self
 

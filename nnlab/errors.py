@@ -28,5 +28,5 @@ class TrackingError(NnlabError):
     exit_code = 2
 
 
-class RunsFailed(NnlabError):
+class RunsFailedError(NnlabError):
     """A sweep is complete, but not all of its runs came to their end."""

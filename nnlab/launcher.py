@@ -9,7 +9,7 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from nnlab.config import from_hydra, launch_config
-from nnlab.errors import RunsFailed
+from nnlab.errors import RunsFailedError
 
 
 class StackLauncher(Launcher):
@@ -19,7 +19,11 @@ class StackLauncher(Launcher):
         self._fields = fields
 
     def setup(
-        self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
+        self,
+        *,
+        hydra_context: HydraContext,
+        task_function: TaskFunction,  # noqa: ARG002 - Hydra passes it by name
+        config: DictConfig,
     ) -> None:
         """Keep what Hydra hands over."""
         self._context = hydra_context
@@ -39,13 +43,13 @@ class StackLauncher(Launcher):
             with open_dict(config):
                 config.hydra.job.id = config.hydra.job.num = initial_job_idx + index
             composed.append(config)
-            task = OmegaConf.masked_copy(config, [key for key in config if key != "hydra"])
+            task = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
             configs.append(from_hydra(task))
 
         runs = run_sweep(Sweep.of(configs, [tuple(job) for job in job_overrides]), settings)
         failed = sum(run.error is not None for run in runs)
         if failed:
-            raise RunsFailed(f"{failed} of {len(runs)} runs failed; the reasons are above.")
+            raise RunsFailedError(f"{failed} of {len(runs)} runs failed; the reasons are above.")
         return [
             _job_return(run.objective, config) for run, config in zip(runs, composed, strict=True)
         ]

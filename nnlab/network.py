@@ -146,7 +146,7 @@ def at_label(z: Array, labels: Array) -> Array:
     """
     runs, classes, samples = z.shape
     flat = labels * samples + np.arange(samples)
-    return z.reshape(runs, classes * samples).take(flat, axis=1)
+    return np.asarray(z.reshape(runs, classes * samples).take(flat, axis=1))
 
 
 def cross_entropy(logits_at_label: Array, log_partition: Array) -> Array:

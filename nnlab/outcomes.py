@@ -6,7 +6,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from nnlab.engine import METRICS, SCORES, History
+from nnlab.history import METRICS, SCORES, History
 
 Outcome = Literal["learned", "stalled", "dead", "diverged"]
 
@@ -29,8 +29,8 @@ class Curve:
     def of(cls, history: History, run: int) -> "Curve":
         """Cut one run's rows out of a stack's history, up to the last one that was measured."""
         values = {name: history.values[name][run] for name in METRICS}
-        measured = ~np.isnan([values[name] for name in SCORES]).all(axis=0)
-        rows = int(measured.size - measured[::-1].argmax()) if measured.any() else 0
+        measured = ~np.all(np.isnan([values[name] for name in SCORES]), axis=0)
+        rows = int(np.max(np.flatnonzero(measured), initial=-1)) + 1
         return cls(history.epochs[:rows], {name: curve[:rows] for name, curve in values.items()})
 
     def then(self, later: "Curve") -> "Curve":

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from nnlab.engine import dead_units, predict
+from nnlab.passes import dead_units, predict
 from nnlab.plan import Run
 from nnlab.plots import Mistakes, RunPictures, run_pictures
 

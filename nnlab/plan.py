@@ -7,12 +7,13 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from nnlab.config import LaunchConfig, RunConfig
-from nnlab.engine import State, TrainingData
+from nnlab.engine import State
 from nnlab.init import draw_params, stack
 from nnlab.network import Params
 from nnlab.outcomes import Curve, Summary
 from nnlab.prepare import PreparedData, prepare
 from nnlab.tracking import Status
+from nnlab.training_data import TrainingData
 from nnlab.worker import DataRef, Segment, Workers, available_cores
 
 SEGMENT_SECONDS = 1.0  # how often a stack reports: live curves and a prompt Ctrl-C, at little cost
@@ -50,7 +51,7 @@ class Run:
 
     @property
     def objective(self) -> float:
-        """What an optimising sweeper maximises: the final validation accuracy, 0 if there is none."""
+        """What an optimising sweeper maximises: the final validation accuracy, or else 0."""
         return self.metrics.get("final_val_accuracy", 0.0)
 
     @property

@@ -11,7 +11,7 @@ from nnlab import sources
 from nnlab.blocks import Block, make_blocks
 from nnlab.config import DataConfig, RunConfig
 from nnlab.data import Dataset, Split, data_digest, split_dataset
-from nnlab.engine import TrainingData
+from nnlab.training_data import TrainingData
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,10 @@ import numpy as np
 
 from nnlab import artifacts
 from nnlab.blocks import Block
-from nnlab.engine import METRICS, predict
+from nnlab.history import METRICS
 from nnlab.network import Array, Params
 from nnlab.outcomes import Curve, summarise
+from nnlab.passes import predict
 from nnlab.plan import Run, ranked
 from nnlab.tracking import DatasetRecord, Point, Tracker
 

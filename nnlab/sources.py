@@ -1,6 +1,9 @@
-import importlib.util, gzip
+import gzip
+import importlib.util
 from pathlib import Path
+
 import numpy as np
+
 from nnlab.data import Dataset
 
 

@@ -1,4 +1,4 @@
-"""A whole session: plan, open the store, train, sum up. One run, or a sweep under one parent run."""
+"""A whole session: plan, open the store, train, sum up. One run, or many under a parent run."""
 
 import csv
 import tempfile
@@ -13,7 +13,7 @@ from nnlab.display import Display, report_run, report_sweep
 from nnlab.errors import ConfigError
 from nnlab.plan import Job, Run, plan_runs, ranked, value_of
 from nnlab.runner import execute
-from nnlab.tracking import Tracker
+from nnlab.tracking import Status, Tracker
 
 LISTED = 4  # values of a field that a sweep's name lists before it counts them
 
@@ -138,13 +138,9 @@ def _finish(
         tags["reason"] = str(error) or type(error).__name__
     elif broken:
         tags["reason"] = f"{len(broken)} of {len(runs)} runs failed"
-    status = (
-        "KILLED"
-        if isinstance(error, KeyboardInterrupt)
-        else "FAILED"
-        if tags.get("reason")
-        else "FINISHED"
-    )
+    status: Status = "FAILED" if "reason" in tags else "FINISHED"
+    if isinstance(error, KeyboardInterrupt):
+        status = "KILLED"
     with tempfile.TemporaryDirectory(prefix="nnlab-") as folder:
         _write_table(Path(folder) / "runs.csv", sweep, runs)
         tracker.finish(parent, status, tags=tags, folder=Path(folder))

@@ -11,7 +11,7 @@ import urllib.request
 import click
 
 from nnlab.errors import TrackingError
-from nnlab.tracking import Store, tracking_uri
+from nnlab.store import Store, tracking_uri
 
 START_SECONDS = 120  # MLflow's imports take a few; a loaded machine takes more
 
@@ -84,8 +84,9 @@ def _await(server: subprocess.Popen[bytes], base: str) -> None:
                 return
         except (urllib.error.URLError, OSError):
             time.sleep(0.2)
-    lines = server.stderr.read().decode(errors="replace").splitlines() if server.poll() else []
-    reason = lines[-1] if lines else "no answer"
+    reason = "no answer"
+    if server.poll() is not None and server.stderr is not None:
+        reason = server.stderr.read().decode(errors="replace").strip().rpartition("\n")[2]
     raise TrackingError(f"The MLflow UI did not start at {base}: {reason}. Try another --port.")
 
 

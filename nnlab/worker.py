@@ -17,7 +17,9 @@ from typing import Any
 
 import joblib
 
-from nnlab.engine import History, State, TrainingData, measure, train_segment
+from nnlab.engine import State, measure, train_segment
+from nnlab.history import History
+from nnlab.training_data import TrainingData
 
 DataRef = TrainingData | Path  # the data itself, or a file of it that workers map into memory
 

@@ -194,18 +194,19 @@ def _padded(low: float, high: float) -> tuple[float, float]:
 def _set_scale(axes: Axes, finite: Array, *, log: bool) -> None:
     """Choose limits and ticks of a panel whose values have no natural range.
 
-    Logarithmic if asked for, or if the positive values span more than a decade; zeros then lie
+    Logarithmic if asked for, or if the positive values span more than a decade. Zeros then lie
     below the axis, and a curve that reaches 0 leaves through its floor.
     """
     positive = finite[finite > 0]
-    # Beyond 1e±300 limits with a margin would overflow.
-    low, high = (
-        np.clip([positive.min(), positive.max()], 1e-300, 1e300) if positive.size else (1, 1)
-    )
-    if not positive.size or not (log or high / low > 10 or high > 1e4):  # noqa: PLR2004 - a decade; huge
-        axes.set_ylim(min(0.0, *finite) if finite.size else 0.0, 1.08 * float(high))
+    if not positive.size:
+        axes.set_ylim(0.0, 1.0)
         return
+    # Beyond these, limits with a margin, or ticks a stride outside of them, would overflow.
+    low, high = np.clip([positive.min(), positive.max()], 1e-150, 1e150)
     decades = math.log10(high) - math.log10(low)
+    if not log and decades <= 1 and high < 1e4:  # noqa: PLR2004 - room for the digits
+        axes.set_ylim(0.0, 1.08 * high)
+        return
     margin = 10 ** max(0.06 * decades, 0.15)
     axes.set_yscale("log")
     axes.set_ylim(low / margin, high * margin)

@@ -32,6 +32,7 @@ Array = NDArray[Any]
 Box = tuple[float, float, float, float]  # left, right, bottom, top
 MAX_FILTERS = 64
 MAX_MISTAKES = 24
+LONGEST_STRIP = 8.0  # times its width
 WEIGHTS = colormaps["RdBu_r"].with_extremes(bad="#BBBBBB")
 INK_ON_WHITE = colormaps["gray_r"]
 
@@ -45,7 +46,7 @@ def _tiles(
     ----------
     n : int
     shape : (rows, columns) of pixels
-        A strip narrower than 1:8 is stretched to that.
+        A strip longer than ``LONGEST_STRIP`` is drawn stretched to that.
     size : (width, height) of the area
     caption : (width, height) that each tile leaves above the image
 
@@ -54,12 +55,12 @@ def _tiles(
     n boxes (left, right, bottom, top), in the area's unit.
     """
     gap = 0.12
-    ratio = min(max(shape[1] / shape[0], 1 / 8), 8.0)
+    ratio = min(max(shape[1] / shape[0], 1 / LONGEST_STRIP), LONGEST_STRIP)
 
     def height(columns: int) -> float:
         rows = math.ceil(n / columns)
         cell = size[0] / columns - gap
-        return min(cell / ratio, size[1] / rows - caption[1] - gap, 2.6) if cell > caption[0] else 0
+        return min(cell / ratio, size[1] / rows - caption[1] - gap) if cell > caption[0] else 0
 
     columns = max(range(1, n + 1), key=height)
     h = height(columns)
@@ -137,11 +138,10 @@ def filters(
             axes.plot([left, right], [low, high], color=INK, linewidth=1.5)
             axes.plot([left, right], [high, low], color=INK, linewidth=1.5)
     _frames(axes, boxes)
-    if boxes:
-        bar = axes_at(figure, WIDTH - 1.5, 0.3, 0.22, top - 0.52)
-        figure.colorbar(axes.images[0], cax=bar, format=FuncFormatter(lambda x, _: number(x)))
-        bar.set_ylabel("weight" if shared else "weight / the unit's largest")
-        bar.grid(visible=False)
+    bar = axes_at(figure, WIDTH - 1.5, 0.3, 0.22, top - 0.52)
+    figure.colorbar(axes.images[0], cax=bar, format=FuncFormatter(lambda x, _: number(x)))
+    bar.set_ylabel("weight" if shared else "weight / the unit's largest")
+    bar.grid(visible=False)
     return figure
 
 
@@ -194,13 +194,14 @@ def mistakes(
     size = (WIDTH - 2 * MARGIN, top - 0.25)
     axes = blank_axes(figure, MARGIN, 0.25, *size)
     boxes = _tiles(n, image_shape, size, (1.35, 0.28))
+    two_digits = max(np.max(truth[:n]), np.max(predicted[:n])) > 9  # noqa: PLR2004
     for i, box in enumerate(boxes):
         _image(axes, pixels[i].reshape(image_shape), box, cmap=INK_ON_WHITE, limits=(0, 255))
         axes.text(
             box[0],
             box[3] + 0.07,
             f"{truth[i]} → {predicted[i]} ({probability[i]:.2f})",
-            size=SMALL if max(truth[i], predicted[i]) > 9 else TEXT,  # noqa: PLR2004 - two digits
+            size=SMALL if two_digits else TEXT,
         )
     _frames(axes, boxes)
     return figure

@@ -51,9 +51,8 @@ def confusion(counts: Array, title: str) -> Figure:
     worst = share[~hit].max(initial=0.0)
 
     accuracy = f"{np.trace(counts) / counts.sum():.3f}" if counts.any() else "undefined"
-    figure, top = page(
-        title, f"accuracy {accuracy} on {counts.sum():,} samples  ·  blue: hits, orange: errors"
-    )
+    key = "blue: hits, orange: errors" + (", grey: no samples" if empty.any() else "")
+    figure, top = page(title, f"accuracy {accuracy} on {counts.sum():,} samples  ·  {key}")
     bottom = 0.75
     height = top - bottom - 0.3
     axes = axes_at(figure, 1.0, bottom, 8.2, height)
