@@ -1,11 +1,10 @@
 """From a config to what training reads: the dataset, its split, its digest, its blocks."""
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import DTypeLike
 
 from nnlab import sources
 from nnlab.blocks import Block, make_blocks
@@ -14,7 +13,7 @@ from nnlab.data import Dataset, Split, data_digest, split_dataset
 from nnlab.training_data import TrainingData
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class PreparedData:
     """One dataset under one split, and what is made of it on demand."""
 
@@ -28,12 +27,15 @@ class PreparedData:
             self.dataset, self.split, np.dtype(config.dtype), config.batch_size, config.data.seed
         )
 
-    def test(self, dtype: DTypeLike) -> tuple[Block, ...]:
-        """Prepare the test images; empty where the dataset has none."""
+    @cache  # noqa: B019 - lives as long as the session, like the data itself
+    def test(self, dtype: str) -> tuple[Block, ...]:
+        """Prepare the test images, once; empty where the dataset has none."""
         dataset = self.dataset
         if dataset.test_pixels is None or dataset.test_labels is None:
             return ()
-        return make_blocks(dataset.test_pixels, dataset.test_labels, dataset.image_shape, dtype)
+        return make_blocks(
+            dataset.test_pixels, dataset.test_labels, dataset.image_shape, np.dtype(dtype)
+        )
 
     @cached_property
     def compact_split(self) -> dict[str, np.ndarray]:

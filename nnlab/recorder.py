@@ -7,7 +7,6 @@ from typing import Protocol
 import numpy as np
 
 from nnlab import artifacts
-from nnlab.blocks import Block
 from nnlab.history import METRICS
 from nnlab.network import Array, Params
 from nnlab.outcomes import Curve, summarise
@@ -45,7 +44,6 @@ class Recorder:
         self._environment = environment
         self._scratch = scratch
         self._parent = parent
-        self._test: dict[tuple[int, str], tuple[Block, ...]] = {}
 
     def start(self, runs: Iterable[Run]) -> None:
         """Create the runs in the store, unless they are there already."""
@@ -129,11 +127,7 @@ class Recorder:
 
     def _test_accuracy(self, run: Run, final: Params) -> dict[str, float]:
         """Classify the test images, this once; nothing where the dataset has none."""
-        dtype = run.job.config.dtype
-        where = (id(run.prepared), dtype)
-        if where not in self._test:
-            self._test[where] = run.prepared.test(np.dtype(dtype))
-        blocks = self._test[where]
+        blocks = run.prepared.test(run.job.config.dtype)
         if not blocks:
             return {}
         predicted = predict(final, blocks)[0].argmax(axis=0)

@@ -15,6 +15,7 @@ from nnlab.plan import Job, Run, plan_runs, ranked, value_of
 from nnlab.runner import execute
 from nnlab.tracking import Status, Tracker
 
+ELSEWHERE = ("tracking.", "data.dir=", "data.path=", "threads=", "pictures=", "run_name=", "hydra.")
 LISTED = 4  # values of a field that a sweep's name lists before it counts them
 
 
@@ -42,7 +43,7 @@ class Sweep:
             )
         values: dict[str, list[str]] = {}
         for job in overrides:
-            for override in job:
+            for override in filter(_tells, job):
                 field, _, value = override.partition("=")
                 values.setdefault(field.lstrip("+~"), []).append(value)
         varying = tuple(field for field, found in values.items() if len(set(found)) > 1)
@@ -58,10 +59,15 @@ def job_name(overrides: Sequence[str], fields: Sequence[str] | None = None) -> s
     """Name a run after its overrides, or after those of some fields."""
     chosen = [
         override.lstrip("+~")
-        for override in overrides
+        for override in filter(_tells, overrides)
         if fields is None or override.partition("=")[0].lstrip("+~") in fields
     ]
     return " ".join(chosen) or "defaults"
+
+
+def _tells(override: str) -> bool:
+    """Tell whether an override says something of the run, and not of where things are."""
+    return not override.startswith(ELSEWHERE)
 
 
 def run_one(config: RunConfig, overrides: Sequence[str]) -> Run:
@@ -72,8 +78,7 @@ def run_one(config: RunConfig, overrides: Sequence[str]) -> Run:
     NnlabError
         Where the data or the store cannot be used, or training itself failed.
     """
-    shown = [override for override in overrides if not override.startswith("tracking.")]
-    job = Job(config, tuple(overrides), config.run_name or job_name(shown))
+    job = Job(config, tuple(overrides), config.run_name or job_name(overrides))
     runs = plan_runs([job])
     tracker = Tracker(config.tracking.uri, config.tracking.experiment, provenance.code_version())
     with Display() as display:

@@ -1,0 +1,58 @@
+"""What all tests share: a cache and a store of their own, and the real MNIST where it is."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cache(tmp_path_factory):
+    """Keep the user's cache out of the tests, and the tests out of the user's cache."""
+    folder = tmp_path_factory.mktemp("cache")
+    before = os.environ.get("NNLAB_CACHE")
+    os.environ["NNLAB_CACHE"] = str(folder)
+    os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
+    os.environ.pop("MLFLOW_TRACKING_URI", None)
+    yield folder
+    if before is None:
+        del os.environ["NNLAB_CACHE"]
+    else:
+        os.environ["NNLAB_CACHE"] = before
+
+
+@pytest.fixture(scope="session")
+def mnist_dir():
+    """The real MNIST's IDX files."""
+    for folder in (os.environ.get("NNLAB_MNIST_DIR"), ROOT.parent / "shared" / "mnist"):
+        if folder and Path(folder).is_dir():
+            return Path(folder)
+    pytest.skip("the full MNIST is not here: set NNLAB_MNIST_DIR to the folder of its IDX files")
+
+
+@pytest.fixture
+def store(tmp_path):
+    """The address of a tracking store that does not exist yet."""
+    return f"sqlite:///{tmp_path}/store/mlflow.db"
+
+
+@pytest.fixture
+def run_py():
+    """Run ``python run.py …`` in a process of its own; return what it did."""
+
+    def run(*arguments, timeout=240, cwd=ROOT, env=None):
+        return subprocess.run(
+            [sys.executable, str(ROOT / "run.py"), *map(str, arguments)],
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            cwd=cwd,
+            env={**os.environ, **(env or {})},
+            check=False,
+        )
+
+    return run
