@@ -11,6 +11,7 @@ from nnlab.history import METRICS
 from nnlab.network import Array, Params
 from nnlab.outcomes import Curve, summarise
 from nnlab.passes import predict
+from nnlab.pictures import Studio
 from nnlab.plan import Run, ranked
 from nnlab.tracking import DatasetRecord, Point, Tracker
 
@@ -105,17 +106,15 @@ class Recorder:
         run.status = "FINISHED"
         self.watcher.ended(run)
 
-    def draw(self, runs: Sequence[Run]) -> None:
+    def draw(self, runs: Sequence[Run], studio: Studio) -> None:
         """Add the pictures of the best runs, as many as their config allows."""
         finished = [run for run in ranked(runs) if run.final is not None]
         for place, run in enumerate(finished):
-            if place >= run.job.config.pictures:
-                break
-            from nnlab.pictures import draw_run
-
-            folder = self._scratch / f"{run.run_id}-pictures"
-            folder.mkdir()
-            draw_run(run, folder)
+            if place < run.job.config.pictures:
+                folder = self._scratch / f"{run.run_id}-pictures"
+                folder.mkdir()
+                studio.order(run, folder)
+        for run, folder in studio.drawn():
             self.tracker.add_files(run.run_id, folder)
 
     def break_off(self, run: Run, error: BaseException) -> None:

@@ -15,6 +15,7 @@ import numpy as np
 from nnlab import provenance
 from nnlab.config import LaunchConfig
 from nnlab.outcomes import Curve
+from nnlab.pictures import Studio
 from nnlab.plan import Run, Stack, division, plan_stacks
 from nnlab.recorder import Recorder, Watcher
 from nnlab.tracking import Tracker
@@ -25,6 +26,7 @@ def execute(
     runs: Sequence[Run],
     tracker: Tracker,
     watcher: Watcher,
+    studio: Studio,
     settings: LaunchConfig,
     *,
     parent: str | None = None,
@@ -36,6 +38,7 @@ def execute(
     runs : filled in as they go on; one that fails says so, and the others are not affected
     tracker : where they are logged
     watcher : told of every step
+    studio : draws the pictures of the best runs
     settings : how to work; nothing in it changes a result
     parent : the id of the run that groups them, in a sweep
 
@@ -52,7 +55,7 @@ def execute(
         recorder = Recorder(tracker, watcher, provenance.environment(), Path(scratch), parent)
         try:
             _train(plan_stacks(runs, crew, settings), crew, recorder)
-            recorder.draw(runs)
+            recorder.draw(runs, studio)
         except BaseException as error:
             for run in runs:
                 if run.run_id and run.status is None:

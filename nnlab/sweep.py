@@ -11,9 +11,11 @@ from nnlab import provenance
 from nnlab.config import LaunchConfig, RunConfig
 from nnlab.display import Display, report_run, report_sweep
 from nnlab.errors import ConfigError
+from nnlab.pictures import studio
 from nnlab.plan import Job, Run, plan_runs, ranked, value_of
 from nnlab.runner import execute
 from nnlab.tracking import Status, Tracker
+from nnlab.worker import available_cores
 
 ELSEWHERE = ("tracking.", "data.dir=", "data.path=", "threads=", "pictures=", "run_name=", "hydra.")
 LISTED = 4  # values of a field that a sweep's name lists before it counts them
@@ -80,9 +82,14 @@ def run_one(config: RunConfig, overrides: Sequence[str]) -> Run:
     """
     job = Job(config, tuple(overrides), config.run_name or job_name(overrides))
     runs = plan_runs([job])
-    tracker = Tracker(config.tracking.uri, config.tracking.experiment, provenance.code_version())
-    with Display() as display:
-        execute(runs, tracker, display, LaunchConfig())
+    with studio(
+        runs, available_cores()
+    ) as pictures:  # before the tracker: it sets up while MLflow is imported
+        tracker = Tracker(
+            config.tracking.uri, config.tracking.experiment, provenance.code_version()
+        )
+        with Display() as display:
+            execute(runs, tracker, display, pictures, LaunchConfig())
     run = runs[0]
     if run.error is not None:
         raise run.error
@@ -100,14 +107,15 @@ def run_sweep(sweep: Sweep, settings: LaunchConfig) -> list[Run]:
     """
     runs = plan_runs(sweep.jobs)
     tracking = sweep.jobs[0].config.tracking
-    tracker = Tracker(tracking.uri, tracking.experiment, provenance.code_version())
-    parent = tracker.start(sweep.name or "sweep", _common_params(sweep), {"kind": "sweep"})
-    try:
-        with Display() as display:
-            execute(runs, tracker, display, settings, parent=parent)
-    except BaseException as error:
-        _finish(tracker, parent, sweep, runs, error)
-        raise
+    with studio(runs, available_cores()) as pictures:
+        tracker = Tracker(tracking.uri, tracking.experiment, provenance.code_version())
+        parent = tracker.start(sweep.name or "sweep", _common_params(sweep), {"kind": "sweep"})
+        try:
+            with Display() as display:
+                execute(runs, tracker, display, pictures, settings, parent=parent)
+        except BaseException as error:
+            _finish(tracker, parent, sweep, runs, error)
+            raise
     _finish(tracker, parent, sweep, runs, None)
     report_sweep(runs, sweep.varying, parent)
     return runs

@@ -1,5 +1,7 @@
 """The pictures of a run: what they draw is what was measured, and all of it is legible."""
 
+import subprocess
+import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -8,10 +10,8 @@ import matplotlib as mpl
 import numpy as np
 import pytest
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.text import Text
-from matplotlib.transforms import Bbox
 from numpy.typing import NDArray
 
 from nnlab.plots import (
@@ -26,7 +26,7 @@ from nnlab.plots import (
     save,
 )
 from nnlab.plots.images import MAX_FILTERS, MAX_MISTAKES
-from nnlab.plots.style import DPI, SMALL, spread
+from nnlab.plots.style import DPI, spread
 
 Array = NDArray[Any]
 LONG_TITLE = "init=randn_minus_half,init.bias=same,lr=0.0625,hidden_size=300,data.seed=12345 " * 3
@@ -68,7 +68,6 @@ def diverged(tail: float) -> dict[str, Array]:
 HISTORIES = {
     "no epoch trained": learned(1),
     "2 rows": learned(2),
-    "6 rows": learned(6),
     "501 rows": learned(501),
     "50,001 rows": learned(50_001),
     "dead": dead(51),
@@ -98,7 +97,7 @@ def learned_counts(classes: int) -> Array:
 
 def texts(figure: Figure) -> list[Text]:
     """All non-empty texts that are drawn; ticks outside of an axis' limits are not."""
-    FigureCanvasAgg(figure).draw()
+    figure.draw_without_rendering()
     found: list[Text] = list(figure.texts)
     for axes in figure.axes:
         titles = [axes.title, axes._left_title, axes._right_title]
@@ -116,17 +115,14 @@ def words(figure: Figure) -> str:
     return "\n".join(text.get_text() for text in texts(figure))
 
 
-def boxes(figure: Figure) -> list[tuple[str, Bbox]]:
-    return [(text.get_text(), text.get_window_extent()) for text in texts(figure)]
-
-
 def panel(figure: Figure, title: str) -> Axes:
     return next(axes for axes in figure.axes if axes.get_title("left") == title)
 
 
 def assert_legible(figure: Figure) -> None:
     """No two texts overlap, none leaves the page, none is small."""
-    found = boxes(figure)
+    drawn = texts(figure)
+    found = [(text.get_text(), text.get_window_extent()) for text in drawn]
     x0, y0, x1, y1 = np.array([box.extents for _, box in found]).T[:, :, None]
     width = np.minimum(x1, x1.T) - np.maximum(x0, x0.T)
     height = np.minimum(y1, y1.T) - np.maximum(y0, y0.T)
@@ -137,18 +133,17 @@ def assert_legible(figure: Figure) -> None:
         assert box.y0 >= 0, f"{text!r} leaves the page"
         assert box.x1 <= figure.bbox.x1, f"{text!r} leaves the page"
         assert box.y1 <= figure.bbox.y1, f"{text!r} leaves the page"
-    assert min(float(text.get_fontsize()) for text in texts(figure)) >= 10
+    assert min(float(text.get_fontsize()) for text in drawn) >= 10
 
 
 # --- curves
 
 
 @pytest.mark.parametrize("name", HISTORIES)
-@pytest.mark.parametrize("target", [None, 0.8])
-def test_curves_of_any_history_are_legible_and_draw_without_a_warning(
-    name: str, target: float | None
-) -> None:
-    assert_legible(curves(HISTORIES[name], LONG_TITLE, target))
+def test_curves_of_any_history_are_legible_and_draw_without_a_warning(name: str) -> None:
+    figure = curves(HISTORIES[name], LONG_TITLE, 0.8)
+    assert_legible(figure)
+    figure.canvas.draw()  # the layout alone doesn't touch the lines
 
 
 @pytest.mark.parametrize("title", ["", "$lr$ = 50 \\% of _what_", "x" * 500, "two\nlines"])
@@ -158,7 +153,7 @@ def test_a_title_is_taken_literally_and_stays_on_the_page(title: str) -> None:
     assert title.split("\n", maxsplit=1)[0][:40] in words(figure)
 
 
-@pytest.mark.parametrize("name", ["6 rows", "501 rows", "dead", "diverged to nan"])
+@pytest.mark.parametrize("name", ["2 rows", "501 rows", "dead", "diverged to nan"])
 def test_the_drawn_lines_are_the_history(name: str) -> None:
     history = HISTORIES[name]
     figure = curves(history, "run", 0.8)
@@ -192,7 +187,8 @@ def test_a_single_epoch_row_is_drawn_as_points_at_an_integer_epoch() -> None:
     line = axes.lines[0]
     assert line.get_marker() == "o"
     assert line.get_markevery() is None
-    assert [t.get_text() for t in axes.get_xticklabels()] == ["0"]
+    ticks = [tick for tick in axes.get_xticks() if -0.5 <= tick <= 0.5]
+    assert ticks == [0]
 
 
 @pytest.mark.parametrize("tail", [np.nan, np.inf])
@@ -202,6 +198,7 @@ def test_a_diverged_run_tells_when_and_its_last_finite_loss_has_a_marker(tail: f
     assert f"train {tail:g}" in words(figure)
     long = {key: np.concatenate([v, np.full(92, tail)]) for key, v in diverged(tail).items()}
     long["epoch"] = np.arange(100)
+    long |= {"val/accuracy": np.full(100, 0.1)}  # goes on, so the curves keep their length
     line = panel(curves(long, "run", None), "loss (nats)").lines[0]
     assert line.get_markevery() == [4]
 
@@ -242,8 +239,16 @@ def test_labels_move_apart_no_more_than_needed() -> None:
 # --- confusion
 
 
-@pytest.mark.parametrize("classes", [1, 2, 10, 20, 24, 47])
-@pytest.mark.parametrize("kind", ["learned", "one class only", "no samples", "some rows empty"])
+@pytest.mark.parametrize(
+    ("classes", "kind"),
+    [
+        *[(classes, "learned") for classes in (1, 2, 10, 12, 20, 24, 47)],
+        (10, "one class only"),
+        (2, "no samples"),
+        (24, "some rows empty"),
+        (47, "some rows empty"),
+    ],
+)
 def test_a_confusion_matrix_of_any_size_is_legible(classes: int, kind: str) -> None:
     counts = {
         "learned": learned_counts(classes),
@@ -288,8 +293,19 @@ def test_cells_hold_large_counts_in_four_characters() -> None:
 # --- filters
 
 
-@pytest.mark.parametrize("hidden", [1, 2, 10, 64, 300])
-@pytest.mark.parametrize("shape", [(28, 28), (1, 784), (784, 1), (8, 5)])
+@pytest.mark.parametrize(
+    ("hidden", "shape"),
+    [
+        (1, (28, 28)),
+        (10, (28, 28)),
+        (300, (28, 28)),
+        (1, (1, 784)),
+        (300, (1, 784)),
+        (10, (784, 1)),
+        (300, (784, 1)),
+        (7, (8, 5)),
+    ],
+)
 def test_filters_of_any_number_and_shape_are_legible_and_stay_on_the_page(
     hidden: int, shape: tuple[int, int]
 ) -> None:
@@ -378,9 +394,17 @@ def test_the_selected_mistakes_carry_what_the_network_said() -> None:
     assert chosen.probability.tolist() == [0.8, 0.6]
 
 
-@pytest.mark.parametrize("n", [0, 1, 5, 24, 30])
-@pytest.mark.parametrize("label", [4, 46])
-@pytest.mark.parametrize("shape", [(28, 28), (1, 784)])
+@pytest.mark.parametrize(
+    ("n", "label", "shape"),
+    [
+        (0, 4, (28, 28)),
+        (1, 4, (28, 28)),
+        (24, 4, (28, 28)),
+        (30, 46, (28, 28)),
+        (24, 46, (1, 784)),
+        (5, 4, (784, 1)),
+    ],
+)
 def test_any_number_of_mistakes_is_legible(n: int, label: int, shape: tuple[int, int]) -> None:
     pixels = np.random.default_rng(4).integers(0, 256, (n, 784), dtype=np.uint8)
     labels = np.full(n, label)
@@ -443,27 +467,24 @@ def test_a_picture_carries_neither_date_nor_software(tmp_path: Path) -> None:
     assert int.from_bytes(data[16:20], "big") == 12.8 * DPI
 
 
-def test_pictures_leave_matplotlibs_settings_alone_and_open_no_pyplot_figure(
+def test_threads_that_draw_at_once_make_the_same_bytes_and_leave_no_setting_behind(
     tmp_path: Path,
 ) -> None:
     before = dict(mpl.rcParams)
-    run_pictures(tmp_path, pictures())
-    assert dict(mpl.rcParams) == before
+    paths = [tmp_path / f"{name}.png" for name in "abc"]
 
+    def draw(path: Path) -> None:
+        save(curves(learned(20), "run", 0.8), path)
 
-def test_threads_that_draw_at_once_make_the_pictures_of_one(tmp_path: Path) -> None:
-    def draw(name: str) -> None:
-        (tmp_path / name).mkdir()
-        run_pictures(tmp_path / name, pictures())
-
-    threads = [threading.Thread(target=draw, args=(name,)) for name in ("a", "b")]
+    threads = [threading.Thread(target=draw, args=(path,)) for path in paths]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    for path in (tmp_path / "a").iterdir():
-        assert path.read_bytes() == (tmp_path / "b" / path.name).read_bytes()
+    assert len({path.read_bytes() for path in paths}) == 1
+    assert dict(mpl.rcParams) == before
 
 
-def test_no_font_is_smaller_than_ten_points() -> None:
-    assert SMALL >= 10
+def test_nothing_is_drawn_through_pyplot() -> None:
+    code = "import sys, nnlab.plots; sys.exit('matplotlib.pyplot' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)

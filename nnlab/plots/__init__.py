@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from nnlab.plots.history import curves
@@ -18,6 +19,7 @@ from nnlab.plots.matrix import confusion
 from nnlab.plots.style import save
 
 __all__ = [
+    "NAMES",
     "Mistakes",
     "RunPictures",
     "confusion",
@@ -25,6 +27,7 @@ __all__ = [
     "filters",
     "mistakes",
     "most_confident_mistakes",
+    "run_picture",
     "run_pictures",
     "save",
 ]
@@ -89,28 +92,39 @@ class RunPictures:
     dead: Array | None = None
 
 
+NAMES = ("curves", "confusion", "filters", "mistakes")
+
+
+def run_picture(name: str, run: RunPictures) -> Figure:
+    """Return one of a run's pictures, by its name among ``NAMES``."""
+    match name:
+        case "curves":
+            return curves(run.history, run.title, run.target)
+        case "confusion":
+            return confusion(run.confusion_counts, run.title)
+        case "filters":
+            return filters(run.w1, run.image_shape, run.title, run.dead)
+        case "mistakes":
+            wrong = run.mistakes
+            return mistakes(
+                wrong.pixels,
+                wrong.truth,
+                wrong.predicted,
+                wrong.probability,
+                image_shape=run.image_shape,
+                title=run.title,
+            )
+    raise ValueError(f"no picture is named {name}: expected one of {', '.join(NAMES)}")
+
+
 def run_pictures(folder: Path, run: RunPictures) -> list[Path]:
     """Write ``curves.png``, ``confusion.png``, ``filters.png`` and ``mistakes.png``.
 
     The folder must exist. The same arrays make the same bytes.
     """
-    wrong = run.mistakes
-    pictures = {
-        "curves": curves(run.history, run.title, run.target),
-        "confusion": confusion(run.confusion_counts, run.title),
-        "filters": filters(run.w1, run.image_shape, run.title, run.dead),
-        "mistakes": mistakes(
-            wrong.pixels,
-            wrong.truth,
-            wrong.predicted,
-            wrong.probability,
-            image_shape=run.image_shape,
-            title=run.title,
-        ),
-    }
     paths = []
-    for name, figure in pictures.items():
+    for name in NAMES:
         path = folder / f"{name}.png"
-        save(figure, path)
+        save(run_picture(name, run), path)
         paths.append(path)
     return paths

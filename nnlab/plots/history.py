@@ -48,13 +48,13 @@ ROWS = (
             "loss (nats)",
             "auto",
             (("train/loss", "train", BLUE), ("val/loss", "validation", VERMILLION)),
-            1.85,
+            1.95,
         ),
         Panel(
             "accuracy",
             "fraction",
             (("train/accuracy", "train", BLUE), ("val/accuracy", "validation", VERMILLION)),
-            1.85,
+            1.95,
             targeted=True,
         ),
     ),
@@ -124,9 +124,8 @@ def curves(history: Mapping[str, Array], title: str, target: float | None) -> Fi
                 height - header,
             )
             _draw_panel(axes, panel, epoch[:end], {k: v[:end] for k, v in series.items()}, target)
-            axes.xaxis.set_major_locator(
-                MaxNLocator(max(2, int(width - panel.room)), integer=True, min_n_ticks=1)
-            )
+            ticks = max(2, int(width - panel.room))
+            axes.xaxis.set_major_locator(MaxNLocator(ticks, integer=True, min_n_ticks=1))
             axes.set_xlabel("epoch" if r == len(rows) - 1 else "")
     return figure
 

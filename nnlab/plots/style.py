@@ -30,7 +30,8 @@ TITLE_CHARACTERS = 76  # of the title's size, on one line of the page
 SMALL, TEXT, LARGE = 11.0, 13.0, 17.0  # points
 
 # Okabe & Ito, "Color universal design": distinct for all common kinds of colour vision.
-BLUE, VERMILLION, GREEN, PURPLE = "#0072B2", "#D55E00", "#009E73", "#CC79A7"
+# Their purple is darkened, since it colours text.
+BLUE, VERMILLION, GREEN, PURPLE = "#0072B2", "#D55E00", "#009E73", "#AA4A8C"
 INK, GREY, PALE = "#222222", "#666666", "#E6E6E6"
 
 STYLE: dict[str, Any] = {
@@ -45,6 +46,7 @@ STYLE: dict[str, Any] = {
     "axes.titlelocation": "left",
     "axes.titlesize": 14.0,
     "axes.titleweight": "bold",
+    "axes.titley": 1.0,  # fixed: looking for a free height costs a fifth of the drawing
     "font.family": "DejaVu Sans",  # comes with matplotlib, so it is the same everywhere
     "font.size": TEXT,
     "grid.color": PALE,
@@ -162,10 +164,25 @@ def end_labels(axes: Axes, labels: Sequence[tuple[float, str, str]]) -> None:
     placed -= max(0.0, placed.max() - 1)
     placed += max(0.0, -placed.min())
     for y, (_, text, colour) in zip(placed, labels, strict=True):
-        axes.text(1.02, y, text, color=colour, weight="bold", va="center", transform=axes.transAxes)
+        axes.annotate(
+            text,
+            (1, y),
+            xycoords="axes fraction",
+            xytext=(7, 0),
+            textcoords="offset points",
+            color=colour,
+            weight="bold",
+            va="center",
+        )
 
 
 @styled
 def save(figure: Figure, path: Path) -> None:
     """Write a PNG whose bytes depend on the picture alone: no date, no software version."""
-    figure.savefig(path, format="png", dpi=DPI, metadata={"Software": None})
+    figure.savefig(
+        path,
+        format="png",
+        dpi=DPI,
+        metadata={"Software": None},
+        pil_kwargs={"compress_level": 3},  # half again as fast as the default, a fifth larger
+    )

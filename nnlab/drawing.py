@@ -1,0 +1,21 @@
+"""What a drawing process does; it imports matplotlib, and nothing else of weight."""
+
+import signal
+from pathlib import Path
+from typing import Any
+
+NAMES = ("curves", "confusion", "filters", "mistakes")
+
+
+def set_up() -> None:
+    """Import what drawing needs, and leave Ctrl-C to the parent."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    from nnlab import plots  # noqa: F401 - imported for the time it takes
+
+
+def draw(folder: Path, name: str, contents: dict[str, Any]) -> None:
+    """Draw one of a run's pictures into a folder; see :class:`nnlab.plots.RunPictures`."""
+    from nnlab.plots import Mistakes, RunPictures, run_picture, save
+
+    wrong = Mistakes.select(*(contents.pop(array) for array in ("probs", "labels", "pixels")))
+    save(run_picture(name, RunPictures(mistakes=wrong, **contents)), folder / f"{name}.png")
