@@ -80,6 +80,9 @@ def _plainly() -> Iterator[None]:
         terminated = isinstance(error, Terminated)
         _say("Terminated." if terminated else "Interrupted.")
         raise SystemExit(143 if terminated else 130) from None
+    except MemoryError as error:
+        _say(f"Out of memory: {error}. A smaller hidden_size or batch_size needs less.")
+        raise SystemExit(1) from None
     except (NnlabError, HydraException, OmegaConfBaseException) as error:
         if os.environ.get(DEBUG) == "1":
             raise

@@ -11,13 +11,13 @@ from nnlab.network import Array
 
 MAX_CLASSES = 256  # labels are bytes in every format that is read
 
-# The streams that are spawned from ``data.seed``.
-SPLIT_STREAM, ORDER_STREAM = 0, 1
-
 
 @dataclass(frozen=True)
 class Dataset:
-    """Images with their labels; arrays are read-only.
+    """Images with their labels.
+
+    The arrays are read-only views of those that were given, which stay as they were; only an
+    array that is not C-contiguous is copied.
 
     Attributes
     ----------
@@ -47,7 +47,13 @@ class Dataset:
     source: str
 
     def __post_init__(self) -> None:
-        _check(self.source, self.pixels, self.labels, self.image_shape)
+        _check(self.source, self.pixels, self.labels)
+        assert self.image_shape[0] * self.image_shape[1] == self.pixels.shape[1]
+        if (self.test_pixels is None) != (self.test_labels is None):
+            lonely, missing = (
+                ("images", "labels") if self.test_labels is None else ("labels", "images")
+            )
+            raise DataError(f"{self.source}: found test {lonely} without test {missing}.")
         if self.test_pixels is not None and self.test_labels is not None:
             _check(f"the test set of {self.source}", self.test_pixels, self.test_labels)
             if self.test_pixels.shape[1] != self.pixels.shape[1]:
@@ -60,9 +66,12 @@ class Dataset:
                     f"{self.source}: found the test label {self.test_labels.max()}, expected "
                     f"labels up to {self.classes - 1} as in the training set."
                 )
-        for array in (self.pixels, self.labels, self.test_pixels, self.test_labels):
+        for field in ("pixels", "labels", "test_pixels", "test_labels"):
+            array = getattr(self, field)
             if array is not None:
-                array.flags.writeable = False
+                view = np.ascontiguousarray(array).view()
+                view.flags.writeable = False
+                object.__setattr__(self, field, view)  # how a frozen dataclass completes itself
 
     @property
     def classes(self) -> int:
@@ -70,12 +79,11 @@ class Dataset:
         return int(self.labels.max()) + 1
 
 
-def _check(
-    source: str,
-    pixels: NDArray[np.uint8],
-    labels: NDArray[np.int64],
-    image_shape: tuple[int, int] | None = None,
-) -> None:
+def _check(source: str, pixels: NDArray[np.uint8], labels: NDArray[np.int64]) -> None:
+    assert pixels.dtype == np.uint8
+    assert pixels.ndim == 2  # noqa: PLR2004 - images and pixels
+    assert labels.dtype == np.int64
+    assert labels.ndim == 1
     if len(labels) == 0 or pixels.size == 0:
         raise DataError(f"{source}: found no images, expected at least one.")
     if len(pixels) != len(labels):
@@ -85,8 +93,6 @@ def _check(
     if labels.min() < 0 or labels.max() >= MAX_CLASSES:
         outlier = labels.min() if labels.min() < 0 else labels.max()
         raise DataError(f"{source}: found the label {outlier}, expected 0 to {MAX_CLASSES - 1}.")
-    assert pixels.dtype == np.uint8
-    assert image_shape is None or image_shape[0] * image_shape[1] == pixels.shape[1]
 
 
 @dataclass(frozen=True)
@@ -100,6 +106,19 @@ class Split:
 
     train: NDArray[np.int64]
     val: NDArray[np.int64]
+
+
+def split_stream(seed: int) -> np.random.Generator:
+    """Return the generator that decides the split: the first child of ``data.seed``."""
+    return np.random.Generator(np.random.PCG64(np.random.SeedSequence(seed).spawn(2)[0]))
+
+
+def order_stream(seed: int) -> np.random.SeedSequence:
+    """Return the root of the batch orders: the second child of ``data.seed``.
+
+    A seed sequence and not a generator, because each epoch derives its own order from it.
+    """
+    return np.random.SeedSequence(seed).spawn(2)[1]
 
 
 def split_dataset(dataset: Dataset, val_size: int, seed: int) -> Split:
@@ -118,7 +137,7 @@ def split_dataset(dataset: Dataset, val_size: int, seed: int) -> Split:
             f"data.val_size={val_size} is not allowed: {dataset.name} has {images} images, so "
             f"data.val_size must be from 1 to {images - 1}."
         )
-    order = _generator(seed, SPLIT_STREAM).permutation(images)
+    order = split_stream(seed).permutation(images)
     return Split(train=order[val_size:], val=order[:val_size])
 
 
@@ -128,33 +147,40 @@ def batch_order(seed: int, epoch: int, samples: int) -> NDArray[np.int64]:
     Derived from the seed and the epoch alone, so that training resumes anywhere with the same
     batches, and all runs of a sweep see them in the same order.
     """
-    return _generator(seed, ORDER_STREAM, epoch).permutation(samples)
+    root = order_stream(seed)
+    sequence = np.random.SeedSequence(root.entropy, spawn_key=(*root.spawn_key, epoch))
+    return np.random.Generator(np.random.PCG64(sequence)).permutation(samples)
 
 
-def _generator(seed: int, *stream: int) -> np.random.Generator:
-    sequence = np.random.SeedSequence(seed, spawn_key=stream)
-    return np.random.Generator(np.random.PCG64(sequence))
-
-
-def data_digest(dataset: Dataset, split: Split) -> str:
-    """Return the SHA-256, in hex, over all pixels and labels, the test set and the split.
+def content_digest(dataset: Dataset) -> str:
+    """Return the SHA-256, in hex, over all pixels and labels and the test set.
 
     Neither the name nor the source enters: the same images from another file have the same
     digest. Each array is framed by its name, dtype and shape.
     """
-    digest = hashlib.sha256(f"image {dataset.image_shape}\n".encode())
-    arrays: dict[str, Array | None] = {
-        "pixels": dataset.pixels,
-        "labels": dataset.labels,
-        "test pixels": dataset.test_pixels,
-        "test labels": dataset.test_labels,
-        "train": split.train,
-        "val": split.val,
-    }
-    for name, array in arrays.items():
-        if array is None:
-            continue
-        canonical = np.ascontiguousarray(array, array.dtype.newbyteorder("<"))
-        digest.update(f"{name} {canonical.dtype.str} {canonical.shape}\n".encode())
-        digest.update(canonical.data)
+    return _content(dataset).hexdigest()
+
+
+def data_digest(dataset: Dataset, split: Split) -> str:
+    """Return the digest of the content, as :func:`content_digest` has it, and the split."""
+    digest = _content(dataset)
+    _absorb(digest, "train", split.train)
+    _absorb(digest, "val", split.val)
     return digest.hexdigest()
+
+
+def _content(dataset: Dataset) -> "hashlib._Hash":
+    digest = hashlib.sha256(f"image {dataset.image_shape}\n".encode())
+    _absorb(digest, "pixels", dataset.pixels)
+    _absorb(digest, "labels", dataset.labels)
+    if dataset.test_pixels is not None and dataset.test_labels is not None:
+        _absorb(digest, "test pixels", dataset.test_pixels)
+        _absorb(digest, "test labels", dataset.test_labels)
+    return digest
+
+
+def _absorb(digest: "hashlib._Hash", name: str, array: Array) -> None:
+    """Add an array behind a line that tells where it ends, so that no two contents run together."""
+    canonical = np.ascontiguousarray(array, array.dtype.newbyteorder("<"))
+    digest.update(f"{name} {canonical.dtype.str} {canonical.shape}\n".encode())
+    digest.update(canonical.data)

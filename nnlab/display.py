@@ -1,5 +1,6 @@
 """What the terminal shows: a live bar, or plain sparse lines where there is no terminal."""
 
+import sys
 import time
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
@@ -14,6 +15,7 @@ from rich.table import Table
 from nnlab.plan import Run, ranked, value_of
 
 QUIET_SECONDS = 5.0  # between two plain lines
+PLAIN_WIDTH = 200  # of a table that goes to a file or a pipe, so that no cell is folded
 COLOURS = {
     "learned": "green",
     "stalled": "yellow",
@@ -123,7 +125,7 @@ def report_run(run: Run, artifacts: str) -> None:
 
 def report_sweep(runs: Sequence[Run], varying: Sequence[str], parent: str) -> None:
     """Print the runs of a sweep from best to worst, the failed ones last with their reasons."""
-    console = Console(highlight=False)
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else PLAIN_WIDTH)
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("#", justify="right")
     for key in varying:

@@ -1,16 +1,20 @@
-"""Fetching MNIST: from the first public mirror that delivers the right bytes, whole or not."""
+"""Fetching MNIST: each file from the first public mirror that delivers the right bytes."""
 
 import gzip
 import hashlib
-import logging
+import io
 import sys
-import tempfile
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from nnlab.cache import replace
+from nnlab.cache import keep
 from nnlab.errors import DataError
+from nnlab.files import GZIP_MAGIC
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
 
 MIRRORS = (
     "https://ossci-datasets.s3.amazonaws.com/mnist/",
@@ -18,6 +22,8 @@ MIRRORS = (
     "https://raw.githubusercontent.com/fgnt/mnist/master/",
 )
 SECONDS = 30  # without a byte, after which a mirror is given up
+LONGEST = 64 << 20  # bytes; the largest file has 47 MB, 10 MB gzipped
+PIECE = 1 << 16  # bytes between two steps of the progress bar
 
 # SHA-256 of the *decompressed* files: the mirrors' gzip bytes differ.
 DIGESTS = {
@@ -28,31 +34,57 @@ DIGESTS = {
 }
 
 
-def is_authentic(name: str, content: bytes) -> bool:
-    """Tell whether these are the bytes of the original file."""
-    return hashlib.sha256(content).hexdigest() == DIGESTS[name]
+def fetch_mnist(folder: Path, mirrors: Sequence[str] = MIRRORS) -> dict[str, bytes]:
+    """Return the four files of MNIST, decompressed, by name.
 
+    Those that a folder holds intact are read; the others are downloaded and kept there, unless
+    it cannot be written.
 
-def fetch_mnist(folder: Path, mirrors: Sequence[str] = MIRRORS) -> None:
-    """Put the four files of MNIST, decompressed, into a folder; those that are there stay.
+    Parameters
+    ----------
+    folder : where earlier downloads are
+    mirrors : addresses that end in ``/``, tried in this order
 
     Raises
     ------
     DataError
         Where no mirror delivers a file; nothing of that file is left behind.
     """
+    contents = {}
     for name in DIGESTS:
-        target = folder / name
-        if target.exists() and is_authentic(name, target.read_bytes()):
-            continue
-        content = _fetch(name, mirrors)
-        try:
-            replace(target, lambda path, content=content: path.write_bytes(content) and None)  # type: ignore[misc]
-        except OSError as error:
-            raise DataError(
-                f"{folder}: the cache cannot be written ({error.strerror}); free some space, or "
-                "set NNLAB_CACHE to another folder."
-            ) from error
+        content = _kept(folder / name)
+        if content is None:
+            content = _fetch(name, mirrors)
+            keep(folder / name, content)
+        contents[name] = content
+    return contents
+
+
+def _kept(path: Path) -> bytes | None:
+    """Return an earlier download; None where there is none, or it is not as it was written."""
+    try:
+        content = path.read_bytes()
+    except OSError:
+        return None
+    return content if _is_authentic(path.name, content) else None
+
+
+def _is_authentic(name: str, content: bytes) -> bool:
+    return hashlib.sha256(content).hexdigest() == DIGESTS[name]
+
+
+class _Received(io.BytesIO):
+    """What a mirror sent. In memory, so that an interrupted download leaves nothing behind."""
+
+    def write(self, piece: "ReadableBuffer", /) -> int:
+        if self.tell() + memoryview(piece).nbytes > LONGEST:
+            raise gzip.BadGzipFile("longer than any file of MNIST")
+        return super().write(piece)
+
+    def content(self) -> bytes:
+        """Return the bytes, decompressed unless the server has already done that."""
+        sent = self.getvalue()
+        return gzip.decompress(sent) if sent.startswith(GZIP_MAGIC) else sent
 
 
 def _fetch(name: str, mirrors: Sequence[str]) -> bytes:
@@ -60,23 +92,42 @@ def _fetch(name: str, mirrors: Sequence[str]) -> bytes:
     import pooch
     import requests
 
-    logging.getLogger("pooch").setLevel(logging.WARNING)
     failures = []
     for mirror in mirrors:
-        downloader = pooch.HTTPDownloader(progressbar=sys.stderr.isatty(), timeout=SECONDS)
-        with tempfile.TemporaryDirectory(prefix="nnlab-") as scratch:
-            file = Path(scratch) / f"{name}.gz"
-            try:
-                downloader(f"{mirror}{name}.gz", str(file), None)
-                content = gzip.decompress(file.read_bytes())
-            except (requests.RequestException, OSError, EOFError, zlib.error) as error:
-                failures.append(f"{mirror} ({type(error).__name__})")
-                continue
-        if is_authentic(name, content):
-            return content
-        failures.append(f"{mirror} (other bytes than the original's)")
+        download = pooch.HTTPDownloader(
+            progressbar=sys.stderr.isatty(), chunk_size=PIECE, timeout=SECONDS
+        )
+        received = _Received()
+        try:
+            download(f"{mirror}{name}.gz", received, None)
+            content = received.content()
+        except requests.RequestException as error:
+            failures.append(f"{mirror} ({_reason(error)})")
+        except (gzip.BadGzipFile, EOFError, zlib.error):
+            failures.append(f"{mirror} (a broken or foreign file)")
+        else:
+            if _is_authentic(name, content):
+                return content
+            failures.append(f"{mirror} (other bytes than the original's)")
     raise DataError(
         f"MNIST could not be downloaded: {name} failed at {', '.join(failures)}. Fetch the four "
         "files yourself and name their folder with data.dir=…, or use data=mnist_sample, which "
         "needs no network."
     )
+
+
+def _reason(error: Exception) -> str:
+    """Say in a few words why a request failed; requests' own texts go over several lines."""
+    import requests
+
+    match error:
+        case requests.HTTPError(response=requests.Response(status_code=status)):
+            return f"HTTP status {status}"
+        case requests.Timeout():
+            return f"no answer for {SECONDS} s"
+        case requests.exceptions.ChunkedEncodingError():
+            return "the connection broke off"
+        case requests.ConnectionError():
+            return "no connection"
+        case _:
+            return type(error).__name__

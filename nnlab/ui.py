@@ -1,6 +1,7 @@
 """The tracking UI: MLflow's own server, on this machine only, made light."""
 
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -30,6 +31,7 @@ def serve(uri: str | None, run: str | None, port: int | None) -> None:
     store = Store(address)
     path = _path(store, run)
     port = port or _free_port()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # the same orderly end as Ctrl-C
     base = f"http://127.0.0.1:{port}"
     server = subprocess.Popen(  # noqa: S603 - our own words
         [

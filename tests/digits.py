@@ -39,7 +39,8 @@ def start(runs=1, hidden=10, dtype="float32", init="he", lr=None, classes=10):
         )
         for seed in range(runs)
     ]
-    return State.start(stack(params), [0.05 * (run + 1) for run in range(runs)] if lr is None else lr)
+    rates = [0.05 * (run + 1) for run in range(runs)] if lr is None else lr
+    return State.start(stack(params), rates)
 
 
 def assert_same_bits(one, other):

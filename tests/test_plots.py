@@ -488,3 +488,14 @@ def test_threads_that_draw_at_once_make_the_same_bytes_and_leave_no_setting_behi
 def test_nothing_is_drawn_through_pyplot() -> None:
     code = "import sys, nnlab.plots; sys.exit('matplotlib.pyplot' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_step_that_was_not_taken_leaves_the_label_of_the_last_one():
+    history = {
+        "epoch": np.arange(3),
+        "train/loss": np.array([3.0, 2.0, 1.0]),
+        "grad_norm/w1": np.array([0.5, 0.25, np.nan]),
+    }
+    texts = [text.get_text() for axes in curves(history, "run", None).axes for text in axes.texts]
+    assert any("0.25" in text for text in texts)
+    assert not any("nan" in text for text in texts)

@@ -175,6 +175,8 @@ def _draw_panel(
         )
         y = data[finite[-1]] if finite.size else axes.get_ylim()[0]
         last = float(data[-1])
+        if panel.scale == "log" and math.isnan(last):  # no step follows the last epoch
+            last = float(y) if finite.size else last
         text = number(last)
         if panel.scale == "fraction" and math.isfinite(last):
             text = f"{last:.0%}" if panel.percent else f"{last:.3f}"
