@@ -17,9 +17,8 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from nnlab.config import RunConfig, from_hydra
 from nnlab.errors import NnlabError
-from nnlab.provenance import project_root
+from nnlab.provenance import CHECKOUT
 
 DEBUG = "NNLAB_FULL_ERROR"  # 1: tracebacks for foreseen errors too
 
@@ -50,6 +49,7 @@ class Terminated(KeyboardInterrupt):
 
 def train_one(config: DictConfig) -> float:
     """Train the one run that a composed config defines, and return its objective."""
+    from nnlab.config import from_hydra
     from nnlab.sweep import run_one
 
     with _plainly():  # here too: Hydra would put a line of its own before the sentence
@@ -92,7 +92,7 @@ def _plainly() -> Iterator[None]:
 
 def documented_fields() -> str:
     """Return the fields with their defaults and comments, as they stand in ``conf/``."""
-    conf = project_root() / "conf"
+    conf = CHECKOUT / "conf"
     main = (conf / "config.yaml").read_text(encoding="utf-8")
     fields = main[main.index("\nlr:") + 1 : main.index("\nhydra:")].rstrip()
     groups = []
@@ -124,19 +124,16 @@ def _unknown_field(field: str) -> str:
     head = f"{field} is not a field of the config"
     if field.startswith("init."):
         return f"{field} can be chosen for init=normal and init=uniform only; the others fix it."
-    names = _field_names(RunConfig)
+    from nnlab.config import RunConfig
+
+    names = []
+    for name, declared in RunConfig.model_fields.items():
+        inner = getattr(declared.annotation, "model_fields", {})
+        names += [name, *(f"{name}.{each}" for each in inner)]
     guess = [SYNONYMS[field]] if field in SYNONYMS else difflib.get_close_matches(field, names, 1)
     if guess:
         return f"{head}: did you mean `{guess[0]}`?"
     return f"{head}; `python run.py --help` lists all."
-
-
-def _field_names(model: type[RunConfig]) -> list[str]:
-    names = []
-    for name, field in model.model_fields.items():
-        inner = getattr(field.annotation, "model_fields", {})
-        names += [name, *(f"{name}.{each}" for each in inner)]
-    return names
 
 
 def _say(text: str) -> None:

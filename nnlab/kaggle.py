@@ -22,6 +22,7 @@ CELL = re.compile(r"[ \t]*\+?0*(?P<whole>[0-9]{1,3})(\.0*)?[ \t]*")
 # pandas takes a column of True for ones, and 1e2 for a hundred.
 PLAIN = b'0123456789,\r\n" \t+.'
 LABEL = "label"
+VALUES = {str(value): value for value in range(LARGEST + 1)}
 
 
 def read_kaggle(path: Path) -> tuple[Array, Array, tuple[int, int]]:
@@ -56,7 +57,9 @@ def _parse(content: bytes, path: Path) -> dict[str, Array]:
     if rows is None:
         rows = _checked_rows(content, path, columns)
     label = columns.index(LABEL)
-    return {"pixels": np.delete(rows, label, axis=1), "labels": rows[:, label].astype(np.int64)}
+    # pandas keeps a table by columns; an image a row is what the cache should hold.
+    pixels = np.ascontiguousarray(np.delete(rows, label, axis=1))
+    return {"pixels": pixels, "labels": rows[:, label].astype(np.int64)}
 
 
 def _header(content: bytes, path: Path) -> tuple[list[str], int]:
@@ -113,8 +116,11 @@ def _checked_rows(content: bytes, path: Path, columns: Sequence[str]) -> Array:
                     f"{path}: line {reader.line_num} has a length of {len(row)}, expected "
                     f"{len(columns)} cells as in the header."
                 )
-            cells = zip(row, columns, strict=True)
-            rows.append(bytes(_byte(cell, path, reader.line_num, name) for cell, name in cells))
+            try:
+                rows.append(bytes(map(VALUES.__getitem__, row)))  # far quicker than cell by cell
+            except KeyError:
+                cells = zip(row, columns, strict=True)
+                rows.append(bytes(_byte(cell, path, reader.line_num, name) for cell, name in cells))
     except csv.Error as error:
         raise DataError(f"{path}: found no CSV in line {reader.line_num} ({error}).") from error
     return np.frombuffer(b"".join(rows), np.uint8).reshape(len(rows), len(columns))

@@ -8,7 +8,6 @@ from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from nnlab.config import from_hydra, launch_config
 from nnlab.errors import RunsFailedError
 
 
@@ -33,6 +32,7 @@ class StackLauncher(Launcher):
         self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
     ) -> Sequence[JobReturn]:
         """Check every job's config, and only then start; return the objectives in job order."""
+        from nnlab.config import from_hydra, launch_config
         from nnlab.sweep import Sweep, run_sweep
 
         settings = launch_config(self._fields)

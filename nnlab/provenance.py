@@ -11,7 +11,9 @@ from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any
 
-from nnlab import __version__, blas
+from nnlab import __version__
+
+CHECKOUT = Path(__file__).resolve().parent.parent  # where run.py and conf/ stand beside nnlab/
 
 
 @dataclass(frozen=True)
@@ -23,14 +25,13 @@ class CodeVersion:
 
 
 def project_root() -> Path:
-    """Return the folder of ``run.py``, ``conf/`` and ``mlruns/``.
+    """Return the folder that holds ``mlruns/``.
 
     ``$NNLAB_ROOT``, or the checkout that this package stands in, or else the working directory.
     """
     if "NNLAB_ROOT" in os.environ:
         return Path(os.environ["NNLAB_ROOT"]).absolute()
-    checkout = Path(__file__).resolve().parent.parent
-    return checkout if (checkout / "conf" / "config.yaml").exists() else Path.cwd()
+    return CHECKOUT if (CHECKOUT / "run.py").exists() else Path.cwd()
 
 
 @cache
@@ -51,6 +52,8 @@ def code_version() -> CodeVersion:
 
 def environment() -> dict[str, Any]:
     """Describe what a result may depend on besides config, data and code."""
+    from nnlab import blas  # NumPy, which the command line does without
+
     code = code_version()
     return {
         "nnlab": __version__,

