@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-all ui lint format lock clean
+.PHONY: help run test test-long ui lint format lock clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -18,8 +18,8 @@ run: $(READY) ## set up, then the main job: three learning rates on real digits
 test: $(READY) ## set up, then the tests (under 5 minutes)
 	$(BIN)/python -m pytest
 
-test-all: $(READY) ## the tests, the long ones too
-	$(BIN)/python -m pytest -m ""
+test-long: $(READY) ## the tests that take minutes
+	$(BIN)/python -m pytest -m long
 
 ui: $(READY) ## open the tracking UI on this machine
 	$(BIN)/nnlab ui

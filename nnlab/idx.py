@@ -109,7 +109,7 @@ def find_files(folder: Path) -> dict[tuple[str, str], Path]:
         names = sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
     found: dict[tuple[str, str], Path] = {}
     prefixes = set()
-    for name in names:  # sorted: the plain file comes before its .gz, and stays
+    for name in sorted(names, key=lambda name: name.endswith(".gz")):  # the plain one stays
         match = NAME.fullmatch(name)
         if match is None:
             continue

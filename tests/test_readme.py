@@ -53,6 +53,7 @@ def test_the_first_command_gives_the_output_that_is_shown(tmp_path):
     assert "compare them: nnlab ui " in done.stdout
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("command", [command for command in COMMANDS if command != SWEEP])
 def test_a_command_that_is_shown_runs(command, tmp_path):
     done = run(command, tmp_path)

@@ -26,7 +26,9 @@ def children_of(pid):
     return [int(word) for word in listed.stdout.split()]
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    "number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.long)]
+)
 def test_the_ui_shows_the_run_and_leaves_no_process_behind(run_py, store, number):
     done = run_py("epochs=1", "pictures=0", f"tracking.uri={store}")
     assert done.returncode == 0, done.stderr
