@@ -88,17 +88,23 @@ def _settle(stack: Stack, result: SegmentResult, recorder: Recorder) -> Stack | 
     """Log a segment, end the runs that are done, and return the stack of the others."""
     state = result.state
     epochs = state.epoch - stack.state.epoch
+    diverged_at = state.diverged_at.tolist()
+    going = [
+        index
+        for index, run in enumerate(stack.runs)
+        if diverged_at[index] < 0 and run.job.config.epochs > state.epoch
+    ]
     for index, run in enumerate(stack.runs):
-        recorder.extend(run, Curve.of(result.history, index))
+        curve = Curve.of(result.history, index)
+        if index not in going and result.final is not None:
+            curve = curve.then(Curve.of(result.final, index))
+        recorder.extend(run, curve)
     recorder.watcher.advanced(stack.runs, epochs)
 
-    going = []
     for index, run in enumerate(stack.runs):
-        diverged_at = int(state.diverged_at[index])
-        if diverged_at < 0 and run.job.config.epochs > state.epoch:
-            going.append(index)
-        else:
-            recorder.finish(run, state.params.select(np.array([index])), diverged_at)
+        if index not in going:
+            final = state.params.select(np.array([index]))
+            recorder.finish(run, final, diverged_at[index])
     if not going:
         return None
     return Stack(

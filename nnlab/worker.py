@@ -41,6 +41,7 @@ class SegmentResult:
 
     state: State
     history: History
+    final: History | None  # the row at the state's own epoch, for the runs that end there
     seconds: float
 
 
@@ -49,9 +50,8 @@ def run_segment(segment: Segment) -> SegmentResult:
     begin = time.perf_counter()
     data = segment.data if isinstance(segment.data, TrainingData) else _mapped(segment.data)
     state, history = train_segment(segment.state, data, segment.epochs, threads=segment.threads)
-    if segment.last:
-        history = history.then(measure(state, data, threads=segment.threads))
-    return SegmentResult(state, history, time.perf_counter() - begin)
+    final = measure(state, data, threads=segment.threads) if segment.last else None
+    return SegmentResult(state, history, final, time.perf_counter() - begin)
 
 
 @lru_cache(maxsize=4)
