@@ -22,6 +22,14 @@ from nnlab.provenance import CHECKOUT
 
 DEBUG = "NNLAB_FULL_ERROR"  # 1: tracebacks for foreseen errors too
 
+# Fields that only some options of their group have.
+BELONGS_TO = {
+    "init.scale": "init=normal and init=uniform; the other inits fix it",
+    "init.shift": "init=normal and init=uniform; the other inits fix it",
+    "data.dir": "data=mnist and data=idx",
+    "data.path": "data=kaggle",
+}
+
 # What people type who come from elsewhere, and what it is called here.
 SYNONYMS = {
     "learning_rate": "lr",
@@ -122,8 +130,8 @@ def explain(error: BaseException) -> str:
 
 def _unknown_field(field: str) -> str:
     head = f"{field} is not a field of the config"
-    if field.startswith("init."):
-        return f"{field} can be chosen for init=normal and init=uniform only; the others fix it."
+    if field in BELONGS_TO:
+        return f"{field} does not apply here: it belongs to {BELONGS_TO[field]}."
     from nnlab.config import RunConfig
 
     names = []
