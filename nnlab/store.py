@@ -116,9 +116,11 @@ def _client(uri: str) -> "MlflowClient":
 
 
 def patiently(call: Callable[[], T]) -> T:
-    """Call the store, again and again while another writer has the database locked.
+    """Call the store, again and again while another writer is in the way.
 
-    SQLite itself waits 20 s, whatever the address says; then MLflow gives up at once.
+    SQLite itself waits 20 s for a lock, whatever the address says; then MLflow gives up at once.
+    And MLflow adds a dataset in two steps, look and insert, between which another process may
+    insert the same one: the next look finds it.
     """
     from mlflow.exceptions import MlflowException
 
@@ -128,7 +130,8 @@ def patiently(call: Callable[[], T]) -> T:
             return call()
         except MlflowException as error:
             locked = error.error_code == "TEMPORARILY_UNAVAILABLE" or "is locked" in str(error)
-            if not locked or time.monotonic() > deadline:
+            beaten = "IntegrityError" in str(error) and "datasets" in str(error)
+            if not (locked or beaten) or time.monotonic() > deadline:
                 raise
             time.sleep(0.2)
 
