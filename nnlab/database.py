@@ -45,6 +45,11 @@ def _check(database: Path) -> None:
             f"The tracking store {database} is not an SQLite database: move it away, or name "
             "another with tracking.uri=… ."
         )
+    connection = sqlite3.connect(f"{database.absolute().as_uri()}?mode=ro", uri=True)
+    try:
+        connection.execute("SELECT name FROM sqlite_master").fetchall()  # a torn file fails here
+    finally:
+        connection.close()
 
 
 def _make(database: Path) -> None:

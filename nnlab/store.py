@@ -140,10 +140,11 @@ def patiently(call: Callable[[], T]) -> T:
 def said_plainly(uri: str) -> Iterator[None]:
     """Turn a store's failure into one sentence that names the store."""
     from mlflow.exceptions import MlflowException
+    from sqlalchemy.exc import SQLAlchemyError
 
     try:
         yield
-    except MlflowException as error:
+    except (MlflowException, SQLAlchemyError) as error:
         first = str(error).strip().splitlines()[0]
         if "out-of-date database schema" in first:
             raise TrackingError(

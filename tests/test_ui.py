@@ -89,5 +89,20 @@ def test_a_file_that_is_no_database_is_not_touched(tmp_path):
     assert database.read_text() == "my thesis"
 
 
+def test_a_torn_database_is_named_and_not_touched(tmp_path, run_py):
+    whole, torn = tmp_path / "whole.db", tmp_path / "torn.db"
+    done = run_py("epochs=0", "pictures=0", f"tracking.uri=sqlite:///{whole}")
+    assert done.returncode == 0, done.stderr
+    torn.write_bytes(whole.read_bytes()[:40_000])
+    for done in (
+        nnlab("ui", "--uri", f"sqlite:///{torn}"),
+        run_py("epochs=0", f"tracking.uri=sqlite:///{torn}"),
+    ):
+        assert done.returncode == 2, done.stderr
+        assert f"{torn} cannot be used: database disk image is malformed" in done.stderr
+        assert "Traceback" not in done.stderr
+    assert torn.stat().st_size == 40_000
+
+
 def test_the_module_is_the_command():
     assert nnlab("--version").stdout == f"nnlab, version {__import__('nnlab').__version__}\n"
