@@ -8,6 +8,7 @@ import numpy as np
 
 from nnlab import artifacts
 from nnlab.history import METRICS
+from nnlab.interrupts import held_back
 from nnlab.network import Array, Params
 from nnlab.outcomes import Curve, summarise
 from nnlab.passes import predict
@@ -61,21 +62,28 @@ class Recorder:
                 dataset.classes,
             )
             tags = {"run_key": run.key, "data_digest": run.prepared.digest}
-            run.run_id = self.tracker.start(
-                run.job.name,
-                run.job.config.params,
-                tags,
-                parent=self._parent,
-                dataset=record,
-            )
+            with held_back():
+                run.run_id = self.tracker.start(
+                    run.job.name,
+                    run.job.config.params,
+                    tags,
+                    parent=self._parent,
+                    dataset=record,
+                )
 
     def extend(self, run: Run, piece: Curve) -> None:
         """Log the epochs that a run has gained."""
         run.curve = piece if run.curve is None else run.curve.then(piece)
-        self.tracker.log(run.run_id, _points(piece))
+        with held_back():
+            self.tracker.log(run.run_id, _points(piece))
 
     def finish(self, run: Run, final: Params, diverged_at: int) -> None:
         """End a run that trained to its end, or diverged: summary, test, files, status."""
+        with held_back():
+            self._finish(run, final, diverged_at)
+        self.watcher.ended(run)
+
+    def _finish(self, run: Run, final: Params, diverged_at: int) -> None:
         assert run.curve is not None
         config = run.job.config
         run.final = final
@@ -104,7 +112,6 @@ class Recorder:
         }
         self.tracker.finish(run.run_id, "FINISHED", tags=tags, folder=folder)
         run.status = "FINISHED"
-        self.watcher.ended(run)
 
     def draw(self, runs: Sequence[Run], studio: Studio) -> None:
         """Add the pictures of the best runs, as many as their config allows."""
@@ -115,13 +122,15 @@ class Recorder:
                 folder.mkdir()
                 studio.order(run, folder)
         for run, folder in studio.drawn():
-            self.tracker.add_files(run.run_id, folder)
+            with held_back():
+                self.tracker.add_files(run.run_id, folder)
 
     def break_off(self, run: Run, error: BaseException) -> None:
         """End a run that did not get to its end: KILLED by an interrupt, else FAILED."""
         run.error = error
         run.status = "KILLED" if isinstance(error, KeyboardInterrupt) else "FAILED"
-        self.tracker.finish(run.run_id, run.status, tags={"reason": str(run.reason)})
+        with held_back():
+            self.tracker.finish(run.run_id, run.status, tags={"reason": str(run.reason)})
         self.watcher.ended(run)
 
     def _test_accuracy(self, run: Run, final: Params) -> dict[str, float]:

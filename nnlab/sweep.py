@@ -11,6 +11,7 @@ from nnlab import provenance
 from nnlab.config import LaunchConfig, RunConfig
 from nnlab.display import Display, report_run, report_sweep
 from nnlab.errors import ConfigError
+from nnlab.interrupts import held_back
 from nnlab.pictures import studio
 from nnlab.plan import Job, Run, plan_runs, ranked, value_of
 from nnlab.runner import execute
@@ -109,12 +110,16 @@ def run_sweep(sweep: Sweep, settings: LaunchConfig) -> list[Run]:
     tracking = sweep.jobs[0].config.tracking
     with studio(runs, available_cores()) as pictures:
         tracker = Tracker(tracking.uri, tracking.experiment, provenance.code_version())
-        parent = tracker.start(sweep.name or "sweep", _common_params(sweep), {"kind": "sweep"})
+        parent = ""
         try:
+            with held_back():
+                name = sweep.name or "sweep"
+                parent = tracker.start(name, _common_params(sweep), {"kind": "sweep"})
             with Display() as display:
                 execute(runs, tracker, display, pictures, settings, parent=parent)
         except BaseException as error:
-            _finish(tracker, parent, sweep, runs, error)
+            if parent:
+                _finish(tracker, parent, sweep, runs, error)
             raise
     _finish(tracker, parent, sweep, runs, None)
     report_sweep(runs, sweep.varying, parent)
@@ -139,6 +144,17 @@ def _finish(
     error: BaseException | None,
 ) -> None:
     """End the parent run: the table, the best, the counts of outcomes, an honest status."""
+    with held_back():
+        _write_end(tracker, parent, sweep, runs, error)
+
+
+def _write_end(
+    tracker: Tracker,
+    parent: str,
+    sweep: Sweep,
+    runs: Sequence[Run],
+    error: BaseException | None,
+) -> None:
     best = ranked(runs)[0]
     points = [(name, value, 0) for name, value in best.metrics.items() if name != "diverged_at"]
     outcomes = Counter(run.summary.outcome for run in runs if run.summary is not None)

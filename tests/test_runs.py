@@ -287,7 +287,7 @@ def test_an_interrupted_run_is_killed_in_the_store_with_the_curve_so_far(
     finally:
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+            process.communicate()
     assert process.returncode == code, errors
     assert word in errors
     assert "Traceback" not in errors
