@@ -49,7 +49,8 @@ class State:
     @classmethod
     def start(cls, params: Params, lr: Iterable[float]) -> "State":
         """Return the untrained stack."""
-        rates = np.array(list(lr), params.w1.dtype)
+        with np.errstate(over="ignore"):  # a rate beyond float32 diverges, as it should
+            rates = np.array(list(lr), params.w1.dtype)
         return cls(params, rates, 0, np.full(len(rates), -1))
 
     @property
@@ -90,7 +91,8 @@ def train_segment(
     living = params.select(alive)
     final = Params(*(array.copy() for array in params))
 
-    with block_mapper(threads) as mapper:
+    # A diverging run overflows on its way out; what is not finite is found below.
+    with np.errstate(over="ignore", invalid="ignore"), block_mapper(threads) as mapper:
         for row, epoch in enumerate(rows):
             if alive.size == 0:
                 break

@@ -201,6 +201,13 @@ def test_a_diverging_run_stops_with_its_last_finite_weights_and_leaves_the_other
         assert_same_bits(one(together, run).params, alone.params)
 
 
+@pytest.mark.parametrize("lr", [1e37, 3e38, 1e39, 1e300])
+def test_a_learning_rate_at_the_end_of_the_floats_diverges_without_a_warning(lr):
+    state, _ = train_segment(start(1, lr=[lr]), training_data(), 3)
+    assert 0 <= state.diverged_at[0] <= 2
+    assert np.isfinite(state.params.w1).all()
+
+
 def test_a_diverged_run_does_not_train_on():
     data = training_data()
     stopped, _ = train_segment(start(2, lr=[0.1, 1e30]), data, 5)
