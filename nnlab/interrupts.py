@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM, held back while something is written that must be whole."""
+"""Ctrl-C and SIGTERM: the first ends a sweep in order, and none tears a write in two."""
 
 import signal
 import threading
@@ -6,34 +6,92 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-HELD_BACK = (signal.SIGINT, signal.SIGTERM)
+HANDLED = (signal.SIGINT, signal.SIGTERM)
+
+# Signals belong to the process, and so does what is known of them.
+_arrived: list[int] = []  # and not yet acted on
+_writing = 0  # blocks under way that must be whole
+_orderly = 0  # loops under way that end by themselves when asked
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM came: the same end as Ctrl-C, under its own exit code."""
 
 
 @contextmanager
 def held_back() -> Iterator[None]:
-    """Let a first Ctrl-C or SIGTERM take effect only behind this block; a second one at once.
+    """Let an interrupt take effect only behind this block; a further one at once.
 
     An interrupt in the middle of a database's commit leaves its lock behind, and one between the
     making of a run and the noting of its id leaves a run that nobody ends.
     """
-    if threading.current_thread() is not threading.main_thread():
-        yield  # signals reach the main thread alone
-        return
-    arrived: list[int] = []
+    global _writing  # noqa: PLW0603
+    with _handlers() as ours:
+        if not ours:
+            yield  # signals reach the main thread alone
+            return
+        _writing += 1
+        try:
+            yield
+        finally:
+            _writing -= 1
+            if not _writing and len(_arrived) > _orderly:
+                _interrupt()
 
-    def hold_back(number: int, frame: FrameType | None) -> None:
-        before = handlers[signal.Signals(number)]
-        if arrived and callable(before):
-            before(number, frame)
-        arrived.append(number)
 
-    handlers = {number: signal.getsignal(number) for number in HELD_BACK}
-    for number in HELD_BACK:
-        signal.signal(number, hold_back)
-    try:
+@contextmanager
+def terminable() -> Iterator[None]:
+    """Let SIGTERM raise, as Ctrl-C does, wherever nothing else was said."""
+    with _handlers():
         yield
+
+
+@contextmanager
+def orderly() -> Iterator[None]:
+    """Let a first interrupt only be :func:`requested`; it takes effect behind this block.
+
+    A second one takes effect at once.
+    """
+    global _orderly  # noqa: PLW0603
+    with _handlers() as ours:
+        _orderly += ours
+        try:
+            yield
+        finally:
+            _orderly -= ours
+        if ours and _arrived and not _orderly:
+            _interrupt()
+
+
+def requested() -> bool:
+    """Tell whether an interrupt waits for the loop to come to its end."""
+    return bool(_arrived)
+
+
+@contextmanager
+def _handlers() -> Iterator[bool]:
+    """Take over the signals for a block; False in a thread that no signal reaches."""
+    if threading.current_thread() is not threading.main_thread():
+        yield False
+        return
+    before = {number: signal.getsignal(number) for number in HANDLED}
+    for number in HANDLED:
+        signal.signal(number, _arrive)
+    try:
+        yield True
     finally:
-        for number, handler in handlers.items():
+        for number, handler in before.items():
             signal.signal(number, handler or signal.SIG_DFL)
-        if arrived:
-            signal.raise_signal(arrived[0])
+
+
+def _arrive(number: int, _frame: FrameType | None) -> None:
+    _arrived.append(number)
+    beyond = len(_arrived) - _orderly
+    if beyond > 1 or (beyond == 1 and not _writing):
+        _interrupt()
+
+
+def _interrupt() -> None:
+    number = _arrived[0]
+    _arrived.clear()
+    raise Terminated("SIGTERM") if number == signal.SIGTERM else KeyboardInterrupt
