@@ -5,19 +5,21 @@ import difflib
 import os
 import re
 import shutil
-import signal
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from types import FrameType
 
+from hydra.core.config_store import ConfigStore
 from hydra.core.hydra_config import HydraConfig
+from hydra.core.plugins import Plugins
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from nnlab.errors import NnlabError
+from nnlab.interrupts import Terminated, terminable
+from nnlab.launcher import sessions
 from nnlab.provenance import CHECKOUT
 
 DEBUG = "NNLAB_FULL_ERROR"  # 1: tracebacks for foreseen errors too
@@ -51,16 +53,12 @@ SYNONYMS = {
 }
 
 
-class Terminated(KeyboardInterrupt):
-    """SIGTERM came: the same orderly end as Ctrl-C."""
-
-
 def train_one(config: DictConfig) -> float:
     """Train the one run that a composed config defines, and return its objective."""
     from nnlab.config import from_hydra
-    from nnlab.sweep import run_one
+    from nnlab.session import run_one
 
-    with _plainly():  # here too: Hydra would put a line of its own before the sentence
+    with plainly():  # here too: Hydra would put a line of its own before the sentence
         checked = from_hydra(config)
         return run_one(checked, list(HydraConfig.get().overrides.task)).objective
 
@@ -72,15 +70,15 @@ def run(main: Callable[[], object]) -> None:
     """
     os.environ.setdefault(DEBUG, os.environ.get("HYDRA_FULL_ERROR", "0"))
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra hands its exceptions over instead of exiting
-    signal.signal(signal.SIGTERM, _terminate)
     OmegaConf.register_new_resolver("nnlab.scratch", _scratch_folder, use_cache=True, replace=True)
     OmegaConf.register_new_resolver("nnlab.fields", documented_fields, replace=True)
-    with _plainly():
+    with terminable(), plainly(), sessions():
+        _let_optuna_maximise()
         main()
 
 
 @contextmanager
-def _plainly() -> Iterator[None]:
+def plainly() -> Iterator[None]:
     """End the process with a sentence and an exit code where a foreseen error comes by."""
     try:
         yield
@@ -115,6 +113,8 @@ def documented_fields() -> str:
 def explain(error: BaseException) -> str:
     """Say in a sentence what was wrong with the command line."""
     text = str(error)
+    if "hydra/sweeper/sampler/" in text or "hydra_optuna_sweeper" in text:
+        return "hydra/sweeper=optuna needs Optuna's sweeper: pip install 'nnlab[optuna]'."
     unknown = re.match(r"Could not override '([^']+)'", text)
     if unknown:
         return _unknown_field(unknown.group(1))
@@ -144,12 +144,23 @@ def _unknown_field(field: str) -> str:
     return f"{head}; `python run.py --help` lists all."
 
 
+def _let_optuna_maximise() -> None:
+    """Turn round the default of Optuna's sweeper, which is to minimise.
+
+    What run.py returns by default is an accuracy. And a run that failed is a failed trial, not
+    the end of the search.
+    """
+    Plugins.instance()  # finds the sweeper, if it is installed
+    store = ConfigStore.instance()
+    if "optuna.yaml" in store.list("hydra/sweeper"):
+        node = store.load("hydra/sweeper/optuna.yaml").node
+        node.direction = "maximize"
+        node.max_failure_rate = 1.0
+        store.store("optuna", node, group="hydra/sweeper", provider="nnlab")
+
+
 def _say(text: str) -> None:
     sys.stderr.write(text + "\n")
-
-
-def _terminate(_signal: int, _frame: FrameType | None) -> None:
-    raise Terminated("SIGTERM")
 
 
 def _scratch_folder() -> str:

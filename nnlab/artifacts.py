@@ -44,30 +44,52 @@ def write(
     overrides: Sequence[str],
     initial: Params,
     final: Params,
-    split: dict[str, Array],
     curve: Curve,
-    environment: dict[str, Any],
 ) -> None:
-    """Write a finished run's files (all but the pictures) into a folder.
+    """Write a run's own files (all but the pictures) into a folder.
 
     Parameters
     ----------
     initial, final : Params
         Stacks of one.
-    split : ``train`` and ``val``: indices into the dataset's own order
     """
     np.savez(folder / "weights.npz", **in_notes_shapes(final))  # type: ignore[arg-type]
     np.savez(folder / "weights_initial.npz", **in_notes_shapes(initial))  # type: ignore[arg-type]
-    np.savez(folder / "split.npz", **split)  # type: ignore[arg-type]
     write_history(folder / "history.csv", curve)
     (folder / "config.yaml").write_text(to_yaml(config), encoding="utf-8")
     (folder / "overrides.yaml").write_text(
         "".join(f"- {json.dumps(override)}\n" for override in overrides) or "[]\n",
         encoding="utf-8",
     )
+
+
+def write_shared(folder: Path, split: dict[str, Array], environment: dict[str, Any]) -> None:
+    """Write what all runs of a sweep share.
+
+    Parameters
+    ----------
+    split : ``train`` and ``val``: indices into the dataset's own order
+    environment : see :func:`nnlab.provenance.environment`
+    """
+    np.savez(folder / "split.npz", **split)  # type: ignore[arg-type]
     (folder / "environment.json").write_text(
         json.dumps(environment, indent=2) + "\n", encoding="utf-8"
     )
+
+
+def read_weights(folder: Path) -> Params:
+    """Read a run's final weights: a stack of one."""
+    with np.load(folder / "weights.npz", allow_pickle=False) as file:
+        return Params(*(file[name][None] for name in ("W1", "b1", "W2", "b2")))
+
+
+def read_history(folder: Path) -> Curve:
+    """Read a run's curve as :func:`write_history` wrote it, every bit of it."""
+    with (folder / "history.csv").open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    epochs = np.array([int(row["epoch"]) for row in rows], np.int64)
+    columns = {name: np.array([float(row[name] or "nan") for row in rows]) for name in METRICS}
+    return Curve(epochs, columns)
 
 
 def write_history(path: Path, curve: Curve) -> None:

@@ -3,8 +3,9 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar, get_args
 
+import yaml
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import InterpolationKeyError, MissingMandatoryValue
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
@@ -18,6 +19,7 @@ SEMANTICS = 1
 CONFIG_SCHEMA = 1  # recorded with each config, so that later versions can read older ones
 
 Model = TypeVar("Model", bound=BaseModel)
+Objective = Literal["final_val_accuracy", "best_val_accuracy", "final_val_loss", "final_train_loss"]
 Seed = Annotated[int, Field(ge=0, description="a whole number, 0 or more")]
 
 
@@ -61,6 +63,24 @@ class TrackingConfig(Checked):
 
     uri: str | None = Field(None, description="a tracking URI, or null for mlruns/mlflow.db")
     experiment: str = Field("nnlab", min_length=1, description="a name")
+    every: int = Field(1, ge=1, description="a whole number, 1 or more")
+
+
+class PruneConfig(Checked):
+    """Which runs of a sweep end early: none, or all but the best at each rung."""
+
+    rule: Literal["none", "halving"] = Field("none", description="none or halving")
+    rungs: list[Annotated[int, Field(ge=1)]] = Field(
+        [], description="a list of ascending epochs, such as [20,60,180]"
+    )
+    eta: int = Field(3, ge=2, description="a whole number, 2 or more")
+
+    @field_validator("rungs")
+    @classmethod
+    def _ascending(cls, rungs: list[int]) -> list[int]:
+        if rungs != sorted(set(rungs)):
+            raise ValueError("not ascending")
+        return rungs
 
 
 class RunConfig(Checked):
@@ -83,6 +103,11 @@ class RunConfig(Checked):
         None, ge=1, description="a whole number, 1 or more, or null for all cores"
     )
     pictures: int = Field(12, ge=0, description="a whole number, 0 or more")
+    reuse: bool = Field(False, description="true or false")
+    prune: PruneConfig = PruneConfig()
+    objective: Objective = Field(
+        "final_val_accuracy", description="one of " + ", ".join(get_args(Objective))
+    )
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -138,8 +163,13 @@ class LaunchConfig(Checked):
     """How a sweep is carried out, ``conf/hydra/launcher``; nothing here changes a result."""
 
     n_jobs: int = Field(-1, ge=-1, description="a number of processes, or -1 for all cores")
-    backend: Literal["loky", "sequential"] = Field("loky", description="loky or sequential")
+    backend: Literal["loky", "dask", "sequential"] = Field(
+        "loky", description="loky, dask or sequential"
+    )
+    address: str | None = Field(None, description="a dask scheduler, such as tcp://host:8786")
     stack: Literal["auto"] | int = Field("auto", description="auto, or a whole number, 1 or more")
+    on_error: Literal["continue", "stop"] = Field("continue", description="continue or stop")
+    resume: bool = Field(False, description="true or false")
 
     @field_validator("n_jobs")
     @classmethod
@@ -202,13 +232,40 @@ def launch_config(fields: Mapping[str, Any]) -> LaunchConfig:
     ConfigError
         Naming each field that holds what it may not hold.
     """
-    return _checked(LaunchConfig, fields, prefix="hydra.launcher.")
+    settings = _checked(LaunchConfig, fields, prefix="hydra.launcher.")
+    if settings.address is not None and settings.backend != "dask":
+        raise ConfigError(
+            f"hydra.launcher.address={settings.address} needs hydra.launcher.backend=dask."
+        )
+    return settings
+
+
+def to_record(config: RunConfig) -> dict[str, Any]:
+    """Return the resolved config as plain values, with the version of its schema."""
+    return {"schema": CONFIG_SCHEMA, **config.model_dump()}
+
+
+def from_record(record: Mapping[str, Any]) -> RunConfig:
+    """Check a config that :func:`to_record` wrote, in this version or an earlier one.
+
+    Raises
+    ------
+    ConfigError
+        Where a later version wrote it, or it is not whole.
+    """
+    plain = dict(record)
+    schema = plain.pop("schema", None)
+    if not isinstance(schema, int) or schema > CONFIG_SCHEMA:
+        raise ConfigError(
+            f"The recorded config has schema {schema}, this version of nnlab reads up to "
+            f"{CONFIG_SCHEMA}: use the version that wrote it."
+        )
+    return from_mapping(plain)
 
 
 def to_yaml(config: RunConfig) -> str:
     """Return the resolved config as YAML, with the version of its schema."""
-    content = {"schema": CONFIG_SCHEMA, **config.model_dump()}
-    return OmegaConf.to_yaml(OmegaConf.create(content))
+    return str(yaml.dump(to_record(config), Dumper=yaml.CSafeDumper, sort_keys=False))
 
 
 def _checked(model: type[Model], plain: Mapping[str, Any], prefix: str = "") -> Model:

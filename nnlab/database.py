@@ -71,6 +71,8 @@ def _make(database: Path) -> None:
             connection = sqlite3.connect(fresh)
             with connection:  # experiment 0 carries the path of wherever it was made
                 connection.execute("UPDATE experiments SET artifact_location = ?", (artifacts,))
+            # Readers and the writer do not wait for each other, and commits cost half as much.
+            connection.execute("PRAGMA journal_mode = WAL")
             connection.close()
             fresh.replace(database)
 

@@ -1,15 +1,16 @@
 """What a drawing process does; it imports matplotlib, and nothing else of weight."""
 
-import signal
 from pathlib import Path
 from typing import Any
+
+from nnlab import child
 
 NAMES = ("curves", "confusion", "filters", "mistakes")
 
 
 def set_up() -> None:
-    """Import what drawing needs, and leave Ctrl-C to the parent."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """Import what drawing needs."""
+    child.set_up()
     from nnlab import plots  # noqa: F401 - imported for the time it takes
 
 

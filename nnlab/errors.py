@@ -30,3 +30,13 @@ class TrackingError(NnlabError):
 
 class RunsFailedError(NnlabError):
     """A sweep is complete, but not all of its runs came to their end."""
+
+
+class WorkersLostError(NnlabError):
+    """The workers are gone for good; what they had reached is kept."""
+
+
+class ResumeError(NnlabError):
+    """A sweep cannot be taken up where it stopped."""
+
+    exit_code = 2

@@ -1,14 +1,38 @@
 """The Hydra launcher: turns a sweep's jobs into one plan, and runs it under one parent run."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from typing import TYPE_CHECKING, Any
 
 from hydra.core.utils import JobReturn, JobStatus
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
-from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf import DictConfig
 
 from nnlab.errors import RunsFailedError
+
+if TYPE_CHECKING:
+    from nnlab.plan import Run
+    from nnlab.session import Session
+
+_open = ExitStack()  # the sessions that wait for the sweeper to ask for more
+_runs: list["Run"] = []  # that it has asked for so far
+
+
+@contextmanager
+def sessions() -> Iterator[None]:
+    """Keep the sweeps of a block open: an optimising sweeper launches one batch after another.
+
+    Raises
+    ------
+    RunsFailedError
+        Where all went to the end, but some runs failed.
+    """
+    with suppress(RunFailedError), _open:  # the verdict on all of them is below
+        yield
+    failed = sum(run.error is not None for run in _runs)
+    if failed:
+        raise RunsFailedError(f"{failed} of {len(_runs)} runs failed; the reasons are above.")
 
 
 class StackLauncher(Launcher):
@@ -16,6 +40,7 @@ class StackLauncher(Launcher):
 
     def __init__(self, **fields: Any) -> None:  # noqa: ANN401 - Hydra instantiates it from conf/
         self._fields = fields
+        self._session: Session | None = None
 
     def setup(
         self,
@@ -29,38 +54,63 @@ class StackLauncher(Launcher):
         self._config = config
 
     def launch(
-        self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
+        self,
+        job_overrides: Sequence[Sequence[str]],
+        initial_job_idx: int,  # noqa: ARG002 - the session counts its runs itself
     ) -> Sequence[JobReturn]:
         """Check every job's config, and only then start; return the objectives in job order."""
-        from nnlab.config import from_hydra, launch_config
-        from nnlab.sweep import Sweep, run_sweep
+        from nnlab.compose import Composer
+        from nnlab.config import launch_config
+        from nnlab.plan import plan_runs
+        from nnlab.resume import resume, same_sweep
+        from nnlab.session import Session
+        from nnlab.sweep import Sweep
 
         settings = launch_config(self._fields)
-        configs = []
-        composed: list[DictConfig] = []
-        for index, overrides in enumerate(job_overrides):
-            config = self._context.config_loader.load_sweep_config(self._config, list(overrides))
-            with open_dict(config):
-                config.hydra.job.id = config.hydra.job.num = initial_job_idx + index
-            composed.append(config)
-            task = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
-            configs.append(from_hydra(task))
+        composer = Composer(self._context.config_loader, self._config)
+        overrides = [tuple(job) for job in job_overrides]
+        sweep = Sweep.of([composer.compose(job) for job in overrides], overrides)
+        first = sweep.jobs[0].config
 
-        runs = run_sweep(Sweep.of(configs, [tuple(job) for job in job_overrides]), settings)
-        failed = sum(run.error is not None for run in runs)
-        if failed:
-            raise RunsFailedError(f"{failed} of {len(runs)} runs failed; the reasons are above.")
-        return [
-            _job_return(run.objective, config) for run, config in zip(runs, composed, strict=True)
-        ]
+        if settings.resume and self._session is None:
+            head = same_sweep(sweep, first.tracking.uri)
+            if head is not None:
+                _runs.extend(resume(head, first.tracking.uri))
+                return _returns(_runs, overrides)
+        runs = plan_runs(sweep.jobs, first=len(self._session.runs) if self._session else 0)
+        if self._session is None:
+            self._session = _open.enter_context(Session("sweep", first, settings))
+        _runs.extend(runs)
+        self._session.begin(sweep.name, sweep.varying, runs)
+        self._session.work()
+        return _returns(runs, overrides)
 
 
-def _job_return(objective: float, config: DictConfig) -> JobReturn:
-    returned = JobReturn(
-        overrides=list(config.hydra.overrides.task),
-        cfg=config,
-        hydra_cfg=config,
-        status=JobStatus.COMPLETED,
-    )
-    returned.return_value = objective
-    return returned
+class RunFailedError(RunsFailedError):
+    """One run failed, which an optimising sweeper may take as an answer."""
+
+
+class FailedJob(JobReturn):
+    """The return of a run that failed: its error, said by the launcher already."""
+
+    @property
+    def return_value(self) -> Any:  # noqa: ANN401 - as in the base class
+        """Raise the error, as the base class does, but print nothing."""
+        raise self._return_value
+
+    @return_value.setter
+    def return_value(self, value: BaseException) -> None:
+        self._return_value = value
+
+
+def _returns(runs: Sequence["Run"], overrides: Sequence[Sequence[str]]) -> list[JobReturn]:
+    returns = []
+    for run, job in zip(runs, overrides, strict=True):
+        returned = JobReturn() if run.error is None else FailedJob()
+        returned.overrides = list(job)
+        returned.status = JobStatus.COMPLETED if run.error is None else JobStatus.FAILED
+        returned.return_value = (
+            run.objective if run.error is None else RunFailedError(str(run.reason))
+        )
+        returns.append(returned)
+    return returns

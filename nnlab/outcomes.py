@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from nnlab.history import METRICS, SCORES, History
 
-Outcome = Literal["learned", "stalled", "dead", "diverged"]
+Outcome = Literal["learned", "stalled", "dead", "diverged", "pruned"]
 
 
 @dataclass(frozen=True)
@@ -50,18 +50,23 @@ class Summary:
     outcome : Outcome
         See :func:`summarise`.
     metrics : name -> value
-        ``final_train_loss, final_val_loss, final_val_accuracy`` (not of a diverged run: it has no
-        final network), ``best_val_accuracy``, ``best_epoch``; ``epochs_to_target`` if the target
-        was reached, ``diverged_at`` if the run diverged. Finite, all of them.
+        ``final_train_loss, final_val_loss, final_val_accuracy`` (not of a diverged or pruned run:
+        it has no final network), ``best_val_accuracy``, ``best_epoch``; ``epochs_to_target`` if
+        the target was reached, ``diverged_at`` if the run diverged, ``pruned_at`` if it was
+        pruned. Finite, all of them.
     """
 
     outcome: Outcome
     metrics: dict[str, float]
 
 
-def summarise(curve: Curve, diverged_at: int, target_accuracy: float) -> Summary:
+def summarise(
+    curve: Curve, diverged_at: int, target_accuracy: float, *, pruned: bool = False
+) -> Summary:
     """Judge a run by its curve; the first rule that holds decides.
 
+    0. ``pruned``: it was ended early because others did better; what it would have come to is
+       not known.
     1. ``diverged``: a loss or a weight was not finite.
     2. ``dead``: at the end every hidden unit is inactive on all training samples, so that the
        network is its biases, whatever it once was.
@@ -75,6 +80,7 @@ def summarise(curve: Curve, diverged_at: int, target_accuracy: float) -> Summary
     diverged_at : int
         The first epoch at which something was not finite, or -1.
     target_accuracy : float
+    pruned : bool
     """
     accuracy = curve.values["val/accuracy"]
     metrics: dict[str, float] = {}
@@ -86,6 +92,8 @@ def summarise(curve: Curve, diverged_at: int, target_accuracy: float) -> Summary
         metrics["best_epoch"] = float(curve.epochs[best])
     if reached.size:
         metrics["epochs_to_target"] = float(curve.epochs[reached[0]])
+    if pruned:
+        return Summary("pruned", {**metrics, "pruned_at": float(curve.epochs[-1])})
     if diverged_at >= 0:
         return Summary("diverged", {**metrics, "diverged_at": float(diverged_at)})
 

@@ -3,10 +3,10 @@
 matplotlib takes as long to import as MLflow; in another process both are imported at once.
 """
 
+import tempfile
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor, Future
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,65 +14,70 @@ import numpy as np
 from joblib.externals.loky import ProcessPoolExecutor
 
 from nnlab import drawing
+from nnlab.artifacts import read_history, read_weights
+from nnlab.interrupts import held_back
 from nnlab.passes import dead_units, predict
 from nnlab.plan import Run
-
-
-@dataclass
-class Studio:
-    """Where pictures are drawn: a pool of processes, or this one."""
-
-    pool: Executor | None
-    ordered: list[tuple[Run, Path, list[Future[None]]]] = field(default_factory=list)
-
-    def order(self, run: Run, folder: Path) -> None:
-        """Have a finished run's pictures drawn into a folder."""
-        assert self.pool is not None
-        contents = _contents(run)
-        futures = [self.pool.submit(drawing.draw, folder, name, contents) for name in drawing.NAMES]
-        self.ordered.append((run, folder, futures))
-
-    def drawn(self) -> Iterator[tuple[Run, Path]]:
-        """Wait for the pictures, in the order in which they were ordered."""
-        for run, folder, futures in self.ordered:
-            for future in futures:
-                future.result()
-            yield run, folder
+from nnlab.ranking import ranked
+from nnlab.tracking import Tracker
 
 
 @contextmanager
-def studio(runs: Sequence[Run], processes: int) -> Iterator[Studio]:
-    """Open a studio for these runs' pictures; it sets up while the runs train."""
-    if not any(run.job.config.pictures for run in runs):
-        yield Studio(None)
+def studio(pictures: int, processes: int) -> Iterator[Executor | None]:
+    """Open a pool that draws, and sets up while the runs train; None for no pictures."""
+    if not pictures:
+        yield None
         return
     pool = ProcessPoolExecutor(processes, initializer=drawing.set_up)
     try:
         pool.submit(int)  # a first call starts the processes
-        yield Studio(pool)
+        yield pool
     finally:
         pool.shutdown(kill_workers=True)
 
 
-def _contents(run: Run) -> dict[str, Any]:
+def draw(runs: Sequence[Run], pool: Executor | None, tracker: Tracker) -> None:
+    """Add pictures to the best runs, as many as their config allows; none to those of before."""
+    if pool is None:
+        return
+    best = [run for run in ranked(runs) if run.status == "FINISHED"]
+    chosen = [run for place, run in enumerate(best) if place < run.job.config.pictures]
+    ordered: list[tuple[Run, Path, list[Future[None]]]] = []
+    with tempfile.TemporaryDirectory(prefix="nnlab-") as scratch:
+        for run in chosen:
+            if run.reused:
+                continue
+            folder = Path(scratch) / run.run_id
+            folder.mkdir()
+            contents = _contents(run, tracker.download(run.run_id))
+            futures = [pool.submit(drawing.draw, folder, name, contents) for name in drawing.NAMES]
+            ordered.append((run, folder, futures))
+        for run, folder, futures in ordered:
+            for future in futures:
+                future.result()
+            with held_back(), tracker.folder(run.run_id) as target:
+                for file in folder.iterdir():
+                    (target / file.name).write_bytes(file.read_bytes())
+
+
+def _contents(run: Run, artifacts: Path) -> dict[str, Any]:
     """Collect what the pictures show: what the network does with the validation images."""
-    assert run.final is not None
-    assert run.curve is not None
-    assert run.training is not None
-    dataset, blocks = run.prepared.dataset, run.training.val
+    final, curve = read_weights(artifacts), read_history(artifacts)
+    training = run.prepared.training(run.job.config)
+    dataset, blocks = run.prepared.dataset, training.val
     labels = np.concatenate([block.labels for block in blocks])
     images = run.prepared.split.val[np.concatenate([block.members for block in blocks])]
-    probs = predict(run.final, blocks)[0]
+    probs = predict(final, blocks)[0]
     counts = np.zeros((dataset.classes, dataset.classes), np.int64)
     np.add.at(counts, (labels, probs.argmax(axis=0)), 1)
     return {
         "title": run.job.name,
-        "history": {"epoch": run.curve.epochs, **run.curve.values},
+        "history": {"epoch": curve.epochs, **curve.values},
         "target": run.job.config.target_accuracy,
         "confusion_counts": counts,
-        "w1": run.final.w1[0],
+        "w1": final.w1[0],
         "image_shape": dataset.image_shape,
-        "dead": dead_units(run.final, run.training.train)[0],
+        "dead": dead_units(final, training.train)[0],
         "probs": probs,
         "labels": labels,
         "pixels": dataset.pixels[images],

@@ -1,4 +1,4 @@
-"""The plan: which runs there are, which train together, and how many workers share them."""
+"""The plan: which runs there are, what is known of each, and how many workers share them."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -7,17 +7,13 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from nnlab.config import LaunchConfig, RunConfig
-from nnlab.engine import State
-from nnlab.init import draw_params, stack
+from nnlab.crews import available_cores
+from nnlab.init import draw_params
 from nnlab.network import Params
-from nnlab.outcomes import Curve, Summary
+from nnlab.outcomes import Curve
 from nnlab.prepare import PreparedData, prepare
 from nnlab.tracking import Status
-from nnlab.training_data import TrainingData
-from nnlab.worker import DataRef, Segment, Workers, available_cores
 
-SEGMENT_SECONDS = 1.0  # how often a stack reports: live curves and a prompt Ctrl-C, at little cost
-STACK_ROWS = 320  # rows of a stacked product beyond which a wider one gains nothing
 WORTH_WORKERS = 20.0  # seconds of work below which starting processes costs more than it gains
 MULTIPLY_ADDS_A_SECOND = 1.5e10  # of one core, for that estimate only
 KEPT_SHARE = 0.5  # share of the pixels that blocks keep, likewise
@@ -34,87 +30,71 @@ class Job:
 
 @dataclass
 class Run:
-    """What the parent knows of one run, from its plan to its end."""
+    """What the parent knows of one run, from its plan to its end.
+
+    Attributes
+    ----------
+    index : its place in the plan, and so its name among the checkpoints
+    key : its identity
+    epoch : reached so far
+    logged : metric -> last epoch that the store has of it
+    curve : the history so far, of a run that is under way
+    status : how it ended; None before
+    outcome : what it came to; None where it did not come to its end
+    reason : why it broke off
+    stopped : whether it is in the store, and stands still there
+    reused : whether an earlier sweep made it
+    """
 
     job: Job
+    index: int
     prepared: PreparedData
     key: str
-    initial: Params
-    training: TrainingData | None = None
+    epoch: int = 0
     run_id: str = ""
-    status: Status | None = None
+    logged: dict[str, int] = field(default_factory=dict)
     curve: Curve | None = None
-    final: Params | None = None
-    summary: Summary | None = None
-    error: BaseException | None = None
+    status: Status | None = None
+    outcome: str | None = None
     metrics: dict[str, float] = field(default_factory=dict)
+    reason: str | None = None
+    stopped: bool = False
+    error: BaseException | None = None
+    reused: bool = False
+
+    @property
+    def complete(self) -> bool:
+        """Whether nothing is left to do: trained to its end, or pruned."""
+        return self.outcome is not None
 
     @property
     def objective(self) -> float:
-        """What an optimising sweeper maximises: the final validation accuracy, or else 0."""
-        return self.metrics.get("final_val_accuracy", 0.0)
+        """What an optimising sweeper looks at; without it, a run has learned nothing."""
+        name = self.job.config.objective
+        return self.metrics.get(name, math.inf if name.endswith("loss") else 0.0)
 
-    @property
-    def reason(self) -> str | None:
-        """Why the run broke off; None if it did not."""
-        if self.error is None:
-            return None
-        if isinstance(self.error, KeyboardInterrupt):
-            return str(self.error) or "interrupted"
-        return f"{type(self.error).__name__}: {self.error}"
-
-
-@dataclass
-class Stack:
-    """Runs that train together, and the state they have reached."""
-
-    runs: list[Run]
-    state: State
-    data: DataRef
-    threads: int
-    seconds_an_epoch: float | None = None
-
-    def next_segment(self) -> Segment:
-        """Return the next order: about a second of work, and not past the end of any run."""
-        ends = min(run.job.config.epochs for run in self.runs)
-        left = ends - self.state.epoch
-        affordable = 2 if self.seconds_an_epoch is None else SEGMENT_SECONDS / self.seconds_an_epoch
-        epochs = min(left, max(1, int(affordable)))
-        return Segment(self.state, self.data, epochs, epochs == left, self.threads)
-
-
-def ranked(runs: Sequence[Run]) -> list[Run]:
-    """Sort runs from best to worst: by final validation accuracy, without one last."""
-    return sorted(runs, key=lambda run: -run.metrics.get("final_val_accuracy", -1.0))
-
-
-def value_of(run: Run, key: str) -> str:
-    """Return what a run's overrides say of a field."""
-    for override in run.job.overrides:
-        name, _, value = override.partition("=")
-        if name.lstrip("+~") == key:
-            return value
-    return ""
-
-
-def plan_runs(jobs: Sequence[Job]) -> list[Run]:
-    """Load each dataset once, and draw every run's initial weights."""
-    datasets: dict[object, PreparedData] = {}
-    runs = []
-    for job in jobs:
-        config = job.config
-        prepared = datasets.get(config.data)
-        if prepared is None:
-            prepared = datasets[config.data] = prepare(config.data)
-        initial = draw_params(
+    def initial(self) -> Params:
+        """Draw the initial weights: a stack of one, the same at every call."""
+        config = self.job.config
+        return draw_params(
             config.init.initialiser,
             config.seed,
-            pixels=prepared.dataset.pixels.shape[1],
+            pixels=self.prepared.dataset.pixels.shape[1],
             hidden=config.hidden_size,
-            classes=prepared.dataset.classes,
+            classes=self.prepared.dataset.classes,
             dtype=np.dtype(config.dtype),
         )
-        runs.append(Run(job, prepared, config.key(prepared.digest), initial))
+
+
+def plan_runs(jobs: Sequence[Job], first: int = 0) -> list[Run]:
+    """Load each dataset once, and give every run its identity and its place, ``first`` and on."""
+    datasets: dict[object, PreparedData] = {}
+    runs = []
+    for index, job in enumerate(jobs, start=first):
+        prepared = datasets.get(job.config.data)
+        if prepared is None:
+            prepared = datasets[job.config.data] = prepare(job.config.data)
+        runs.append(Run(job, index, prepared, job.config.key(prepared.digest)))
     return runs
 
 
@@ -123,47 +103,19 @@ def division(runs: Sequence[Run], settings: LaunchConfig) -> tuple[int, int]:
     cores = available_cores()
     wanted = cores if settings.n_jobs == -1 else settings.n_jobs
     threads = min((run.job.config.threads or cores for run in runs), default=1)
-    small = settings.n_jobs == -1 and _seconds(runs) < WORTH_WORKERS
+    small = settings.n_jobs == -1 and settings.backend == "loky" and seconds(runs) < WORTH_WORKERS
     if settings.backend == "sequential" or small:
         return 1, threads
     count = max(1, min(wanted, len(runs)))
     return count, min(threads, max(1, cores // count))
 
 
-def _seconds(runs: Iterable[Run]) -> float:
+def seconds(runs: Iterable[Run]) -> float:
     """Estimate the work in core-seconds: two products forward and back over what blocks keep."""
     total = 0.0
     for run in runs:
         samples = len(run.prepared.split.train)
         weights = run.job.config.hidden_size * run.prepared.dataset.pixels.shape[1]
-        total += 2 * KEPT_SHARE * samples * weights * run.job.config.epochs
+        epochs = run.job.config.epochs - run.epoch
+        total += 2 * KEPT_SHARE * samples * weights * epochs
     return total / MULTIPLY_ADDS_A_SECOND
-
-
-def plan_stacks(runs: Sequence[Run], crew: Workers, settings: LaunchConfig) -> list[Stack]:
-    """Group runs that may share their products, and cut the groups to balanced stacks."""
-    groups: dict[object, list[Run]] = {}
-    for run in runs:
-        config = run.job.config
-        shape = (config.data, config.dtype, config.batch_size, config.hidden_size)
-        groups.setdefault(shape, []).append(run)
-
-    stacks = []
-    for group in groups.values():
-        config = group[0].job.config
-        limit = max(1, STACK_ROWS // config.hidden_size)
-        if isinstance(settings.stack, int):
-            limit = settings.stack
-        pieces = max(math.ceil(len(group) / limit), min(crew.count, len(group)))
-        training = group[0].prepared.training(config)
-        for run in group:
-            run.training = training
-        data = crew.share(training)
-        # Runs that end together stand together, so that a stack stays whole for long.
-        group.sort(key=lambda run: run.job.config.epochs)
-        for piece in range(pieces):
-            members = group[piece * len(group) // pieces : (piece + 1) * len(group) // pieces]
-            params = stack([run.initial for run in members])
-            state = State.start(params, [run.job.config.lr for run in members])
-            stacks.append(Stack(members, state, data, crew.threads))
-    return stacks

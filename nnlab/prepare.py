@@ -22,10 +22,12 @@ class PreparedData:
     digest: str
 
     def training(self, config: RunConfig) -> TrainingData:
-        """Prepare the blocks that runs of this config train on."""
-        return TrainingData.prepare(
-            self.dataset, self.split, np.dtype(config.dtype), config.batch_size, config.data.seed
-        )
+        """Prepare the blocks that runs of this config train on, once for all of them."""
+        return self._training(config.dtype, config.batch_size, config.data.seed)
+
+    @cache  # noqa: B019 - lives as long as the session, like the data itself
+    def _training(self, dtype: str, batch_size: int | None, seed: int) -> TrainingData:
+        return TrainingData.prepare(self.dataset, self.split, np.dtype(dtype), batch_size, seed)
 
     @cache  # noqa: B019 - lives as long as the session, like the data itself
     def test(self, dtype: str) -> tuple[Block, ...]:

@@ -1,7 +1,7 @@
 """Where a result comes from: the code's version, the libraries, the machine."""
 
 import os
-import platform
+import platform as system
 import re
 import subprocess
 import sys
@@ -60,7 +60,7 @@ def environment() -> dict[str, Any]:
         "git_commit": code.commit,
         "git_dirty": code.dirty,
         "python": sys.version.split()[0],
-        "os": platform.platform(),
+        "os": system.platform(),
         "processor": _processor(),
         "cores": os.cpu_count(),
         "blas": blas.description(),
@@ -69,13 +69,26 @@ def environment() -> dict[str, Any]:
     }
 
 
+def platform() -> dict[str, Any]:
+    """Name what the bits of a result depend on besides config, data and code."""
+    import numpy as np
+
+    from nnlab import blas
+
+    kernels = [
+        f"{library['internal_api']} {library['version']} {library.get('architecture', '')}".strip()
+        for library in blas.description()
+    ]
+    return {"numpy": np.__version__, "blas": ", ".join(kernels), "processor": _processor()}
+
+
 def _processor() -> str:
     try:
         info = Path("/proc/cpuinfo").read_text(encoding="utf-8")
     except OSError:
-        return platform.processor() or platform.machine()
+        return system.processor() or system.machine()
     model = re.search(r"^model name\s*:\s*(.+)$", info, re.MULTILINE)
-    return model.group(1) if model else platform.machine()
+    return model.group(1) if model else system.machine()
 
 
 def _packages() -> dict[str, str]:

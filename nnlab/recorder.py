@@ -1,56 +1,66 @@
 """The recorder: turns what happens to a run into what the tracking store says of it."""
 
 from collections.abc import Iterable, Sequence
-from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
 from nnlab import artifacts
+from nnlab.errors import RunsFailedError
 from nnlab.history import METRICS
 from nnlab.interrupts import held_back
 from nnlab.network import Array, Params
 from nnlab.outcomes import Curve, summarise
 from nnlab.passes import predict
-from nnlab.pictures import Studio
-from nnlab.plan import Run, ranked
+from nnlab.plan import Run
 from nnlab.tracking import DatasetRecord, Point, Tracker
 
 
 class Watcher(Protocol):
     """Someone who is told how the runs get on."""
 
-    def planned(self, runs: Sequence[Run], epochs: int) -> None:
-        """The plan stands: these runs, this many epochs in all."""
+    def planned(self, runs: Sequence[Run]) -> None:
+        """These are the runs; some may be complete already."""
 
-    def advanced(self, runs: Sequence[Run], epochs: int) -> None:
-        """These runs went on by so many epochs each."""
+    def advanced(self, runs: Sequence[Run]) -> None:
+        """These runs went on."""
 
     def ended(self, run: Run) -> None:
         """A run has ended, well or not."""
 
 
 class Recorder:
-    """Writes the runs' records; nothing else does."""
+    """Writes the runs' records; nothing else does.
+
+    Parameters
+    ----------
+    tracker : where they are written
+    watcher : told of every step
+    parent : the id of the run that groups them, in a sweep
+    environment : goes to every run's files; None where the sweep keeps it once for all
+    """
 
     def __init__(
         self,
         tracker: Tracker,
         watcher: Watcher,
-        environment: dict[str, object],
-        scratch: Path,
+        *,
         parent: str | None,
+        environment: dict[str, Any] | None,
     ) -> None:
         self.tracker = tracker
         self.watcher = watcher
-        self._environment = environment
-        self._scratch = scratch
         self._parent = parent
+        self._environment = environment
 
     def start(self, runs: Iterable[Run]) -> None:
         """Create the runs in the store, unless they are there already."""
         for run in runs:
             if run.run_id:
+                if run.stopped:
+                    with held_back():
+                        self.tracker.reopen(run.run_id)
+                        run.stopped = False
                 continue
             dataset = run.prepared.dataset
             record = DatasetRecord(
@@ -61,7 +71,11 @@ class Recorder:
                 dataset.pixels.shape[1],
                 dataset.classes,
             )
-            tags = {"run_key": run.key, "data_digest": run.prepared.digest}
+            tags = {
+                "job": str(run.index),
+                "run_key": run.key,
+                "data_digest": run.prepared.digest,
+            }
             with held_back():
                 run.run_id = self.tracker.start(
                     run.job.name,
@@ -75,63 +89,78 @@ class Recorder:
         """Log the epochs that a run has gained."""
         run.curve = piece if run.curve is None else run.curve.then(piece)
         with held_back():
-            self.tracker.log(run.run_id, _points(piece))
+            self._log(run, _points(piece, run))
 
-    def finish(self, run: Run, final: Params, diverged_at: int) -> None:
-        """End a run that trained to its end, or diverged: summary, test, files, status."""
+    def finish(
+        self,
+        run: Run,
+        piece: Curve,
+        final: Params,
+        *,
+        diverged_at: int = -1,
+        pruned: str | None = None,
+    ) -> None:
+        """End a run that trained to its end, diverged or was pruned: metrics, files, status.
+
+        Parameters
+        ----------
+        piece : the epochs since the last ones that were logged
+        final : a stack of one
+        pruned : why it was pruned; None if it was not
+        """
         with held_back():
-            self._finish(run, final, diverged_at)
+            self._finish(run, piece, final, diverged_at, pruned)
         self.watcher.ended(run)
 
-    def _finish(self, run: Run, final: Params, diverged_at: int) -> None:
-        assert run.curve is not None
+    def _finish(
+        self, run: Run, piece: Curve, final: Params, diverged_at: int, pruned: str | None
+    ) -> None:
         config = run.job.config
-        run.final = final
-        run.summary = summarise(run.curve, diverged_at, config.target_accuracy)
-        run.metrics = dict(run.summary.metrics)
-        if diverged_at < 0:
-            run.metrics.update(self._test_accuracy(run, final))
-        last = int(run.curve.epochs[-1]) if run.curve.epochs.size else 0
-        self.tracker.log(run.run_id, [(name, value, last) for name, value in run.metrics.items()])
-
-        folder = self._scratch / run.run_id
-        folder.mkdir()
-        artifacts.write(
-            folder,
-            config=config,
-            overrides=run.job.overrides,
-            initial=run.initial,
-            final=final,
-            split=run.prepared.compact_split,
-            curve=run.curve,
-            environment=self._environment,
-        )
-        tags = {
-            "outcome": run.summary.outcome,
-            "weights_sha256": artifacts.weights_sha256(final),
-        }
-        self.tracker.finish(run.run_id, "FINISHED", tags=tags, folder=folder)
-        run.status = "FINISHED"
-
-    def draw(self, runs: Sequence[Run], studio: Studio) -> None:
-        """Add the pictures of the best runs, as many as their config allows."""
-        finished = [run for run in ranked(runs) if run.final is not None]
-        for place, run in enumerate(finished):
-            if place < run.job.config.pictures:
-                folder = self._scratch / f"{run.run_id}-pictures"
-                folder.mkdir()
-                studio.order(run, folder)
-        for run, folder in studio.drawn():
-            with held_back():
-                self.tracker.add_files(run.run_id, folder)
+        curve = piece if run.curve is None else run.curve.then(piece)
+        summary = summarise(curve, diverged_at, config.target_accuracy, pruned=pruned is not None)
+        metrics = dict(summary.metrics)
+        if diverged_at < 0 and pruned is None:
+            metrics.update(self._test_accuracy(run, final))
+        last = int(curve.epochs[-1]) if curve.epochs.size else 0
+        with self.tracker.folder(run.run_id) as folder:
+            artifacts.write(
+                folder,
+                config=config,
+                overrides=run.job.overrides,
+                initial=run.initial(),
+                final=final,
+                curve=curve,
+            )
+            if self._environment is not None:
+                artifacts.write_shared(folder, run.prepared.compact_split, self._environment)
+        tags = {"outcome": summary.outcome, "weights_sha256": artifacts.weights_sha256(final)}
+        if pruned is not None:
+            tags["reason"] = pruned
+        points = [
+            *_points(piece, run, last),
+            *((name, value, last) for name, value in metrics.items()),
+        ]
+        self._log(run, points, tags)
+        run.status = "FINISHED" if pruned is None else "KILLED"
+        self.tracker.finish(run.run_id, run.status)
+        run.metrics, run.outcome, run.reason, run.curve = metrics, summary.outcome, pruned, None
 
     def break_off(self, run: Run, error: BaseException) -> None:
         """End a run that did not get to its end: KILLED by an interrupt, else FAILED."""
+        stopped = isinstance(error, KeyboardInterrupt | RunsFailedError)
         run.error = error
-        run.status = "KILLED" if isinstance(error, KeyboardInterrupt) else "FAILED"
+        run.reason = str(error) or "interrupted" if stopped else f"{type(error).__name__}: {error}"
+        run.status = "KILLED" if stopped else "FAILED"
+        run.curve = None
         with held_back():
-            self.tracker.finish(run.run_id, run.status, tags={"reason": str(run.reason)})
+            self.tracker.finish(run.run_id, run.status, tags={"reason": run.reason})
         self.watcher.ended(run)
+
+    def _log(self, run: Run, points: Iterable[Point], tags: dict[str, str] | None = None) -> None:
+        """Log what the store does not have yet: a resumed run goes through some epochs again."""
+        new = [point for point in points if point[2] > run.logged.get(point[0], -1)]
+        self.tracker.log(run.run_id, new, tags)
+        run.logged.update((name, epoch) for name, _, epoch in new)
 
     def _test_accuracy(self, run: Run, final: Params) -> dict[str, float]:
         """Classify the test images, this once; nothing where the dataset has none."""
@@ -143,10 +172,12 @@ class Recorder:
         return {"test/accuracy": float((predicted == labels).mean())}
 
 
-def _points(curve: Curve) -> list[Point]:
-    """List a curve's measurements epoch by epoch."""
+def _points(curve: Curve, run: Run, last: int | None = None) -> list[Point]:
+    """List a curve's measurements epoch by epoch: as often as is asked for, and the last."""
+    every = run.job.config.tracking.every
     return [
         (name, float(curve.values[name][row]), int(epoch))
         for row, epoch in enumerate(curve.epochs)
+        if epoch % every == 0 or epoch == last
         for name in METRICS
     ]

@@ -8,8 +8,11 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
+from urllib.parse import urlparse
+from urllib.request import url2pathname
 
 from nnlab.database import ensure_database
 from nnlab.errors import TrackingError
@@ -17,10 +20,12 @@ from nnlab.provenance import project_root
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+    from mlflow.entities import Run as MlflowRun
 
 T = TypeVar("T")
 
 PATIENCE = 120  # seconds to wait for a database that another writer has locked
+PAGE = 1000  # runs that one request returns
 ANSWER_SECONDS = 10  # within which a tracking server must answer at the start
 
 
@@ -44,12 +49,51 @@ def local_database(uri: str) -> Path | None:
     return Path(uri.removeprefix("sqlite:///")).expanduser().absolute()
 
 
+def sweeps_folder(uri: str) -> Path:
+    """Return where the ledgers of sweeps under way are: beside a local store, else ``mlruns/``."""
+    database = local_database(uri)
+    return (project_root() / "mlruns" if database is None else database.parent) / "sweeps"
+
+
+def local_path(uri: str) -> str | None:
+    """Return the path behind a file URI or a bare path; None for any other address."""
+    if uri.startswith("file:"):
+        return url2pathname(urlparse(uri).path)
+    return None if "://" in uri or uri.startswith("mlflow-artifacts:") else uri
+
+
 @dataclass(frozen=True)
-class FoundRun:
-    """A run in the store."""
+class RunRecord:
+    """A run as the store has it.
+
+    Attributes
+    ----------
+    status : RUNNING, FINISHED, FAILED, KILLED or SCHEDULED
+    metrics : metric -> its last value
+    steps : metric -> the epoch of that value
+    """
 
     run_id: str
     experiment_id: str
+    name: str
+    status: str
+    tags: dict[str, str]
+    metrics: dict[str, float]
+    steps: dict[str, int]
+
+    @classmethod
+    def of(cls, run: "MlflowRun") -> "RunRecord":
+        """Read MLflow's entity."""
+        latest = {metric.key: metric for metric in run.data.to_proto().metrics}
+        return cls(
+            str(run.info.run_id),
+            str(run.info.experiment_id),
+            str(run.info.run_name),
+            str(run.info.status),
+            dict(run.data.tags),
+            {name: float(metric.value) for name, metric in latest.items()},
+            {name: int(metric.step) for name, metric in latest.items()},
+        )
 
 
 class Store:
@@ -66,6 +110,31 @@ class Store:
         with said_plainly(uri):
             self.client = _client(uri)
 
+    def search(self, condition: str = "") -> Iterator[RunRecord]:
+        """Yield the runs of all experiments that meet a condition, the newest first."""
+        with said_plainly(self.uri):
+            ids = [each.experiment_id for each in self.client.search_experiments()]
+            page = None
+            while ids:
+                found = patiently(
+                    lambda page=page: self.client.search_runs(  # type: ignore[misc]
+                        ids, condition, max_results=PAGE, page_token=page
+                    )
+                )
+                yield from map(RunRecord.of, found)
+                page = found.token
+                if not page:
+                    return
+
+    def get(self, run_id: str) -> RunRecord:
+        """Return a run by its whole id."""
+        with said_plainly(self.uri):
+            return RunRecord.of(patiently(lambda: self.client.get_run(run_id)))
+
+    def children(self, parent: str) -> list[RunRecord]:
+        """Return a sweep's runs, the newest first."""
+        return list(self.search(f"tags.`mlflow.parentRunId` = '{parent}'"))
+
     def latest_experiment(self) -> str | None:
         """Return the id of the experiment whose last change is newest, if any has runs."""
         with said_plainly(self.uri):
@@ -73,7 +142,7 @@ class Store:
             newest = self.client.search_runs(ids, max_results=1) if ids else []
         return str(newest[0].info.experiment_id) if newest else None
 
-    def find_run(self, beginning: str) -> FoundRun:
+    def find_run(self, beginning: str) -> RunRecord:
         """Return the one run whose id begins so.
 
         Raises
@@ -83,21 +152,29 @@ class Store:
         """
         if not beginning.isalnum():
             raise TrackingError(f"{beginning!r} is no run id: give its first letters and digits.")
-        with said_plainly(self.uri):
-            ids = [each.experiment_id for each in self.client.search_experiments()]
-            found = self.client.search_runs(
-                ids, f"attributes.run_id LIKE '{beginning}%'", max_results=2
-            )
+        found = list(islice(self.search(f"attributes.run_id LIKE '{beginning}%'"), 2))
         if len(found) != 1:
             how_many = "several runs begin" if found else "no run begins"
             raise TrackingError(f"In {self.uri} {how_many} with {beginning}: give more of the id.")
-        return FoundRun(str(found[0].info.run_id), str(found[0].info.experiment_id))
+        return found[0]
+
+    def download(self, run_id: str, file: str = "") -> Path:
+        """Return a local copy of a run's files, or of one; of a local store, the files themselves.
+
+        Raises
+        ------
+        TrackingError
+            Where they are not there.
+        """
+        with said_plainly(self.uri):
+            return Path(patiently(lambda: self.client.download_artifacts(run_id, file)))
 
 
 def _client(uri: str) -> "MlflowClient":
     # No telemetry, and no collection of garbage among a million freshly imported objects, which
     # would take 0.8 s of the 2.
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")  # two lines a run
     collecting = gc.isenabled()
     gc.disable()
     try:

@@ -3,22 +3,24 @@
 import getpass
 import json
 import math
+import tempfile
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
-from urllib.parse import urlparse
-from urllib.request import url2pathname
 
 from nnlab.errors import TrackingError
+from nnlab.owner import Owner
 from nnlab.provenance import CodeVersion
-from nnlab.store import Store, local_database, patiently, said_plainly, tracking_uri
+from nnlab.store import Store, local_database, local_path, patiently, said_plainly, tracking_uri
 
 Status = Literal["FINISHED", "FAILED", "KILLED"]
 Point = tuple[str, float, int]  # metric, value, epoch
 
 METRICS_A_BATCH = 1000  # MLflow's limit for one request
+TAG_LENGTH = 5000  # below MLflow's limit
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,7 @@ class Tracker(Store):
         super().__init__(tracking_uri(uri))
         self.experiment = experiment
         self._code = code
+        self._artifacts: dict[str, str] = {}  # run -> where its files are
         with said_plainly(self.uri):
             self.experiment_id = self._get_or_create_experiment()
 
@@ -86,6 +89,7 @@ class Tracker(Store):
             "mlflow.source.name": "run.py",
             "mlflow.source.type": "LOCAL",
             "mlflow.user": getpass.getuser(),
+            "owner": str(Owner.this_process()),
         }
         if parent is not None:
             system["mlflow.parentRunId"] = parent
@@ -100,6 +104,8 @@ class Tracker(Store):
                 )
             )
             run_id = str(run.info.run_id)
+            uri = str(run.info.artifact_uri)
+            self._artifacts[run_id] = local_path(uri) or uri
             patiently(
                 lambda: self.client.log_batch(
                     run_id, params=[Param(key, value) for key, value in params.items()]
@@ -123,12 +129,14 @@ class Tracker(Store):
         inputs = [DatasetInput(entity, [InputTag("mlflow.data.context", "training")])]
         patiently(lambda: self.client.log_inputs(run_id, inputs))
 
-    def log(self, run_id: str, points: Iterable[Point]) -> None:
-        """Log metrics by epoch, in batches; what is not finite is left out.
+    def log(
+        self, run_id: str, points: Iterable[Point], tags: Mapping[str, str] | None = None
+    ) -> None:
+        """Log metrics by epoch, in batches, and tags; what is not finite is left out.
 
         MLflow would store infinity as 1.8e308 and draw it.
         """
-        from mlflow.entities import Metric
+        from mlflow.entities import Metric, RunTag
 
         now = int(time.time() * 1000)
         metrics = [
@@ -136,39 +144,66 @@ class Tracker(Store):
             for name, value, step in points
             if math.isfinite(value)
         ]
+        batches = [
+            metrics[start : start + METRICS_A_BATCH]
+            for start in range(0, len(metrics), METRICS_A_BATCH)
+        ]
+        last = [RunTag(key, value[:TAG_LENGTH]) for key, value in (tags or {}).items()]
         with said_plainly(self.uri):
-            for start in range(0, len(metrics), METRICS_A_BATCH):
-                batch = metrics[start : start + METRICS_A_BATCH]
-                patiently(lambda batch=batch: self.client.log_batch(run_id, metrics=batch))  # type: ignore[misc]
-
-    def finish(
-        self,
-        run_id: str,
-        status: Status,
-        *,
-        tags: Mapping[str, str] | None = None,
-        folder: Path | None = None,
-    ) -> None:
-        """End a run: its last tags, its files, and then its status."""
-        from mlflow.entities import RunTag
-
-        if folder is not None:
-            self.add_files(run_id, folder)
-        with said_plainly(self.uri):
-            if tags:
-                patiently(
-                    lambda: self.client.log_batch(
-                        run_id, tags=[RunTag(key, value[:5000]) for key, value in tags.items()]
+            for batch in batches or [[]]:
+                own = last if not batches or batch is batches[-1] else []
+                if batch or own:
+                    patiently(
+                        lambda batch=batch, own=own: self.client.log_batch(  # type: ignore[misc]
+                            run_id, metrics=batch, tags=own
+                        )
                     )
-                )
+
+    def finish(self, run_id: str, status: Status, *, tags: Mapping[str, str] | None = None) -> None:
+        """End a run: its last tags, and then its status."""
+        self.log(run_id, (), tags)
+        with said_plainly(self.uri):
             patiently(lambda: self.client.set_terminated(run_id, status))
 
-    def add_files(self, run_id: str, folder: Path) -> None:
-        """Add a folder's files to a run's artifacts."""
+    def reopen(self, run_id: str) -> None:
+        """Take up a run again: RUNNING, this process's, without the reason why it stopped."""
+        from mlflow.exceptions import MlflowException
+
+        self.log(run_id, (), {"owner": str(Owner.this_process())})
         with said_plainly(self.uri):
-            patiently(lambda: self.client.log_artifacts(run_id, str(folder)))
+            patiently(lambda: self.client.update_run(run_id, status="RUNNING"))
+            with suppress(MlflowException):  # it had none
+                self.client.delete_tag(run_id, "reason")
+
+    @contextmanager
+    def folder(self, run_id: str) -> Iterator[Path]:
+        """Provide a folder whose files are a run's artifacts; what it holds already stays.
+
+        Raises
+        ------
+        TrackingError
+            Where they cannot be written: a full disk, for one.
+        """
+        where = self.artifacts(run_id)
+        try:
+            if local_path(where) is not None:
+                Path(where).mkdir(parents=True, exist_ok=True)
+                yield Path(where)
+                return
+            with tempfile.TemporaryDirectory(prefix="nnlab-") as folder:
+                yield Path(folder)
+                with said_plainly(self.uri):
+                    patiently(lambda: self.client.log_artifacts(run_id, folder))
+        except OSError as error:
+            raise TrackingError(
+                f"The artifacts of run {run_id[:8]} cannot be written to {where}: {error}. Check "
+                "the folder's permissions and free space."
+            ) from error
 
     def artifacts(self, run_id: str) -> str:
         """Return where a run's files are: a folder's path for a local store, else a URI."""
-        uri = str(self.client.get_run(run_id).info.artifact_uri)
-        return url2pathname(urlparse(uri).path) if uri.startswith("file:") else uri
+        if run_id not in self._artifacts:
+            with said_plainly(self.uri):
+                uri = str(patiently(lambda: self.client.get_run(run_id)).info.artifact_uri)
+            self._artifacts[run_id] = local_path(uri) or uri
+        return self._artifacts[run_id]

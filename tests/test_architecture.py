@@ -56,6 +56,7 @@ def test_each_heavy_library_has_its_own_few_modules():
     assert importers("mlflow") <= {"nnlab.tracking", "nnlab.store", "nnlab.database"}
     assert importers("hydra") | importers("omegaconf") <= {
         "nnlab.app",
+        "nnlab.compose",
         "nnlab.config",
         "nnlab.launcher",
     }

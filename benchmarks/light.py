@@ -1,0 +1,127 @@
+"""What a run costs besides its training: ``python benchmarks/light.py``.
+
+Sweeps of 10, 100 and 1,000 runs of one epoch on the sample, each a process of its own: the whole
+time, what each further run adds, the peak memory; and of the largest, where its time goes.
+"""
+
+import argparse
+import json
+import os
+import resource
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+PARTS = {
+    "compose the configs": [("nnlab.compose", "Composer.compose")],
+    "draw the initial weights": [("nnlab.stacks", "Stack.load")],
+    "train and measure": [("nnlab.crews", "run_segment")],
+    "MLflow: create the run": [("mlflow", "MlflowClient.create_run")],
+    "MLflow: parameters, metrics, tags": [("mlflow", "MlflowClient.log_batch")],
+    "MLflow: dataset": [("mlflow", "MlflowClient.log_inputs")],
+    "MLflow: end the run": [("mlflow", "MlflowClient.set_terminated")],
+    "write the artifacts": [("nnlab.artifacts", "write")],
+    "pictures of the sweep's best": [("nnlab.session", "draw")],
+}
+
+
+def main() -> None:
+    """Measure, and print two tables in Markdown."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--runs", type=int, nargs="+", default=[10, 100, 1000])
+    parser.add_argument("--inside", type=int, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.inside:
+        inside(options.inside)
+        return
+    rows = []
+    with tempfile.TemporaryDirectory() as folder:
+        for runs in [min(options.runs), *options.runs]:  # the first fills the caches
+            root = Path(folder) / str(len(rows))
+            env = {**os.environ, "NNLAB_ROOT": str(root), "NNLAB_CACHE": f"{folder}/cache"}
+            done = subprocess.run(
+                [sys.executable, __file__, "--inside", str(runs)],
+                cwd=ROOT, env=env, capture_output=True, text=True, check=True,
+            )  # fmt: skip
+            rows.append((runs, json.loads(done.stdout.splitlines()[-1]), pace(root)))
+    rows = rows[1:]
+    print("| runs | seconds | ms a run more | first runs, ms each | last runs | peak MiB |")
+    print("|---|---|---|---|---|---|")
+    before = (0, 0.0)
+    for runs, found, (first, last) in rows:
+        more = (found["seconds"] - before[1]) / (runs - before[0]) * 1000
+        more_text = f"{more:.1f}" if before[0] else ""
+        print(
+            f"| {runs:,} | {found['seconds']:.1f} | {more_text} | {first:.1f} | {last:.1f} "
+            f"| {found['peak']:.0f} |"
+        )
+        before = (runs, found["seconds"])
+    runs, found, _ = rows[-1]
+    print(f"\n| of {runs:,} runs | ms a run | share |\n|---|---|---|")
+    rest = found["seconds"]
+    for part, seconds in found["parts"].items():
+        rest -= seconds
+        print(f"| {part} | {seconds / runs * 1000:.1f} | {seconds / found['seconds']:.0%} |")
+    print(f"| start-up and the rest | {rest / runs * 1000:.1f} | {rest / found['seconds']:.0%} |")
+
+
+def pace(root: Path) -> tuple[float, float]:
+    """Return the milliseconds between the ends of runs, among the first and the last tenth."""
+    connection = sqlite3.connect(root / "mlruns" / "mlflow.db")
+    ends = connection.execute(
+        "SELECT end_time FROM runs JOIN tags USING (run_uuid) WHERE key = 'job' ORDER BY end_time"
+    ).fetchall()
+    connection.close()
+    times = [end for (end,) in ends]
+    some = max(2, len(times) // 10)
+    # Runs end stack by stack: the slope over a tenth, and not between two neighbours.
+    slopes = [(part[-1] - part[0]) / (len(part) - 1) for part in (times[:some], times[-some:])]
+    return slopes[0], slopes[1]
+
+
+def inside(runs: int) -> None:
+    """Run one sweep in this process with a watch on its parts."""
+    begin = time.perf_counter()
+    import mlflow  # noqa: F401 - to be watched
+
+    sys.path.insert(0, str(ROOT))
+    spent = {part: watch(names) for part, names in PARTS.items()}
+    import runpy
+
+    sys.argv = ["run.py", "-m", f"seed=range(0,{runs})", "epochs=1"]
+    runpy.run_path(str(ROOT / "run.py"), run_name="__main__")
+    seconds = time.perf_counter() - begin
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    parts = {part: sum(found) for part, found in spent.items()}
+    print(json.dumps({"seconds": seconds, "peak": peak, "parts": parts}))
+
+
+def watch(names: list[tuple[str, str]]) -> list[float]:
+    """Wrap functions, and return the list to which each call adds its seconds."""
+    import importlib
+
+    found: list[float] = []
+    for module, path in names:
+        owner = importlib.import_module(module)
+        *inner, name = path.split(".")
+        for part in inner:
+            owner = getattr(owner, part)
+        original = getattr(owner, name)
+
+        def timed(*args, original=original, **options):  # noqa: ANN001, ANN002, ANN003, ANN202
+            begin = time.perf_counter()
+            try:
+                return original(*args, **options)
+            finally:
+                found.append(time.perf_counter() - begin)
+
+        setattr(owner, name, timed)
+    return found
+
+
+if __name__ == "__main__":
+    main()

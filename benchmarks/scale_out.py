@@ -1,0 +1,111 @@
+"""What a sweep on many machines moves and costs: ``python benchmarks/scale_out.py``.
+
+Bytes of a segment's order and result; what a segment costs beyond its training on a dask worker
+of this machine; what the parent spends on a run and on an epoch of it, with the store on its own
+disk and behind a tracking server.
+"""
+
+import os
+import pickle
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+
+from nnlab.config import DataConfig
+from nnlab.crews import open_crew
+from nnlab.engine import State
+from nnlab.history import METRICS
+from nnlab.init import draw_params, named, stack
+from nnlab.prepare import prepare
+from nnlab.provenance import CodeVersion
+from nnlab.tracking import DatasetRecord, Tracker
+from nnlab.training_data import TrainingData
+from nnlab.worker import Segment, run_segment
+
+DATASET = DatasetRecord("digits", "d" * 64, "a benchmark", 5000, 784, 10)
+PORT = 18765
+
+
+def main() -> None:
+    """Measure, and print the tables in Markdown."""
+    data = DataConfig(source="mnist_sample", name="mnist_sample")
+    prepared = prepare(data)
+    training = TrainingData.prepare(prepared.dataset, prepared.split, np.dtype("float32"), None, 0)
+    print(f"data, sent to each worker once: {len(pickle.dumps(training)) / 1e6:.1f} MB\n")
+    print("| hidden | runs | order, kB | result of 20 epochs, kB | beyond training, ms |")
+    print("|---|---|---|---|---|")
+    with open_crew("dask", 1, 1, None) as crew:
+        for hidden, runs in ((10, 1), (10, 16), (10, 32), (256, 1), (256, 4)):
+            segment = Segment(start(hidden, runs), 20, last=False, threads=1)
+            order, result = pickle.dumps(segment), pickle.dumps(run_segment(segment, training))
+            extra = []
+            for _ in range(7):
+                begin = time.perf_counter()
+                (future,) = crew.wait([crew.submit(segment, training)])
+                extra.append(time.perf_counter() - begin - future.result().seconds)
+            print(
+                f"| {hidden} | {runs} | {len(order) / 1e3:.0f} | {len(result) / 1e3:.0f} "
+                f"| {statistics.median(extra) * 1e3:.0f} |"
+            )
+    print("\n| store | ms a run | ms an epoch of a run |\n|---|---|---|")
+    with tempfile.TemporaryDirectory() as folder:
+        print_parent("SQLite on this disk", f"sqlite:///{folder}/own.db")
+        serve = [
+            sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(PORT),
+            "--backend-store-uri", f"sqlite:///{folder}/server.db", "--workers", "1",
+            "--artifacts-destination", f"{folder}/artifacts",
+        ]  # fmt: skip
+        env = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+        with (Path(folder) / "log").open("w") as log:
+            server = subprocess.Popen(serve, env=env, stdout=log, stderr=log)
+        try:
+            address = f"http://127.0.0.1:{PORT}"
+            deadline = time.monotonic() + 60
+            while time.monotonic() < deadline:
+                with suppress(OSError), urllib.request.urlopen(f"{address}/health"):  # noqa: S310 - our own
+                    break
+                time.sleep(0.2)
+            print_parent("MLflow server over SQLite, loopback", address)
+        finally:
+            server.terminate()
+            server.wait()
+
+
+def start(hidden: int, runs: int) -> State:
+    """Return an untrained stack."""
+    params = [
+        draw_params(named("he"), seed, pixels=784, hidden=hidden, classes=10, dtype="float32")
+        for seed in range(runs)
+    ]
+    return State.start(stack(params), [0.1] * runs)
+
+
+def print_parent(name: str, uri: str) -> None:
+    """Measure what writing costs: a run without any epoch, and each epoch."""
+    tracker = Tracker(uri, "benchmark", CodeVersion(None, None))
+    costs = {0: [], 200: []}
+    for turn in range(8):
+        for epochs, seconds in costs.items():
+            points = [(metric, 0.5, epoch) for epoch in range(epochs) for metric in METRICS]
+            begin = time.perf_counter()
+            params = {f"param{number}": "1" for number in range(15)}
+            run = tracker.start("run", params, {"job": "0"}, dataset=DATASET)
+            with tracker.folder(run) as folder:
+                np.savez(folder / "weights.npz", w1=np.ones((10, 784), np.float32))
+            tracker.log(run, points, {"outcome": "learned"})
+            tracker.finish(run, "FINISHED")
+            if turn:
+                seconds.append(time.perf_counter() - begin)
+    alone, long = (statistics.median(costs[epochs]) * 1e3 for epochs in (0, 200))
+    print(f"| {name} | {alone:.0f} | {(long - alone) / 200:.2f} |")
+
+
+if __name__ == "__main__":
+    main()

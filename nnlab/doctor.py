@@ -1,0 +1,103 @@
+"""The doctor: whether the store is sound, and every run that is RUNNING has a living owner."""
+
+import sqlite3
+from pathlib import Path
+
+from nnlab.display import say
+from nnlab.errors import TrackingError
+from nnlab.interrupts import held_back
+from nnlab.ledger import unfinished
+from nnlab.owner import Owner
+from nnlab.store import RunRecord, Store, local_database, patiently, sweeps_folder, tracking_uri
+
+
+def examine(uri: str | None, *, dry_run: bool = False, gone: str | None = None) -> bool:
+    """Check a store, close the runs of dead processes, and tell what can be resumed.
+
+    Parameters
+    ----------
+    uri : of the store; None as in the config
+    dry_run : only tell
+    gone : a machine of which it is known that nothing runs there any more
+
+    Returns
+    -------
+    bool
+        Whether the store is sound.
+
+    Raises
+    ------
+    TrackingError
+        Where the store cannot be opened at all.
+    """
+    address = tracking_uri(uri)
+    say(f"store {address}")
+    if not _is_sound(local_database(address)):
+        return False
+    store = Store(address)
+    orphans = 0
+    for record in list(store.search("attributes.status = 'RUNNING'")):
+        finding = _finding(record, gone)
+        if finding is None:
+            continue
+        close = finding.startswith("its process")
+        orphans += close
+        if close and not dry_run:
+            _close(store, record, finding)
+        verb = ("would close" if dry_run else "closed") if close else "left alone"
+        say(f"{verb} {record.run_id[:8]} {record.name}: {finding}")
+    if not orphans:
+        say("every run that is RUNNING has a living owner")
+    folder = sweeps_folder(address)
+    for head in unfinished(folder):
+        try:
+            record = store.get(head)
+        except TrackingError:
+            say(f"{folder / head} belongs to no run of this store: it may be removed")
+            continue
+        if record.status != "RUNNING":
+            say(f"{head[:8]} {record.name} is not complete; go on with it: nnlab resume {head[:8]}")
+    return True
+
+
+def _finding(record: RunRecord, gone: str | None) -> str | None:
+    """Say what is wrong with a run that is RUNNING; None if nothing is."""
+    owner = Owner.parse(record.tags.get("owner", ""))
+    if owner is None:
+        return "not made by nnlab"
+    if owner.host == gone:
+        return f"its process {owner.pid} was on {owner.host}, which is said to be gone"
+    if not owner.is_here:
+        return (
+            f"it runs on {owner.host}, of which nothing can be told from here; if that machine is "
+            f"gone, use --host {owner.host}"
+        )
+    if not owner.lives:
+        return f"its process {owner.pid} on {owner.host} is gone"
+    return None
+
+
+def _close(store: Store, record: RunRecord, reason: str) -> None:
+    with held_back():
+        patiently(lambda: store.client.set_tag(record.run_id, "reason", reason))
+        patiently(lambda: store.client.set_terminated(record.run_id, "KILLED"))
+
+
+def _is_sound(database: Path | None) -> bool:
+    """Have SQLite check every page and index of a local store that is there."""
+    if database is None or not database.exists():
+        return True
+    connection = sqlite3.connect(database)
+    try:
+        found = [row[0] for row in connection.execute("PRAGMA integrity_check")]
+    except sqlite3.DatabaseError as error:
+        found = [str(error)]
+    finally:
+        connection.close()
+    sound = found == ["ok"]
+    if sound:
+        say("the database is sound")
+    else:
+        say(f"the database is damaged: {'; '.join(found[:3])}")
+        say(f"Copy it away, then: sqlite3 {database} .recover | sqlite3 mended.db")
+    return sound

@@ -1,0 +1,313 @@
+"""A session: plan, open the store, train, sum up. One run, a sweep, or one that stopped before."""
+
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack, nullcontext, suppress
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import Self
+
+from nnlab import artifacts, provenance
+from nnlab.checkpoints import Checkpoints
+from nnlab.config import SEMANTICS, LaunchConfig, RunConfig, to_record
+from nnlab.crews import available_cores, open_crew
+from nnlab.display import Display, say
+from nnlab.errors import ResumeError, RunsFailedError, TrackingError
+from nnlab.interrupts import held_back
+from nnlab.ledger import PLAN, Ledger, Plan, PlannedJob
+from nnlab.pictures import draw, studio
+from nnlab.plan import Job, Run, division, plan_runs
+from nnlab.pruning import Halving
+from nnlab.recorder import Recorder
+from nnlab.results import report_run, report_sweep
+from nnlab.runner import train
+from nnlab.store import RunRecord, sweeps_folder
+from nnlab.summing import write_end
+from nnlab.sweep import Sweep, job_name
+from nnlab.tracking import Tracker
+
+
+class Session:
+    """Runs under way under one ledger: a sweep with its parent run, or a single run.
+
+    Leave it as a context manager: whatever ends it, the store says how.
+
+    Parameters
+    ----------
+    kind : ``sweep`` or ``run``
+    first : any of the configs; they agree on where they are logged
+    settings : how to work
+
+    Attributes
+    ----------
+    head : id of the sweep's parent run, or of the single run
+    runs : all there are so far
+    """
+
+    def __init__(self, kind: str, first: RunConfig, settings: LaunchConfig) -> None:
+        self.kind = kind
+        self.settings = settings
+        self.runs: list[Run] = []
+        self.varying: tuple[str, ...] = ()
+        self.head = ""
+        self._config = first
+        self._exit = ExitStack()
+
+    def __enter__(self) -> Self:
+        with ExitStack() as opened:
+            # Before the tracker: the studio sets up while MLflow is imported.
+            self._studio = opened.enter_context(studio(self._config.pictures, available_cores()))
+            tracking = self._config.tracking
+            self.tracker = Tracker(tracking.uri, tracking.experiment, provenance.code_version())
+            self._display = opened.enter_context(Display())
+            self._exit = opened.pop_all()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        try:
+            if self.head:
+                self._close(error)
+        finally:
+            self._exit.close()
+
+    def begin(self, name: str, varying: Sequence[str], runs: Sequence[Run]) -> None:
+        """Freeze the plan of some runs: in the ledger, and beside the parent run in the store.
+
+        Called again, as an optimiser asks for more, it adds them to the sweep.
+        """
+        if self._config.reuse:
+            self._reuse(runs)
+        self.runs.extend(runs)
+        self.varying = tuple(dict.fromkeys((*self.varying, *varying)))
+        with held_back():
+            if self.head:
+                plan = self._ledger.read().with_jobs([_planned(run) for run in runs], self.varying)
+            else:
+                self._start(name)
+                plan = self._plan(name)
+            self._ledger.write(plan)
+            if self.kind == "sweep":
+                with self.tracker.folder(self.head) as folder:
+                    (folder / PLAN).write_text(plan.to_json(), encoding="utf-8")
+
+    def _start(self, name: str) -> None:
+        """Create the run in the store that stands for all of them."""
+        if self.kind == "run":
+            self._recorder = self._record(parent=None)
+            self._recorder.start(self.runs)
+            self.head = self.runs[0].run_id
+            self._ledger = self._lock(self.head)
+            return
+        self.head = self.tracker.start(name, _common_params(self.runs), {"kind": "sweep"})
+        self._ledger = self._lock(self.head)
+        self._recorder = self._record(parent=self.head)
+        with self.tracker.folder(self.head) as folder:
+            split = self.runs[0].prepared.compact_split
+            artifacts.write_shared(folder, split, provenance.environment())
+
+    def take_up(
+        self, plan: Plan, head: str, runs: Sequence[Run], changed: Mapping[int, str], *, anew: bool
+    ) -> None:
+        """Go on with a sweep that stopped: find out what each run has come to.
+
+        Parameters
+        ----------
+        plan, head : what it was to do, and the id of the run that stands for it
+        runs : of the plan, in its order
+        changed : why a run's identity is not what it was, for those of which that is so
+        anew : start such runs anew
+
+        Raises
+        ------
+        ResumeError
+            Where another process is at it, or such a run is not complete and may not start anew.
+        """
+        ledger = self._lock(head)
+        records = self.tracker.children(head) if self.kind == "sweep" else [self.tracker.get(head)]
+        by_job = {record.tags.get("job"): record for record in reversed(records)}
+        for run in runs:
+            record = by_job.get(str(run.index))
+            if record is not None and (run.index not in changed or _complete(record)):
+                _restore(run, record, ledger.checkpoints)
+        if self._config.reuse:
+            self._reuse(runs)
+        stale = [run for run in runs if not run.complete and run.index in changed]
+        if stale and not anew:
+            raise ResumeError(
+                f"{len(stale)} of the runs of {head[:8]} cannot go on as they began: "
+                f"{changed[stale[0].index]}. Restore that, or start those runs anew with "
+                f"`nnlab resume {head[:8]} --anew`."
+            )
+        self.runs.extend(runs)
+        self.varying = plan.varying
+        self.head, self._ledger = head, ledger
+        self._recorder = self._record(parent=head if self.kind == "sweep" else None)
+        with held_back():
+            if self.kind == "sweep":
+                self.tracker.reopen(head)
+            self._ledger.write(plan)
+
+    def _lock(self, head: str) -> Ledger:
+        ledger = Ledger(sweeps_folder(self.tracker.uri) / head)
+        self._exit.enter_context(ledger.locked())
+        return ledger
+
+    def _record(self, parent: str | None) -> Recorder:
+        datasets = {id(run.prepared) for run in self.runs}
+        shared = parent is not None and len(datasets) == 1  # kept once, by the parent
+        environment = None if shared else provenance.environment()
+        return Recorder(self.tracker, self._display, parent=parent, environment=environment)
+
+    def _reuse(self, runs: Sequence[Run]) -> None:
+        """Take over finished runs of the same identity, wherever in the store they are."""
+        wanted = {run.key: run for run in runs if not run.complete}
+        for record in self.tracker.search("attributes.status = 'FINISHED'"):
+            run = wanted.get(record.tags.get("run_key", ""))
+            if run is not None and not run.complete and "outcome" in record.tags:
+                run.run_id, run.reused = record.run_id, True
+                _adopt(run, record)
+
+    def work(self) -> None:
+        """Train what is not complete."""
+        todo = [run for run in self.runs if not run.complete]
+        if not todo:
+            return
+        count, threads = division(todo, self.settings)
+        backend, address = self.settings.backend, self.settings.address
+        with open_crew(backend, count, threads, address) as crew:
+            checkpoints = self._ledger.checkpoints
+            train(self.runs, crew, self._recorder, checkpoints, self.settings, self._halving())
+
+    def _halving(self) -> Halving | None:
+        prune = self._config.prune
+        if self.kind == "run" or prune.rule == "none" or not prune.rungs:
+            return None
+        planned = sum(run.job.config.epochs > prune.rungs[0] for run in self.runs)
+        return Halving(prune.rungs, prune.eta, planned)
+
+    def _close(self, error: BaseException | None) -> None:
+        """End what is open in the store, show the results, keep the ledger of what is left."""
+        self._display.close()
+        try:
+            if error is None or isinstance(error, RunsFailedError):
+                draw(self.runs, self._studio, self.tracker)
+        except BaseException as late:
+            error = late
+            raise
+        finally:
+            self._end(error)
+            if all(run.complete for run in self.runs):
+                self._ledger.close()
+            self._report(error)
+
+    def _end(self, error: BaseException | None) -> None:
+        """Say in the store how it ended."""
+        with suppress(TrackingError) if error is not None else nullcontext():
+            if self.kind == "sweep":
+                write_end(self.tracker, self.head, self.runs, self.varying, error)
+            elif error is not None and self.runs[0].status is None:
+                self._recorder.break_off(self.runs[0], error)
+
+    def _report(self, error: BaseException | None) -> None:
+        if self.kind == "sweep":
+            report_sweep(self.runs, self.varying, self.head, failed_by=error)
+        elif self.runs[0].complete:
+            report_run(self.runs[0], self.tracker.artifacts(self.head))
+        else:
+            say(f"To go on with it: nnlab resume {self.head[:8]}")
+
+    def _plan(self, name: str) -> Plan:
+        return Plan(
+            kind=self.kind,
+            name=name,
+            varying=self.varying,
+            tracking_uri=self.tracker.uri,
+            experiment=self.tracker.experiment,
+            semantics=SEMANTICS,
+            platform=provenance.platform(),
+            settings=self.settings.model_dump(),
+            created=datetime.now(UTC).isoformat(timespec="seconds"),
+            jobs=tuple(map(_planned, self.runs)),
+        )
+
+
+def run_one(config: RunConfig, overrides: Sequence[str]) -> Run:
+    """Make a single run and report it.
+
+    Raises
+    ------
+    NnlabError
+        Where the data or the store cannot be used, or training itself failed.
+    """
+    name = config.run_name or job_name(overrides)
+    runs = plan_runs([Job(config, tuple(overrides), name)])
+    with Session("run", config, LaunchConfig()) as session:
+        session.begin(name, (), runs)
+        session.work()
+    (run,) = runs
+    if run.error is not None:
+        raise run.error
+    return run
+
+
+def run_sweep(sweep: Sweep, settings: LaunchConfig) -> list[Run]:
+    """Make a sweep's runs under one parent run and report them, ranked.
+
+    Returns
+    -------
+    list of Run
+        In the jobs' order; those that failed say why.
+    """
+    runs = plan_runs(sweep.jobs)
+    with Session("sweep", sweep.jobs[0].config, settings) as session:
+        session.begin(sweep.name, sweep.varying, runs)
+        session.work()
+    return runs
+
+
+def _planned(run: Run) -> PlannedJob:
+    job = run.job
+    return PlannedJob(job.name, job.overrides, to_record(job.config), run.key, run.prepared.digest)
+
+
+def _complete(record: RunRecord) -> bool:
+    """Tell whether nothing is left to do on a run of the store."""
+    outcome = record.tags.get("outcome")
+    return outcome is not None and (record.status == "FINISHED" or outcome == "pruned")
+
+
+def _restore(run: Run, record: RunRecord, checkpoints: Checkpoints) -> None:
+    """Fill in what the store and the checkpoint know of a run."""
+    run.run_id = record.run_id
+    if _complete(record):
+        _adopt(run, record)
+        return
+    run.stopped = True
+    run.logged = record.steps
+    found = checkpoints.load(run.index)
+    if found is not None:
+        run.epoch, run.curve = found.epoch, found.curve
+
+
+def _adopt(run: Run, record: RunRecord) -> None:
+    """Take a complete run as the store has it."""
+    run.status = "FINISHED" if record.status == "FINISHED" else "KILLED"
+    run.outcome = record.tags["outcome"]
+    run.reason = record.tags.get("reason")
+    run.metrics = record.metrics
+    ended = record.metrics.get("diverged_at", record.metrics.get("pruned_at"))
+    run.epoch = run.job.config.epochs if ended is None else int(ended)
+
+
+def _common_params(runs: Sequence[Run]) -> dict[str, str]:
+    """Return the parameters in which all runs agree: the parent's own columns."""
+    params = [run.job.config.params for run in runs]
+    return {
+        name: value
+        for name, value in params[0].items()
+        if all(other[name] == value for other in params)
+    }
