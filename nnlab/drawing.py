@@ -3,6 +3,9 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from nnlab import child
 
 NAMES = ("curves", "confusion", "filters", "mistakes")
@@ -12,6 +15,19 @@ def set_up() -> None:
     """Import what drawing needs."""
     child.set_up()
     from nnlab import plots  # noqa: F401 - imported for the time it takes
+
+
+def draw_sweep(
+    folder: Path,
+    lines: list[tuple[str, str, NDArray[np.int64], NDArray[np.float64]]],
+    title: str,
+    target: float,
+    runs: int,
+) -> None:
+    """Draw a sweep's picture into a folder; see :func:`nnlab.plots.sweep_curves`."""
+    from nnlab.plots import Line, save, sweep_curves
+
+    save(sweep_curves([Line(*line) for line in lines], title, target, runs), folder / "sweep.png")
 
 
 def draw(folder: Path, name: str, contents: dict[str, Any]) -> None:

@@ -21,6 +21,8 @@ from nnlab.plan import Run
 from nnlab.ranking import ranked
 from nnlab.tracking import Tracker
 
+LINES = 200  # curves that a sweep's picture shows
+
 
 @contextmanager
 def studio(pictures: int, processes: int) -> Iterator[Executor | None]:
@@ -36,14 +38,30 @@ def studio(pictures: int, processes: int) -> Iterator[Executor | None]:
         pool.shutdown(kill_workers=True)
 
 
-def draw(runs: Sequence[Run], pool: Executor | None, tracker: Tracker) -> None:
-    """Add pictures to the best runs, as many as their config allows; none to those of before."""
+def draw(
+    runs: Sequence[Run], pool: Executor | None, tracker: Tracker, sweep: tuple[str, str] | None
+) -> None:
+    """Add pictures to the best runs, as many as their config allows, and one to their sweep.
+
+    Parameters
+    ----------
+    runs : those that an earlier sweep made keep the pictures that they have
+    pool : of :func:`studio`
+    sweep : id and name of the sweep's run; None for a single run
+    """
     if pool is None:
         return
     best = [run for run in ranked(runs) if run.status == "FINISHED"]
     chosen = [run for place, run in enumerate(best) if place < run.job.config.pictures]
-    ordered: list[tuple[Run, Path, list[Future[None]]]] = []
+    ordered: list[tuple[str, Path, list[Future[None]]]] = []
     with tempfile.TemporaryDirectory(prefix="nnlab-") as scratch:
+        if sweep is not None and best:
+            folder = Path(scratch) / sweep[0]
+            folder.mkdir()
+            target = best[0].job.config.target_accuracy
+            lines = _lines(runs, tracker)
+            future = pool.submit(drawing.draw_sweep, folder, lines, sweep[1], target, len(runs))
+            ordered.append((sweep[0], folder, [future]))
         for run in chosen:
             if run.reused:
                 continue
@@ -51,13 +69,25 @@ def draw(runs: Sequence[Run], pool: Executor | None, tracker: Tracker) -> None:
             folder.mkdir()
             contents = _contents(run, tracker.download(run.run_id))
             futures = [pool.submit(drawing.draw, folder, name, contents) for name in drawing.NAMES]
-            ordered.append((run, folder, futures))
-        for run, folder, futures in ordered:
+            ordered.append((run.run_id, folder, futures))
+        for run_id, folder, futures in ordered:
             for future in futures:
                 future.result()
-            with held_back(), tracker.folder(run.run_id) as target:
+            with held_back(), tracker.folder(run_id) as place:
                 for file in folder.iterdir():
-                    (target / file.name).write_bytes(file.read_bytes())
+                    (place / file.name).write_bytes(file.read_bytes())
+
+
+def _lines(runs: Sequence[Run], tracker: Tracker) -> list[Any]:
+    """Read the curves that a sweep's picture shows: of all runs, or evenly from best to worst."""
+    complete = [run for run in ranked(runs) if run.complete]
+    step = max(1, len(complete) / LINES)
+    lines = []
+    for place in range(min(LINES, len(complete))):
+        run = complete[int(place * step)]
+        curve = read_history(tracker.download(run.run_id, "history.csv").parent)
+        lines.append((run.job.name, run.outcome, curve.epochs, curve.values["val/accuracy"]))
+    return lines
 
 
 def _contents(run: Run, artifacts: Path) -> dict[str, Any]:

@@ -49,6 +49,7 @@ class Session:
         self.runs: list[Run] = []
         self.varying: tuple[str, ...] = ()
         self.head = ""
+        self._name = ""
         self._config = first
         self._exit = ExitStack()
 
@@ -87,6 +88,7 @@ class Session:
             if self.head:
                 plan = self._ledger.read().with_jobs([_planned(run) for run in runs], self.varying)
             else:
+                self._name = name
                 self._start(name)
                 plan = self._plan(name)
             self._ledger.write(plan)
@@ -143,7 +145,7 @@ class Session:
                 f"`nnlab resume {head[:8]} --anew`."
             )
         self.runs.extend(runs)
-        self.varying = plan.varying
+        self.varying, self._name = plan.varying, plan.name
         self.head, self._ledger = head, ledger
         self._recorder = self._record(parent=head if self.kind == "sweep" else None)
         with held_back():
@@ -194,7 +196,8 @@ class Session:
         self._display.close()
         try:
             if error is None or isinstance(error, RunsFailedError):
-                draw(self.runs, self._studio, self.tracker)
+                sweep = (self.head, self._name) if self.kind == "sweep" else None
+                draw(self.runs, self._studio, self.tracker, sweep)
         except BaseException as late:
             error = late
             raise

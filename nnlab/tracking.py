@@ -48,7 +48,6 @@ class Tracker(Store):
         super().__init__(tracking_uri(uri))
         self.experiment = experiment
         self._code = code
-        self._artifacts: dict[str, str] = {}  # run -> where its files are
         with said_plainly(self.uri):
             self.experiment_id = self._get_or_create_experiment()
 
@@ -199,11 +198,3 @@ class Tracker(Store):
                 f"The artifacts of run {run_id[:8]} cannot be written to {where}: {error}. Check "
                 "the folder's permissions and free space."
             ) from error
-
-    def artifacts(self, run_id: str) -> str:
-        """Return where a run's files are: a folder's path for a local store, else a URI."""
-        if run_id not in self._artifacts:
-            with said_plainly(self.uri):
-                uri = str(patiently(lambda: self.client.get_run(run_id)).info.artifact_uri)
-            self._artifacts[run_id] = local_path(uri) or uri
-        return self._artifacts[run_id]

@@ -18,7 +18,7 @@ from conftest import ROOT
 from idx_files import idx
 
 SWEEP = ("-m", "lr=0.05,0.1,0.2,0.5", "seed=range(0,10)", "data.val_size=4000", "pictures=0")
-EPOCHS = "epochs=150"
+EPOCHS = "epochs=100"
 WORKERS = ("hydra.launcher.n_jobs=2", "hydra.launcher.stack=5")
 
 

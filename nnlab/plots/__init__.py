@@ -17,9 +17,11 @@ from nnlab.plots.history import curves
 from nnlab.plots.images import MAX_MISTAKES, filters, mistakes, most_confident_mistakes
 from nnlab.plots.matrix import confusion
 from nnlab.plots.style import save
+from nnlab.plots.sweep import Line, sweep_curves
 
 __all__ = [
     "NAMES",
+    "Line",
     "Mistakes",
     "RunPictures",
     "confusion",
@@ -30,6 +32,7 @@ __all__ = [
     "run_picture",
     "run_pictures",
     "save",
+    "sweep_curves",
 ]
 
 Array = NDArray[Any]

@@ -1,0 +1,69 @@
+"""The launcher under Hydra's own sweeper and under Optuna's: real processes, a real store."""
+
+import mlflow
+import pytest
+
+SMALL = ("epochs=8", "data.val_size=4000", "pictures=0")
+
+
+def runs_of(store):
+    return mlflow.MlflowClient(store).search_runs(["1"])
+
+
+@pytest.mark.parametrize("sweeper", ["nnlab", "basic"])
+def test_hydras_own_sweeper_does_the_same(run_py, store, sweeper):
+    done = run_py(
+        "-m", "lr=0.1,0.5", "init=he,randn", *SMALL, f"hydra/sweeper={sweeper}",
+        f"tracking.uri={store}",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    names = {run.info.run_name for run in runs_of(store)}
+    assert names == {
+        "lr=0.1,0.5 init=he,randn",
+        *(f"lr={lr} init={init}" for lr in (0.1, 0.5) for init in ("he", "randn")),
+    }
+
+
+def test_a_sweep_in_batches_is_one_sweep(run_py, store):
+    done = run_py(
+        "-m", "seed=range(0,5)", "hydra.sweeper.max_batch_size=2", *SMALL, f"tracking.uri={store}"
+    )
+    assert done.returncode == 0, done.stderr
+    parents = [run for run in runs_of(store) if run.data.tags.get("kind") == "sweep"]
+    children = [run for run in runs_of(store) if "mlflow.parentRunId" in run.data.tags]
+    assert len(parents) == 1
+    assert parents[0].info.status == "FINISHED"
+    assert {run.data.tags["job"] for run in children} == set("01234")
+    assert done.stdout.count("5 runs") == 1
+
+
+@pytest.mark.parametrize("arguments", [(), ("objective=final_val_loss", "hydra.sweeper.direction=minimize")])  # fmt: skip  # noqa: E501
+def test_optuna_finds_the_better_learning_rates(run_py, store, arguments):
+    pytest.importorskip("hydra_plugins.hydra_optuna_sweeper")
+    done = run_py(
+        "-m", "hydra/sweeper=optuna", "lr=tag(log,interval(0.0001,1))", "init=he", "epochs=15",
+        "data.val_size=4000", "pictures=0", "hydra.sweeper.n_trials=24", "hydra.sweeper.n_jobs=4",
+        "hydra.sweeper.sampler.seed=1", *arguments, f"tracking.uri={store}",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    children = [run for run in runs_of(store) if "mlflow.parentRunId" in run.data.tags]
+    assert len(children) == 24
+    by_job = sorted(children, key=lambda run: int(run.data.tags["job"]))
+    accuracy = [run.data.metrics["final_val_accuracy"] for run in by_job]
+    # It learns from what run.py returns: the trials behind its random start are the better ones.
+    assert sum(accuracy[12:]) > sum(accuracy[:12])
+
+
+def test_a_trial_that_fails_does_not_end_optunas_search(run_py, store):
+    pytest.importorskip("hydra_plugins.hydra_optuna_sweeper")
+    done = run_py(
+        "-m", "hydra/sweeper=optuna", "hidden_size=choice(5,1000000000)", "lr=interval(0.1,0.5)",
+        *SMALL, "hydra.sweeper.n_trials=6", "hydra.sweeper.n_jobs=3",
+        "hydra.sweeper.sampler.seed=1", f"tracking.uri={store}",
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert "of 6 runs failed; the reasons are above" in done.stderr
+    assert "Traceback" not in done.stderr
+    statuses = [run.info.status for run in runs_of(store) if "job" in run.data.tags]
+    assert len(statuses) == 6
+    assert {"FINISHED", "FAILED"} == set(statuses)
