@@ -3,7 +3,8 @@
 import sqlite3
 from pathlib import Path
 
-from nnlab.display import say
+import click
+
 from nnlab.errors import TrackingError
 from nnlab.interrupts import held_back
 from nnlab.ledger import unfinished
@@ -31,7 +32,7 @@ def examine(uri: str | None, *, dry_run: bool = False, gone: str | None = None) 
         Where the store cannot be opened at all.
     """
     address = tracking_uri(uri)
-    say(f"store {address}")
+    click.echo(f"store {address}")
     if not _is_sound(local_database(address)):
         return False
     store = Store(address)
@@ -45,18 +46,20 @@ def examine(uri: str | None, *, dry_run: bool = False, gone: str | None = None) 
         if close and not dry_run:
             _close(store, record, finding)
         verb = ("would close" if dry_run else "closed") if close else "left alone"
-        say(f"{verb} {record.run_id[:8]} {record.name}: {finding}")
+        click.echo(f"{verb} {record.run_id[:8]} {record.name}: {finding}")
     if not orphans:
-        say("every run that is RUNNING has a living owner")
+        click.echo("every run that is RUNNING has a living owner")
     folder = sweeps_folder(address)
     for head in unfinished(folder):
         try:
             record = store.get(head)
         except TrackingError:
-            say(f"{folder / head} belongs to no run of this store: it may be removed")
+            click.echo(f"{folder / head} belongs to no run of this store: it may be removed")
             continue
         if record.status != "RUNNING":
-            say(f"{head[:8]} {record.name} is not complete; go on with it: nnlab resume {head[:8]}")
+            click.echo(
+                f"{head[:8]} {record.name} is not complete; go on with it: nnlab resume {head[:8]}"
+            )
     return True
 
 
@@ -96,8 +99,8 @@ def _is_sound(database: Path | None) -> bool:
         connection.close()
     sound = found == ["ok"]
     if sound:
-        say("the database is sound")
+        click.echo("the database is sound")
     else:
-        say(f"the database is damaged: {'; '.join(found[:3])}")
-        say(f"Copy it away, then: sqlite3 {database} .recover | sqlite3 mended.db")
+        click.echo(f"the database is damaged: {'; '.join(found[:3])}")
+        click.echo(f"Copy it away, then: sqlite3 {database} .recover | sqlite3 mended.db")
     return sound

@@ -86,7 +86,7 @@ class Lab:
         """The store is sound, and nobody is RUNNING without a living owner."""
         done = self.nnlab("doctor")
         assert done.returncode == 0, done.stderr
-        assert "the database is sound" in done.stderr
+        assert "the database is sound" in done.stdout
         assert self.ask("PRAGMA integrity_check") == [("ok",)]
         assert self.ask("SELECT count(*) FROM runs WHERE status = 'RUNNING'") == [(0,)]
 
@@ -169,7 +169,7 @@ def test_a_killed_parent_leaves_no_orphans_and_a_sweep_that_can_be_completed(lab
     process.kill()
     process.communicate()
     doctor = lab.nnlab("doctor", "--dry-run")
-    assert "would close" in doctor.stderr
+    assert "would close" in doctor.stdout
     assert lab.ask("SELECT count(*) FROM runs WHERE status = 'RUNNING'")[0][0] > 0
     lab.check()
     gone, alive = psutil.wait_procs(workers, timeout=60)
@@ -435,7 +435,7 @@ def test_a_sweep_that_is_at_work_cannot_be_resumed_by_another(lab):
         assert "is at work in another process" in done.stderr
         assert set(before) <= set(lab.ask("SELECT run_uuid, status FROM runs ORDER BY 1"))
         doctor = lab.nnlab("doctor")
-        assert "closed" not in doctor.stderr
+        assert "closed" not in doctor.stdout
     finally:
         os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
