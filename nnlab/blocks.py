@@ -7,6 +7,7 @@ chosen such that the samples of a block use the same pixels.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -16,6 +17,8 @@ from nnlab.network import Array
 
 # Measured on full MNIST: smaller blocks keep fewer columns but cost more calls a sample.
 SAMPLES_A_BLOCK = 1024
+BLOCKS_A_PANEL = 4  # at one run, a call on fewer samples costs more to make than to carry out
+FEWEST_PANELS = 4  # where there are as many blocks
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,7 @@ class Block:
         Of the real samples only: ``samples <= rows``.
     members : (samples,) int64
         Which of the given samples these are.
+    pixels : how many an image has
     """
 
     x: Array
@@ -42,11 +46,60 @@ class Block:
     used: int
     labels: NDArray[np.int64]
     members: NDArray[np.int64]
+    pixels: int
 
     @property
     def samples(self) -> int:
         """Number of real samples."""
         return int(self.labels.size)
+
+    @cached_property
+    def places(self) -> NDArray[np.int64]:
+        """Where each pixel's column is, (pixels,); one past the last for a pixel without."""
+        places = np.full(self.pixels, len(self.columns))
+        places[self.columns[: self.used]] = np.arange(self.used)
+        return places
+
+
+@dataclass(frozen=True)
+class Panel:
+    """Neighbouring blocks whose small arrays are handled in one go: a thread's unit of work.
+
+    Attributes
+    ----------
+    blocks : tuple of Block
+        All but the last are without padded samples.
+    labels : (samples,) int64
+        Of all their real samples.
+    """
+
+    blocks: tuple[Block, ...]
+    labels: NDArray[np.int64]
+
+    @property
+    def samples(self) -> int:
+        """Number of real samples."""
+        return int(self.labels.size)
+
+    @property
+    def rows(self) -> int:
+        """Number of samples with the padding, which is behind them."""
+        return sum(len(block.x) for block in self.blocks)
+
+    @cached_property
+    def flat_labels(self) -> NDArray[np.int64]:
+        """Where each sample's own logit is in a flat ``(classes · rows,)`` array."""
+        return np.asarray(self.labels * self.rows + np.arange(self.samples))
+
+
+def make_panels(blocks: tuple[Block, ...]) -> tuple[Panel, ...]:
+    """Join neighbouring blocks, as many as make the calls few and leave work for all threads."""
+    count = max(min(len(blocks), FEWEST_PANELS), round(len(blocks) / BLOCKS_A_PANEL))
+    panels = []
+    for piece in range(count):
+        some = blocks[piece * len(blocks) // count : (piece + 1) * len(blocks) // count]
+        panels.append(Panel(some, np.concatenate([block.labels for block in some])))
+    return tuple(panels)
 
 
 def up_to_tile(number: int) -> int:
@@ -134,7 +187,7 @@ def _block(
     x = np.zeros((up_to_tile(members.size), width), dtype)
     x[: members.size, : kept.size] = scaled(pixels[np.ix_(members, kept)], dtype)
     x.flags.writeable = False
-    return Block(x, columns, kept.size, labels[members].astype(np.int64), members)
+    return Block(x, columns, kept.size, labels[members].astype(np.int64), members, pixels.shape[1])
 
 
 def scaled(pixels: NDArray[np.uint8], dtype: DTypeLike) -> Array:

@@ -14,7 +14,8 @@ from nnlab.errors import ConfigError
 from nnlab.init import FREE_INITS, INIT_NAMES, Bias, Initialiser, InitName, named
 
 # The meaning of a config: raise it when the same config would train to other weights or metrics.
-SEMANTICS = 1
+# 2: sums run over panels of blocks, and stacked products give each run whole groups of rows.
+SEMANTICS = 2
 
 CONFIG_SCHEMA = 1  # recorded with each config, so that later versions can read older ones
 

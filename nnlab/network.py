@@ -21,6 +21,7 @@ The notebook behind the notes sums ``db`` over all entries into one scalar; the 
 of the error" is one value a row, and so is ours.
 """
 
+import math
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -62,10 +63,10 @@ class Workspace:
 
     def array(self, name: str, shape: tuple[int, ...], dtype: DTypeLike) -> Array:
         """Return a C-contiguous array of this shape, with arbitrary contents."""
-        size = int(np.prod(shape))
+        size = math.prod(shape)
         flat = self._flat.get(name)
         if flat is None or flat.size < size or flat.dtype != dtype:
-            flat = self._flat[name] = np.empty(size, dtype)
+            flat = self._flat[name] = np.zeros(size, dtype)
         return flat[:size].reshape(shape)
 
 
@@ -88,7 +89,7 @@ def forward(params: Params, x: Array, work: Workspace, *, wide: bool = True) -> 
     a1 : (runs, hidden, samples)
     z2 : (runs, classes, samples)
     """
-    w1, b1, w2, b2 = params
+    w1, _, w2, _ = params
     runs, hidden, pixels = w1.shape
     samples = x.shape[1]
     a1 = work.array("a1", (runs, hidden, samples), w1.dtype)
@@ -99,14 +100,30 @@ def forward(params: Params, x: Array, work: Workspace, *, wide: bool = True) -> 
         np.matmul(w1.reshape(rows, pixels), x, out=a1.reshape(rows, samples))
     else:
         np.matmul(w1, x, out=a1)
-    a1 += b1  # Z1 = W1 X + b1
-    np.maximum(a1, 0, out=a1)  # A1 = ReLU(Z1); a NaN stays a NaN, so divergence shows
+    return a1, output_layer(params, a1, z2)
+
+
+def output_layer(params: Params, z1: Array, z2: Array) -> Array:
+    """Compute ``A1 = ReLU(Z1 + b1)`` in place, and from it the logits ``Z2 = W2 A1 + b2``.
+
+    Parameters
+    ----------
+    params : Params
+        ``w1`` is not looked at: ``z1`` holds its product with the pixels.
+    z1 : (runs, hidden, samples)
+        ``W1 X``; overwritten with ``A1``.
+    z2 : (runs, classes, samples)
+        Written to, and returned.
+    """
+    _, b1, w2, b2 = params
+    z1 += b1  # Z1 = W1 X + b1
+    a1 = np.maximum(z1, 0, out=z1)  # A1 = ReLU(Z1); a NaN stays a NaN, so divergence shows
     np.matmul(w2, a1, out=z2)
     z2 += b2  # Z2 = W2 A1 + b2
-    return a1, z2
+    return z2
 
 
-def softmax(z2: Array) -> tuple[Array, Array]:
+def softmax(z2: Array, largest: Array | None = None) -> tuple[Array, Array]:
     """Turn logits into ``A2 = softmax(Z2)`` in place, and return what the loss needs.
 
     Shifting by each column's largest logit changes nothing in the quotient and keeps ``exp``
@@ -116,6 +133,8 @@ def softmax(z2: Array) -> tuple[Array, Array]:
     ----------
     z2 : (runs, classes, samples)
         Overwritten with the probabilities, whose columns sum to 1.
+    largest : (runs, 1, samples), optional
+        The largest logit of each column, where it is known already.
 
     Returns
     -------
@@ -124,7 +143,8 @@ def softmax(z2: Array) -> tuple[Array, Array]:
     log_partition : (runs, 1, samples)
         ``log Σ exp(Z2)`` over the classes, in nats.
     """
-    largest = z2.max(axis=1, keepdims=True)
+    if largest is None:
+        largest = z2.max(axis=1, keepdims=True)
     z2 -= largest
     np.exp(z2, out=z2)
     total = z2.sum(axis=1, keepdims=True)
@@ -166,7 +186,9 @@ def cross_entropy(logits_at_label: Array, log_partition: Array) -> Array:
     return np.asarray(log_partition[:, 0, :] - logits_at_label)
 
 
-def correct(z2: Array, labels: Array, logits_at_label: Array) -> Array:
+def correct(
+    z2: Array, labels: Array, logits_at_label: Array, largest: Array | None = None
+) -> Array:
     """Tell which samples the network gets right: ``argmax Z2 == label``.
 
     Of equal logits the first class wins, as in ``argmax``.
@@ -176,16 +198,22 @@ def correct(z2: Array, labels: Array, logits_at_label: Array) -> Array:
     z2 : (runs, classes, samples)
     labels : (samples,) integers
     logits_at_label : (runs, samples)
+    largest : (runs, 1, samples), optional
+        The largest logit of each column, where it is known already.
 
     Returns
     -------
     (runs, samples) bool
     """
-    largest = z2.max(axis=1)
-    if np.count_nonzero(z2 == largest[:, None, :]) == largest.size:
-        return np.asarray(logits_at_label == largest)
-    # Ties (a dead network has nothing but) or NaN: rare, and argmax costs 20 times as much.
-    return np.asarray(z2.argmax(axis=1) == labels)
+    if largest is None:
+        largest = z2.max(axis=1, keepdims=True)
+    right = logits_at_label == largest[:, 0, :]
+    on_top = z2 == largest
+    if np.count_nonzero(on_top) != right.size:
+        # Ties (a dead network has nothing but) or NaN: rare, and argmax costs 20 times as much.
+        runs, samples = np.nonzero(on_top.sum(axis=1) != 1)
+        right[runs, samples] = z2[runs, :, samples].argmax(axis=1) == labels[samples]
+    return np.asarray(right)
 
 
 def backward(
@@ -219,24 +247,46 @@ def backward(
     active : (runs, hidden, samples) bool
         ``ReLU′(Z1)``: where a unit let the sample through.
     """
-    w1, _, w2, _ = params
-    runs, hidden, pixels = w1.shape
+    runs, hidden, pixels = params.w1.shape
     samples = x.shape[1]
     dz1 = work.array("dz1", a1.shape, a1.dtype)
     active = work.array("active", a1.shape, bool)
-
-    dw2 = np.matmul(dz2, a1.transpose(0, 2, 1))  # dW2 = dZ2 A1ᵀ
-    db2 = dz2.sum(axis=-1, keepdims=True)
-    np.matmul(w2.transpose(0, 2, 1), dz2, out=dz1)
-    np.greater(a1, 0, out=active)
-    dz1 *= active  # dZ1 = W2ᵀ dZ2 ∗ ReLU′(Z1)
+    db1, dw2, db2 = hidden_gradients(params, a1, dz2, dz1, active)
     if wide:
         rows = runs * hidden
         dw1 = np.matmul(dz1.reshape(rows, samples), x.T).reshape(runs, hidden, pixels)
     else:
         dw1 = np.matmul(dz1, x.T)  # dW1 = dZ1 Xᵀ
-    db1 = dz1.sum(axis=-1, keepdims=True)
     return Params(dw1, db1, dw2, db2), active
+
+
+def hidden_gradients(
+    params: Params, a1: Array, dz2: Array, dz1: Array, active: Array
+) -> tuple[Array, Array, Array]:
+    """Carry the error back to the hidden layer, and sum all gradients but that of ``W1``.
+
+    Parameters
+    ----------
+    params : Params
+        Only ``w2`` is looked at.
+    a1 : (runs, hidden, samples)
+    dz2 : (runs, classes, samples)
+        ``dZ2 = A2 − Y``, zero where a sample is padding.
+    dz1 : (runs, hidden, samples)
+        Written to: ``dZ1 = W2ᵀ dZ2 ∗ ReLU′(Z1)``.
+    active : (runs, hidden, samples) bool
+        Written to: ``ReLU′(Z1)``, where a unit let the sample through.
+
+    Returns
+    -------
+    db1, dw2, db2 : sums over the samples
+    """
+    dw2 = np.matmul(dz2, a1.transpose(0, 2, 1))  # dW2 = dZ2 A1ᵀ
+    db2 = dz2.sum(axis=-1, keepdims=True)
+    np.matmul(params.w2.transpose(0, 2, 1), dz2, out=dz1)
+    np.greater(a1, 0, out=active)
+    dz1 *= active  # dZ1 = W2ᵀ dZ2 ∗ ReLU′(Z1)
+    return dz1.sum(axis=-1, keepdims=True), dw2, db2
 
 
 def descend(params: Params, gradients: Params, lr: Array) -> Params:

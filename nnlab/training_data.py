@@ -2,11 +2,12 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from nnlab.blocks import Block, make_blocks
+from nnlab.blocks import Block, Panel, make_blocks, make_panels
 from nnlab.data import Dataset, Split, batch_order
 
 
@@ -45,6 +46,16 @@ class TrainingData:
     train: tuple[Block, ...]
     val: tuple[Block, ...]
     batches: Batches | None = None
+
+    @cached_property
+    def train_panels(self) -> tuple[Panel, ...]:
+        """The training blocks, joined to units of work."""
+        return make_panels(self.train)
+
+    @cached_property
+    def val_panels(self) -> tuple[Panel, ...]:
+        """The validation blocks, likewise."""
+        return make_panels(self.val)
 
     @classmethod
     def prepare(

@@ -85,8 +85,8 @@ def sweep_curves(lines: Sequence[Line], title: str, target: float | None, runs: 
     x = MARGIN
     for name, count in counts.items():
         if count:
-            place = (x / WIDTH, (top + 0.05) / HEIGHT)
-            figure.text(*place, f"{count} {name}", color=COLOURS[name], weight="bold")
+            y = (top + 0.05) / HEIGHT
+            figure.text(x / WIDTH, y, f"{count} {name}", color=COLOURS[name], weight="bold")
             x += 1.7
     return figure
 
