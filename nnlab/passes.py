@@ -15,13 +15,14 @@ from numpy.typing import NDArray
 
 from nnlab import network
 from nnlab.blas import one_thread, rows_a_run, stacks_exactly
-from nnlab.blocks import Block, Panel, make_panels, scaled, up_to_tile
+from nnlab.blocks import Block, Panel, make_panels, up_to_tile
 from nnlab.history import LAYERS, Record
 from nnlab.network import Array, Params, Workspace
 from nnlab.training_data import Batches, TrainingData
 
 Mapper: TypeAlias = Callable[[Callable[[Panel], "Part"], Iterable[Panel]], Iterable["Part"]]
 
+SAFE = 1e-24  # of a sum of squares, and its reciprocal: far from float32's limits
 CACHED = 1 << 19  # bytes of a layer's activations that should stay in a core's own cache
 
 
@@ -92,25 +93,45 @@ def mini_batches(
 ) -> tuple[Params, dict[str, NDArray[np.float64]]]:
     """Take one step a batch; return the mean gradient norms too."""
     runs, hidden, pixels = params.w1.shape
-    dtype = params.w1.dtype
+    dtype, classes = params.w1.dtype, params.w2.shape[1]
+    rows, rate = rows_a_run(hidden, dtype), lr[:, None, None]
+    w1 = np.zeros((runs, rows, pixels), dtype)  # rows beyond the hidden units stay zero
+    w1[:, :hidden] = params.w1
+    own = Params(w1[:, :hidden], *(array.copy() for array in params[1:]))
     norms = {layer: np.zeros(runs) for layer in LAYERS}
     work, count = Workspace(), 0
-    with one_thread(), np.errstate(over="ignore", invalid="ignore"):
+    with one_thread(), np.errstate(over="ignore", under="ignore", invalid="ignore"):
         for images, labels in batches.of_epoch(epoch):
-            samples = labels.size
-            x = np.zeros((up_to_tile(samples), pixels), dtype)
-            x[:samples] = scaled(images, dtype)
-            wide = stacks_exactly(runs, hidden, *x.shape, dtype)
-            a1, z2 = network.forward(params, x.T, work, wide=wide)
-            dz2, _ = network.softmax(z2)
+            samples, padded = labels.size, up_to_tile(labels.size)
+            x = work.array("x", (padded, pixels), dtype)
+            np.divide(images, dtype.type(255), out=x[:samples], dtype=dtype)
+            x[samples:] = 0
+            together = tuple(_together(runs, rows, x))
+            z1 = work.array("z1", (runs, rows, padded), dtype)
+            dz1 = work.array("dz1", z1.shape, dtype)
+            dw1 = work.array("dw1", w1.shape, dtype)
+            for some in together:
+                np.matmul(_flat(w1)[some], x.T, out=_flat(z1)[some])
+            a1 = z1[:, :hidden]
+            z2 = work.array("z2", (runs, classes, padded), dtype)
+            dz2, _ = network.softmax(network.output_layer(own, a1, z2))
             _subtract_one_hot(dz2, labels)
-            sums, _ = network.backward(params, x.T, a1, dz2, work, wide=wide)
-            gradients = Params(*(array / dtype.type(samples) for array in sums))
-            params = network.descend(params, gradients, lr)
-            for layer in LAYERS:
-                norms[layer] += norm(getattr(gradients, layer))
+            active = work.array("active", a1.shape, bool)
+            dz1[:, hidden:] = 0
+            db1, dw2, db2 = network.hidden_gradients(own, a1, dz2, dz1[:, :hidden], active)
+            for some in together:
+                np.matmul(_flat(dz1)[some], x, out=_flat(dw1)[some])
+            slopes = (dw1, db1, dw2, db2)
+            for slope in slopes:
+                np.divide(slope, dtype.type(samples), out=slope)
+            norms["w1"] += norm(dw1)
+            norms["w2"] += norm(dw2)
+            for value, slope in zip((w1, *own[1:]), slopes, strict=True):
+                np.multiply(slope, rate, out=slope)
+                np.subtract(value, slope, out=value)  # W := W − lr · dW
             count += 1
-    return params, {layer: norm / count for layer, norm in norms.items()}
+    ended = own._replace(w1=np.ascontiguousarray(own.w1))
+    return ended, {layer: total / count for layer, total in norms.items()}
 
 
 def _visitor(params: Params, with_gradients: frozenset[int]) -> Callable[[Panel], Part]:
@@ -185,7 +206,7 @@ def _multiply(w1t: Array, panel: Panel, z1: Array, work: Workspace) -> None:
         own = work.array("w1t", (len(block.columns), runs * rows), z1.dtype)
         np.take(w1t, block.columns, axis=0, out=own, mode="clip")
         here = slice(at, at + len(block.x))
-        for some in _together(runs, rows, block):
+        for some in _together(runs, rows, block.x):
             np.matmul(own[:, some].T, block.x.T, out=flat[some, here])
         at = here.stop
 
@@ -208,7 +229,7 @@ def _multiply_back(dz1: Array, panel: Panel, pixels: int, work: Workspace) -> Ar
         own = work.array("dw1", (runs * rows, width + 1), dz1.dtype)
         own[:, width] = 0  # what a pixel without a column gets
         here = slice(at, at + len(block.x))
-        for some in _together(runs, rows, block):
+        for some in _together(runs, rows, block.x):
             np.matmul(flat[some, here], block.x, out=own[some, :width])
         np.take(own, block.places, axis=1, out=spread, mode="clip")
         np.add(total, spread, out=total)
@@ -216,9 +237,14 @@ def _multiply_back(dz1: Array, panel: Panel, pixels: int, work: Workspace) -> Ar
     return total.reshape(runs, rows, pixels)
 
 
-def _together(runs: int, rows: int, block: Block) -> Iterator[slice]:
+def _flat(array: Array) -> Array:
+    """Merge the axes of runs and rows, without a copy."""
+    return array.reshape(-1, array.shape[2])
+
+
+def _together(runs: int, rows: int, x: Array) -> Iterator[slice]:
     """Yield the rows that go into one product: of all runs, or of one after another."""
-    if stacks_exactly(runs, rows, *block.x.shape, block.x.dtype):
+    if stacks_exactly(runs, rows, *x.shape, x.dtype):
         yield slice(0, runs * rows)
         return
     for first in range(0, runs * rows, rows):
@@ -253,8 +279,12 @@ def _summary(parts: list[Part], data: TrainingData) -> Record:
 
 def norm(array: Array) -> NDArray[np.float64]:
     """Return each run's Euclidean norm over all entries."""
-    flat = array.reshape(len(array), -1).astype(np.float64)
-    return np.asarray(np.sqrt(np.square(flat).sum(axis=1)))
+    flat = array.reshape(len(array), -1)
+    squares = np.asarray(np.vecdot(flat, flat), np.float64)
+    # What float32 cannot square, or only roughly, is squared in float64.
+    for run in np.flatnonzero(~((squares > SAFE) & (squares < 1 / SAFE))):
+        squares[run] = np.square(flat[run].astype(np.float64)).sum()
+    return np.asarray(np.sqrt(squares))
 
 
 @contextmanager
