@@ -112,7 +112,7 @@ def watch(names: list[tuple[str, str]]) -> list[float]:
             owner = getattr(owner, part)
         original = getattr(owner, name)
 
-        def timed(*args, original=original, **options):  # noqa: ANN001, ANN002, ANN003, ANN202
+        def timed(*args, original=original, **options):
             begin = time.perf_counter()
             try:
                 return original(*args, **options)

@@ -104,9 +104,7 @@ class Torch:
     def batches(self, epoch):
         if self.batch is None:
             return [(self.x, self.y)]
-        return (
-            (self.x[rows], self.y[rows]) for rows in self.orders[epoch].split(self.batch)
-        )
+        return ((self.x[rows], self.y[rows]) for rows in self.orders[epoch].split(self.batch))
 
     def weights(self):
         runs = [[p.detach().numpy() for p in model.parameters()] for model, _, _ in self.runs]
@@ -237,7 +235,7 @@ class Sklearn:
                 (w1.shape[0],), solver="sgd", alpha=0.0, momentum=0.0, learning_rate_init=lr,
                 batch_size=problem["batch"] or len(self.x), shuffle=False,
             )  # fmt: skip
-            model.partial_fit(self.x[:CLASSES * 9], self.y[:CLASSES * 9], classes=range(CLASSES))
+            model.partial_fit(self.x[: CLASSES * 9], self.y[: CLASSES * 9], classes=range(CLASSES))
             model.coefs_ = [w1.T.copy(), w2.T.copy()]
             model.intercepts_ = [b1[:, 0].copy(), b2[:, 0].copy()]
             model._optimizer.params = model.coefs_ + model.intercepts_  # noqa: SLF001
@@ -258,7 +256,7 @@ class Sklearn:
 
 
 class Nnlab:
-    """This project's engine: runs stacked, and every epoch measured on all images too."""
+    """The engine of this project: runs stacked, and every epoch measured on all images too."""
 
     def __init__(self, problem):
         from nnlab.blocks import make_blocks

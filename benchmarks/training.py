@@ -15,6 +15,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import time
 from contextlib import ExitStack
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -30,6 +31,8 @@ from nnlab.sources import load_mnist, load_mnist_sample
 ROOT = Path(__file__).parent.parent
 CHECKED = 20  # epochs behind which weights are compared
 TOLERANCE = {"float64": 1e-9, "float32": 1e-4}
+TURN = 0.4  # seconds that a turn should last
+PAUSE = 0.3  # seconds before a turn: threads of the one before spin for a while when it is over
 OURS = "nnlab"
 ALONE = ["notebook (NumPy)", "PyTorch", "PyTorch, torch.compile", "JAX, jit", "scikit-learn"]
 STACKED = ["PyTorch, torch.func.vmap", "JAX, jit(vmap)"]
@@ -173,11 +176,15 @@ def measure(
             end.callback(peer.close)
             peer.hear()
         errors = check(peers, shape, Path(folder))
-        epochs = {name: 2 if shape.runs <= 16 else 1 for name in peers}
+        epochs = {
+            name: max(1, min(15, round(TURN / float(peer.ask(do="train", epochs=1)))))
+            for name, peer in peers.items()
+        }
         seconds: dict[str, list[float]] = {name: [] for name in peers}
         for _ in range(rounds):
             for name, peer in peers.items():
                 runs = shape.runs if name in (OURS, *STACKED) else 1
+                time.sleep(PAUSE)
                 found = peer.ask(do="train", epochs=epochs[name])
                 seconds[name].append(float(found) / epochs[name] / runs)
     return [
@@ -213,7 +220,7 @@ def write_problem(
     )
     orders = []
     if shape.batch:
-        orders = [batch_order(0, epoch, len(labels)) for epoch in range(CHECKED + 40)]
+        orders = [batch_order(0, epoch, len(labels)) for epoch in range(CHECKED + 120)]
     np.savez(
         path,
         pixels=pixels,
@@ -236,9 +243,7 @@ def check(peers: dict[str, Peer], shape: Shape, folder: Path) -> dict[str, float
         with np.load(file) as content:
             weights = [content[key][0] for key in content.files]
         ours = weights if ours is None else ours
-        errors[name] = max(
-            float(np.abs(a - b).max()) for a, b in zip(weights, ours, strict=True)
-        )
+        errors[name] = max(float(np.abs(a - b).max()) for a, b in zip(weights, ours, strict=True))
         limit = TOLERANCE[shape.dtype] * (10 if shape.batch else 1)
         if errors[name] > limit:
             raise SystemExit(f"{shape}: {name} differs from ours by {errors[name]:.1e}")

@@ -1,0 +1,75 @@
+"""A whole sweep as it is typed, start-up and tracking included: ``python benchmarks/sweep.py``.
+
+48 runs of 100 epochs on 41,000 images of MNIST, from an existing empty store: ours, and the same
+written with PyTorch, MLflow and hydra-joblib-launcher (``peer_sweep/``). In turn, medians of
+ratios; the best validation accuracy of both is shown, since the initial weights differ.
+"""
+
+import argparse
+import os
+import sqlite3
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+RATES = "0.02,0.05,0.1,0.2,0.3,0.5"
+
+
+def main() -> None:
+    """Measure, and print a table in Markdown."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "mnist")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--epochs", type=int, default=100)
+    parser.add_argument("--seeds", type=int, default=8)
+    options = parser.parse_args()
+    data, seeds = options.data.resolve(), f"seed=range(0,{options.seeds})"
+    common = ["-m", f"lr={RATES}", seeds, f"epochs={options.epochs}"]
+    seconds: dict[str, list[float]] = {"nnlab": [], "PyTorch, MLflow, joblib": []}
+    best: dict[str, float] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        for turn in range(options.rounds):
+            for name, found in seconds.items():
+                store = Path(folder) / f"{name[:5]}{turn}" / "store.db"
+                store.parent.mkdir()
+                uri = f"sqlite:///{store}"
+                subprocess.run(
+                    [sys.executable, "-c", ("import sys; from nnlab.store import Store; "
+                     f"Store({uri!r}).client.create_experiment('sweep')")],
+                    cwd=ROOT, check=True, capture_output=True,
+                )  # fmt: skip
+                words = ["run.py", *common, "data=mnist", f"data.dir={data}", "data.val_size=19000",
+                         f"tracking.uri={uri}", "tracking.experiment=sweep"]  # fmt: skip
+                if name != "nnlab":
+                    words = [str(ROOT / "benchmarks" / "peer_sweep" / "train.py"), *common,
+                             f"data={data}", f"uri={uri}"]  # fmt: skip
+                env = {**os.environ, "SWEEP_DIR": str(store.parent / "out"),
+                       "MLFLOW_DISABLE_TELEMETRY": "true"}  # fmt: skip
+                begin = time.perf_counter()
+                subprocess.run(
+                    [sys.executable, *words], cwd=ROOT, env=env, check=True, capture_output=True
+                )
+                found.append(time.perf_counter() - begin)
+                best[name] = best_accuracy(store)
+    ours = seconds["nnlab"]
+    print("| | seconds | × ours | best validation accuracy |\n|---|---|---|---|")
+    for name, found in seconds.items():
+        ratio = statistics.median(a / b for a, b in zip(found, ours))
+        print(f"| {name} | {statistics.median(found):.0f} | {ratio:.1f} | {best[name]:.3f} |")
+
+
+def best_accuracy(store: Path) -> float:
+    """Return the best value of the runs' last validation accuracies; all must be there."""
+    connection = sqlite3.connect(store)
+    query = "SELECT count(DISTINCT run_uuid), max(value) FROM latest_metrics WHERE key = ?"
+    _, best = connection.execute(query, ("val/accuracy",)).fetchone()
+    connection.close()
+    return float(best)
+
+
+if __name__ == "__main__":
+    main()
