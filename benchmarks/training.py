@@ -59,6 +59,7 @@ class Shape:
 # The shapes that the project holds itself to; --all takes every combination.
 MAIN = [
     Shape(10, 1, 0, 2),
+    Shape(10, 4, 0, 2),
     Shape(10, 16, 0, 2),
     Shape(10, 1, 0, 1),
     Shape(10, 16, 0, 1),

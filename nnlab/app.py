@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from hydra.core.config_store import ConfigStore
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.plugins import Plugins
-from hydra.errors import HydraException
+from hydra.errors import HydraException, OverrideParseException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
@@ -102,10 +102,18 @@ def documented_fields() -> str:
     main = (conf / "config.yaml").read_text(encoding="utf-8")
     fields = main[main.index("\nlr:") + 1 : main.index("\nhydra:")].rstrip()
     groups = []
-    for group, option in (("data", "mnist_sample"), ("init", "normal")):
+    for group, option, when in (
+        ("data", "mnist_sample", "the default"),
+        ("init", "normal", "with init=normal or init=uniform; the others fix scale and shift"),
+        ("prune", "halving", "with prune=halving"),
+        ("hydra/launcher", "nnlab", "how a sweep is carried out"),
+    ):
         lines = (conf / group / f"{option}.yaml").read_text(encoding="utf-8").splitlines()
-        inner = [f"  {line}" for line in lines if not line.startswith(("#", "source:"))]
-        groups.append(f"{group}: # here {group}={option}\n" + "\n".join(inner))
+        skipped = ("#", "source:", "_target_:", "rule:")
+        inner = [f"  {line}" for line in lines if not line.startswith(skipped)]
+        head = f"\n{group.replace('/', '.')}:  # {when}\n"
+        groups.append(head + "\n".join(inner))
+    groups.append("")
     # Hydra's help is a string.Template, to which a dollar means something.
     return "\n".join((fields, *groups)).replace("$", "$$")
 
@@ -125,6 +133,16 @@ def explain(error: BaseException) -> str:
         guess = difflib.get_close_matches(found, allowed, 1)
         hint = f" Did you mean {group}={guess[0]}?" if guess else ""
         return f"{group}={found} is not allowed: {group} is one of {', '.join(allowed)}.{hint}"
+    several = re.match(r"Ambiguous value for argument '([^']+)'", text)
+    if several:
+        return f"{several.group(1)} has several values: add -m to sweep over them."
+    if "does not support sweep type" in text:
+        return "interval(…) and the like need a sweeper that chooses: add hydra/sweeper=optuna."
+    if isinstance(error, OverrideParseException):
+        return (
+            f"{error.override!r} could not be read: give field=value, without spaces, and quote "
+            "what has brackets or blanks."
+        )
     return " ".join(text.split())
 
 

@@ -27,6 +27,14 @@ def one_thread() -> Iterator[None]:
         yield
 
 
+def numpys() -> str:
+    """Name the BLAS that NumPy uses, whatever others are loaded: vendor, version, kernels."""
+    found = [library for library in _controller().info() if library["user_api"] == "blas"]
+    own = [library for library in found if "numpy" in library["filepath"]] or found
+    keys = ("internal_api", "version", "architecture")
+    return ", ".join(" ".join(str(each.get(key, "")) for key in keys).strip() for each in own)
+
+
 def description() -> list[dict[str, str]]:
     """Tell which BLAS libraries are loaded: vendor, version, kernels, threading layer."""
     keys = ("internal_api", "version", "architecture", "threading_layer")

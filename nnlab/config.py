@@ -214,6 +214,8 @@ def from_mapping(plain: Mapping[str, Any]) -> RunConfig:
         Naming each field that is missing or holds what it may not hold.
     """
     config = _checked(RunConfig, plain)
+    if config.prune.rule == "none" and config.prune.rungs:
+        raise ConfigError(f"prune.rungs={config.prune.rungs} needs prune=halving.")
     if config.init.name not in FREE_INITS:
         for field, default in (("scale", 1.0), ("shift", 0.0)):
             found = getattr(config.init, field)

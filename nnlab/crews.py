@@ -4,6 +4,7 @@ The workers stand behind ``concurrent.futures``; what differs is how the data re
 what it looks like when one of them dies.
 """
 
+import socket
 import tempfile
 from collections.abc import Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
@@ -23,6 +24,10 @@ if TYPE_CHECKING:
     from distributed import Client
 
 ANSWER_SECONDS = 20  # within which a dask scheduler must answer
+_NO_SCHEDULER = (
+    "hydra.launcher.address={}: no dask scheduler answers there. Start one with `dask scheduler`, "
+    "and workers with `dask worker`."
+)
 
 
 class Crew(Protocol):
@@ -206,6 +211,21 @@ def open_crew(backend: str, count: int, threads: int, address: str | None) -> It
                 crew.close()
 
 
+def check_address(address: str) -> None:
+    """Make sure that something listens at a scheduler's address, before anything is begun.
+
+    Raises
+    ------
+    ConfigError
+        Where nothing does.
+    """
+    host, _, port = address.rpartition("/")[2].rpartition(":")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), ANSWER_SECONDS).close()
+    except (OSError, ValueError) as error:
+        raise ConfigError(_NO_SCHEDULER.format(address)) from error
+
+
 @contextmanager
 def _dask_client(count: int, threads: int, address: str | None) -> Iterator["Client"]:
     try:
@@ -226,10 +246,7 @@ def _dask_client(count: int, threads: int, address: str | None) -> Iterator["Cli
     try:
         client = Client(address, timeout=ANSWER_SECONDS)  # type: ignore[no-untyped-call]
     except (OSError, ValueError) as error:
-        raise ConfigError(
-            f"hydra.launcher.address={address}: no dask scheduler answers there within "
-            f"{ANSWER_SECONDS} s. Start one with `dask scheduler`, and workers with `dask worker`."
-        ) from error
+        raise ConfigError(_NO_SCHEDULER.format(address)) from error
     with client:
         yield client
 

@@ -80,8 +80,8 @@ class Display(AbstractContextManager["Display"]):
             self._console.print(line, soft_wrap=True, markup=False)
 
     def ended(self, run: Run) -> None:
-        """Say at once when a run did not end well."""
-        if run.status is not None and run.outcome is None:
+        """Say at once when a run failed."""
+        if run.status == "FAILED":
             self._console.print(
                 f"{run.job.name}: {run.status} ({run.reason})", markup=False, soft_wrap=True
             )

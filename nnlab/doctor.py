@@ -32,8 +32,11 @@ def examine(uri: str | None, *, dry_run: bool = False, gone: str | None = None) 
         Where the store cannot be opened at all.
     """
     address = tracking_uri(uri)
+    database = local_database(address)
+    if database is not None and not database.exists():
+        raise TrackingError(f"There is no tracking store {address}: check --uri.")
     click.echo(f"store {address}")
-    if not _is_sound(local_database(address)):
+    if not _is_sound(database):
         return False
     store = Store(address)
     orphans = 0
@@ -56,7 +59,7 @@ def examine(uri: str | None, *, dry_run: bool = False, gone: str | None = None) 
         except TrackingError:
             click.echo(f"{folder / head} belongs to no run of this store: it may be removed")
             continue
-        if record.status != "RUNNING":
+        if record.status != "RUNNING" or dry_run:
             click.echo(
                 f"{head[:8]} {record.name} is not complete; go on with it: nnlab resume {head[:8]}"
             )
@@ -88,7 +91,7 @@ def _close(store: Store, record: RunRecord, reason: str) -> None:
 
 def _is_sound(database: Path | None) -> bool:
     """Have SQLite check every page and index of a local store that is there."""
-    if database is None or not database.exists():
+    if database is None:
         return True
     connection = sqlite3.connect(database)
     try:

@@ -36,6 +36,12 @@ class WorkersLostError(NnlabError):
     """The workers are gone for good; what they had reached is kept."""
 
 
+class NothingLeftError(NnlabError):
+    """There is nothing to do: every run is complete."""
+
+    exit_code = 0
+
+
 class ResumeError(NnlabError):
     """A sweep cannot be taken up where it stopped."""
 

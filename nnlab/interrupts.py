@@ -1,5 +1,6 @@
 """Ctrl-C and SIGTERM: the first ends a sweep in order, and none tears a write in two."""
 
+import os
 import signal
 import threading
 from collections.abc import Iterator
@@ -86,6 +87,8 @@ def _handlers() -> Iterator[bool]:
 
 def _arrive(number: int, _frame: FrameType | None) -> None:
     _arrived.append(number)
+    if _orderly and len(_arrived) == 1:
+        os.write(2, b"\nStopping when this round is done; once more stops at once.\n")
     beyond = len(_arrived) - _orderly
     if beyond > 1 or (beyond == 1 and not _writing):
         _interrupt()

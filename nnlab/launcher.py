@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 from hydra.core.utils import JobReturn, JobStatus
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
-from nnlab.errors import RunsFailedError
+from nnlab.errors import ConfigError, RunsFailedError
 
 if TYPE_CHECKING:
     from nnlab.plan import Run
@@ -61,16 +61,20 @@ class StackLauncher(Launcher):
         """Check every job's config, and only then start; return the objectives in job order."""
         from nnlab.compose import Composer
         from nnlab.config import launch_config
+        from nnlab.crews import check_address
         from nnlab.plan import plan_runs
         from nnlab.resume import resume, same_sweep
         from nnlab.session import Session
         from nnlab.sweep import Sweep
 
         settings = launch_config(self._fields)
+        if settings.address is not None:
+            check_address(settings.address)
         composer = Composer(self._context.config_loader, self._config)
         overrides = [tuple(job) for job in job_overrides]
         sweep = Sweep.of([composer.compose(job) for job in overrides], overrides)
         first = sweep.jobs[0].config
+        self._check_direction(first.objective)
 
         if settings.resume and self._session is None:
             head = same_sweep(sweep, first.tracking.uri)
@@ -84,6 +88,23 @@ class StackLauncher(Launcher):
         self._session.begin(sweep.name, sweep.varying, runs)
         self._session.work()
         return _returns(runs, overrides)
+
+    def _check_direction(self, objective: str) -> None:
+        """Refuse to look for the worst: an optimising sweeper does not know what it is told.
+
+        Raises
+        ------
+        ConfigError
+            Where a loss is to be maximised, or an accuracy minimised.
+        """
+        chosen = OmegaConf.select(self._config, "hydra.sweeper.direction")
+        found = getattr(chosen, "name", chosen)  # an enumeration's value, or a word
+        wanted = "minimize" if objective.endswith("loss") else "maximize"
+        if isinstance(found, str) and found != wanted:
+            raise ConfigError(
+                f"hydra.sweeper.direction={found} would look for the worst objective={objective}: "
+                f"add hydra.sweeper.direction={wanted}."
+            )
 
 
 class RunFailedError(RunsFailedError):

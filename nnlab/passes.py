@@ -280,7 +280,8 @@ def _summary(parts: list[Part], data: TrainingData) -> Record:
 def norm(array: Array) -> NDArray[np.float64]:
     """Return each run's Euclidean norm over all entries."""
     flat = array.reshape(len(array), -1)
-    squares = np.asarray(np.vecdot(flat, flat), np.float64)
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+        squares = np.asarray(np.vecdot(flat, flat), np.float64)
     # What float32 cannot square, or only roughly, is squared in float64.
     for run in np.flatnonzero(~((squares > SAFE) & (squares < 1 / SAFE))):
         squares[run] = np.square(flat[run].astype(np.float64)).sum()

@@ -75,11 +75,7 @@ def platform() -> dict[str, Any]:
 
     from nnlab import blas
 
-    kernels = [
-        f"{library['internal_api']} {library['version']} {library.get('architecture', '')}".strip()
-        for library in blas.description()
-    ]
-    return {"numpy": np.__version__, "blas": ", ".join(kernels), "processor": _processor()}
+    return {"numpy": np.__version__, "blas": blas.numpys(), "processor": _processor()}
 
 
 def _processor() -> str:

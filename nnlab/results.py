@@ -57,7 +57,7 @@ def report_sweep(
     if table.row_count == ROWS:
         console.print(f"… and more: runs.csv of sweep {parent[:8]} has every run")
     for run in runs:
-        if run.status is not None and run.outcome is None:
+        if run.status == "FAILED":
             console.print(f"{run.job.name}: {run.status} ({run.reason})", style="red", markup=False)
     counts = {
         "reused": sum(run.reused for run in runs),

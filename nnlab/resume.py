@@ -6,8 +6,9 @@ from typing import Any
 
 from nnlab import provenance
 from nnlab.config import SEMANTICS, LaunchConfig, from_record, launch_config
+from nnlab.crews import check_address
 from nnlab.display import say
-from nnlab.errors import ResumeError, TrackingError
+from nnlab.errors import NothingLeftError, ResumeError, TrackingError
 from nnlab.ledger import PLAN, Ledger, Plan, differences, unfinished
 from nnlab.plan import Job, Run, plan_runs
 from nnlab.session import Session
@@ -46,6 +47,8 @@ def resume(
     if given["backend"] != "dask":
         given["address"] = None
     settings = launch_config(given)
+    if settings.address is not None:
+        check_address(settings.address)
     return take_up(plan, head, settings, anew=anew)
 
 
@@ -58,6 +61,9 @@ def take_up(plan: Plan, head: str, settings: LaunchConfig, *, anew: bool = False
         say(f"Note: {difference}; the bits may not be those of an undisturbed sweep.")
     with Session(plan.kind, jobs[0].config, settings) as session:
         session.take_up(plan, head, runs, changed, anew=anew)
+        left = [run for run in runs if not run.complete]
+        begun = sum(run.epoch > 0 for run in left)
+        say(f"{head[:8]} {plan.name}: {len(left)} of {len(runs)} runs left, {begun} of them begun")
         session.work()
     if plan.kind == "run" and runs[0].error is not None:
         raise runs[0].error
@@ -78,10 +84,13 @@ def same_sweep(sweep: Sweep, uri: str | None) -> str | None:
 def _find(which: str | None, address: str) -> str:
     """Return the id of the sweep that is meant."""
     left = unfinished(sweeps_folder(address))
-    if which is None:
-        if not left:
-            raise ResumeError(f"Nothing to resume: no sweep of {address} was left unfinished.")
+    if which is None and left:
         return left[-1]
+    if which is None:  # perhaps one of another machine
+        for record in Store(address).search("tags.kind = 'sweep'"):
+            if record.status in ("KILLED", "FAILED"):
+                return record.run_id
+        raise NothingLeftError(f"Nothing to resume: no sweep of {address} was left unfinished.")
     found = [head for head in left if head.startswith(which)]
     if len(found) == 1:
         return found[0]
@@ -92,7 +101,7 @@ def _find(which: str | None, address: str) -> str:
 def _from_store(store: Store, head: str) -> Plan:
     """Read the plan that the sweep's run carries; the ledger is on another machine, or gone."""
     if store.get(head).status == "FINISHED":
-        raise ResumeError(f"{head[:8]} is complete: there is nothing to resume.")
+        raise NothingLeftError(f"{head[:8]} is complete: there is nothing to resume.")
     try:
         path = store.download(head, PLAN)
         return Plan.from_json(path.read_text(encoding="utf-8"), f"{PLAN} of {head[:8]}")

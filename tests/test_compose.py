@@ -49,7 +49,7 @@ def by_hydra(overrides):
         ["data.val_size=200", "tracking.experiment='a, b'"],
         ["run_name='lr is 3'", "reuse=true"],
         ["prune=halving", "prune.rungs=[5,10]", "prune.eta=2"],
-        ["prune.rungs=[1]"],
+        ["prune=halving", "prune.rungs=[1]"],
         ["run_name=seed-${seed}", "seed=4"],
         ["lr=0.1", "lr=0.2"],
         ["tracking={uri: null, experiment: x}"],
@@ -84,6 +84,7 @@ def test_a_grid_is_composed_as_hydra_does_and_reads_the_files_once_a_choice(
         (["init.scale=2"], HydraException, "init.scale"),  # randn_small has none
         (["init=xavier"], HydraException, "xavier"),
         (["lr=fast"], ConfigError, "lr=fast is not allowed"),
+        (["prune.rungs=[5]"], ConfigError, "needs prune=halving"),
         (["data=kaggle"], ConfigError, "data.path is needed here"),
         (["run_name=${nothing}"], ConfigError, "refers to a field that does not exist"),
     ],
@@ -94,7 +95,7 @@ def test_a_mistake_is_the_same_mistake(composer, overrides, error, words):
 
 
 def test_a_config_that_was_composed_is_not_changed_by_the_next(composer):
-    first = composer.compose(["prune.rungs=[1,2]"])
-    composer.compose(["prune.rungs=[3]"])
+    first = composer.compose(["prune=halving", "prune.rungs=[1,2]"])
+    composer.compose(["prune=halving", "prune.rungs=[3]"])
     assert first.prune.rungs == [1, 2]
     assert composer.compose([]).prune.rungs == []

@@ -7,9 +7,11 @@ import numpy as np
 import pytest
 from digits import assert_same_bits, rows_and_labels, start, training_data
 
+from nnlab.blas import rows_a_run, stacks_exactly
 from nnlab.engine import State, measure, train_segment
 from nnlab.history import METRICS, SCORES, STEPS
 from nnlab.network import Params
+from nnlab.passes import norm
 
 
 def one(state, run):
@@ -250,3 +252,22 @@ def test_fifty_epochs_give_the_losses_of_pytorch():
         optimiser.step()
     _, history = train_segment(state, data, 50)
     np.testing.assert_allclose(history.values["train/loss"][0], losses, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("hidden", [10, 64, 256])
+def test_stacks_of_the_usual_sizes_train_as_one_product_on_this_machine(hidden, dtype):
+    dtype = np.dtype(dtype)
+    rows = rows_a_run(hidden, dtype)
+    assert rows >= hidden
+    if rows == hidden and not stacks_exactly(4, rows, 1008, 368, dtype):
+        pytest.skip("this machine's BLAS stacks no runs exactly; each trains by its own product")
+    for runs, samples, columns in ((2, 1008, 368), (5, 1024, 416), (16, 992, 560)):
+        assert stacks_exactly(runs, rows, samples, columns, dtype)
+
+
+def test_a_norm_is_right_where_float32_cannot_square():
+    values = np.array([[1e-30, 2e-30], [3e25, 4e25], [3.0, 4.0], [0.0, 0.0]], np.float32)
+    expected = [np.hypot(*row.astype(np.float64)) for row in values]
+    np.testing.assert_allclose(norm(values), expected, rtol=1e-6)
+    np.testing.assert_array_equal(norm(values[1:2]), norm(values)[1:2])  # whoever its neighbours

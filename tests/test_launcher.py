@@ -1,5 +1,7 @@
 """The launcher under Hydra's own sweeper and under Optuna's: real processes, a real store."""
 
+from pathlib import Path
+
 import mlflow
 import pytest
 
@@ -67,3 +69,14 @@ def test_a_trial_that_fails_does_not_end_optunas_search(run_py, store):
     statuses = [run.info.status for run in runs_of(store) if "job" in run.data.tags]
     assert len(statuses) == 6
     assert {"FINISHED", "FAILED"} == set(statuses)
+
+
+def test_an_optimiser_is_not_sent_to_look_for_the_worst(run_py, store):
+    pytest.importorskip("hydra_plugins.hydra_optuna_sweeper")
+    done = run_py(
+        "-m", "hydra/sweeper=optuna", "lr=interval(0.1,0.5)", "objective=final_val_loss", *SMALL,
+        f"tracking.uri={store}",
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert "add hydra.sweeper.direction=minimize" in done.stderr
+    assert not list(Path(store.removeprefix("sqlite:///")).parent.glob("*.db"))
