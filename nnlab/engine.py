@@ -20,8 +20,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnlab.history import LAYERS, METRICS, History, Record
+from nnlab.minibatches import mini_batches
 from nnlab.network import Array, Params, descend
-from nnlab.passes import Mapper, block_mapper, full_gradient, mini_batches, norm, scores
+from nnlab.passes import Mapper, block_mapper, full_gradient, norm, scores
 from nnlab.training_data import TrainingData
 
 

@@ -10,7 +10,7 @@ the notes                          here
 ``A1 = ReLU(Z1)``                  :func:`forward`
 ``Z2 = W2 A1 + b2``                :func:`forward`
 ``A2 = softmax(Z2)``               :func:`softmax`
-``dZ2 = A2 − Y``                   :func:`backward`
+``dZ2 = A2 − Y``                   :func:`subtract_one_hot`
 ``dW2 = dZ2 A1ᵀ / m``, ``db2``     :func:`backward` (sums), the engine divides
 ``dZ1 = W2ᵀ dZ2 ∗ ReLU′(Z1)``      :func:`backward`
 ``dW1 = dZ1 Xᵀ / m``, ``db1``      :func:`backward` (sums), the engine divides
@@ -150,6 +150,19 @@ def softmax(z2: Array, largest: Array | None = None) -> tuple[Array, Array]:
     total = z2.sum(axis=1, keepdims=True)
     z2 /= total
     return z2, np.log(total) + largest
+
+
+def subtract_one_hot(a2: Array, labels: Array) -> None:
+    """Turn ``A2`` into ``dZ2 = A2 − Y`` in place, and silence the columns that are padding.
+
+    Parameters
+    ----------
+    a2 : (runs, classes, samples)
+    labels : (real samples,) integers
+        Fewer than ``samples`` where there is padding.
+    """
+    a2[:, labels, np.arange(labels.size)] -= 1
+    a2[..., labels.size :] = 0
 
 
 def at_label(z: Array, labels: Array) -> Array:

@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 
 from nnlab import network
 from nnlab.blas import one_thread, rows_a_run, stacks_exactly
-from nnlab.blocks import Block, Panel, make_panels, up_to_tile
-from nnlab.history import LAYERS, Record
+from nnlab.blocks import Block, Panel, make_panels
+from nnlab.history import Record
 from nnlab.network import Array, Params, Workspace
-from nnlab.training_data import Batches, TrainingData
+from nnlab.training_data import TrainingData
 
 Mapper: TypeAlias = Callable[[Callable[[Panel], "Part"], Iterable[Panel]], Iterable["Part"]]
 
@@ -88,52 +88,6 @@ def scores(params: Params, data: TrainingData, mapper: Mapper) -> Record:
     return _summary(list(mapper(visit, (*data.train_panels, *data.val_panels))), data)
 
 
-def mini_batches(
-    params: Params, lr: Array, batches: Batches, epoch: int
-) -> tuple[Params, dict[str, NDArray[np.float64]]]:
-    """Take one step a batch; return the mean gradient norms too."""
-    runs, hidden, pixels = params.w1.shape
-    dtype, classes = params.w1.dtype, params.w2.shape[1]
-    rows, rate = rows_a_run(hidden, dtype), lr[:, None, None]
-    w1 = np.zeros((runs, rows, pixels), dtype)  # rows beyond the hidden units stay zero
-    w1[:, :hidden] = params.w1
-    own = Params(w1[:, :hidden], *(array.copy() for array in params[1:]))
-    norms = {layer: np.zeros(runs) for layer in LAYERS}
-    work, count = Workspace(), 0
-    with one_thread(), np.errstate(over="ignore", under="ignore", invalid="ignore"):
-        for images, labels in batches.of_epoch(epoch):
-            samples, padded = labels.size, up_to_tile(labels.size)
-            x = work.array("x", (padded, pixels), dtype)
-            np.divide(images, dtype.type(255), out=x[:samples], dtype=dtype)
-            x[samples:] = 0
-            together = tuple(_together(runs, rows, x))
-            z1 = work.array("z1", (runs, rows, padded), dtype)
-            dz1 = work.array("dz1", z1.shape, dtype)
-            dw1 = work.array("dw1", w1.shape, dtype)
-            for some in together:
-                np.matmul(_flat(w1)[some], x.T, out=_flat(z1)[some])
-            a1 = z1[:, :hidden]
-            z2 = work.array("z2", (runs, classes, padded), dtype)
-            dz2, _ = network.softmax(network.output_layer(own, a1, z2))
-            _subtract_one_hot(dz2, labels)
-            active = work.array("active", a1.shape, bool)
-            dz1[:, hidden:] = 0
-            db1, dw2, db2 = network.hidden_gradients(own, a1, dz2, dz1[:, :hidden], active)
-            for some in together:
-                np.matmul(_flat(dz1)[some], x, out=_flat(dw1)[some])
-            slopes = (dw1, db1, dw2, db2)
-            for slope in slopes:
-                np.divide(slope, dtype.type(samples), out=slope)
-            norms["w1"] += norm(dw1)
-            norms["w2"] += norm(dw2)
-            for value, slope in zip((w1, *own[1:]), slopes, strict=True):
-                np.multiply(slope, rate, out=slope)
-                np.subtract(value, slope, out=value)  # W := W − lr · dW
-            count += 1
-    ended = own._replace(w1=np.ascontiguousarray(own.w1))
-    return ended, {layer: total / count for layer, total in norms.items()}
-
-
 def _visitor(params: Params, with_gradients: frozenset[int]) -> Callable[[Panel], Part]:
     """Return the function that computes one panel's part; each thread gets its own buffers."""
     thread = local()
@@ -185,8 +139,7 @@ def _visit(params: Params, w1t: Array, panel: Panel, work: Workspace, *, gradien
         if sums is None:
             active[some] = (a1[real] > 0).any(axis=-1)
             continue
-        dz2.reshape(len(dz2), -1)[:, panel.flat_labels] -= 1  # dZ2 = A2 − Y
-        dz2[..., panel.samples :] = 0
+        network.subtract_one_hot(dz2, panel.labels)
         passed = work.array("active", a1.shape, bool)
         sums.b1[some], sums.w2[some], sums.b2[some] = network.hidden_gradients(
             own, a1, dz2, dz1[some, :hidden], passed
@@ -206,7 +159,7 @@ def _multiply(w1t: Array, panel: Panel, z1: Array, work: Workspace) -> None:
         own = work.array("w1t", (len(block.columns), runs * rows), z1.dtype)
         np.take(w1t, block.columns, axis=0, out=own, mode="clip")
         here = slice(at, at + len(block.x))
-        for some in _together(runs, rows, block.x):
+        for some in together(runs, rows, block.x):
             np.matmul(own[:, some].T, block.x.T, out=flat[some, here])
         at = here.stop
 
@@ -229,7 +182,7 @@ def _multiply_back(dz1: Array, panel: Panel, pixels: int, work: Workspace) -> Ar
         own = work.array("dw1", (runs * rows, width + 1), dz1.dtype)
         own[:, width] = 0  # what a pixel without a column gets
         here = slice(at, at + len(block.x))
-        for some in _together(runs, rows, block.x):
+        for some in together(runs, rows, block.x):
             np.matmul(flat[some, here], block.x, out=own[some, :width])
         np.take(own, block.places, axis=1, out=spread, mode="clip")
         np.add(total, spread, out=total)
@@ -237,24 +190,18 @@ def _multiply_back(dz1: Array, panel: Panel, pixels: int, work: Workspace) -> Ar
     return total.reshape(runs, rows, pixels)
 
 
-def _flat(array: Array) -> Array:
+def merged(array: Array) -> Array:
     """Merge the axes of runs and rows, without a copy."""
     return array.reshape(-1, array.shape[2])
 
 
-def _together(runs: int, rows: int, x: Array) -> Iterator[slice]:
+def together(runs: int, rows: int, x: Array) -> Iterator[slice]:
     """Yield the rows that go into one product: of all runs, or of one after another."""
     if stacks_exactly(runs, rows, *x.shape, x.dtype):
         yield slice(0, runs * rows)
         return
     for first in range(0, runs * rows, rows):
         yield slice(first, first + rows)
-
-
-def _subtract_one_hot(dz2: Array, labels: NDArray[np.int64]) -> None:
-    """Turn ``A2`` into ``dZ2 = A2 − Y`` in place, and silence the columns that are padding."""
-    dz2[:, labels, np.arange(labels.size)] -= 1
-    dz2[..., labels.size :] = 0
 
 
 def _at(params: Params, block: Block) -> Params:

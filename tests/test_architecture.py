@@ -73,7 +73,15 @@ def test_mlflow_is_imported_only_when_it_is_needed():
 
 
 def test_the_engine_does_not_know_the_tracker_the_config_or_hydra():
-    for module in ("engine", "passes", "training_data", "blocks", "history", "worker"):
+    for module in (
+        "engine",
+        "passes",
+        "minibatches",
+        "training_data",
+        "blocks",
+        "history",
+        "worker",
+    ):
         known = {each for each in imports_of(PACKAGE / f"{module}.py") if each.startswith("nnlab")}
         assert known <= {
             "nnlab",
@@ -82,6 +90,7 @@ def test_the_engine_does_not_know_the_tracker_the_config_or_hydra():
             "nnlab.data",
             "nnlab.engine",
             "nnlab.history",
+            "nnlab.minibatches",
             "nnlab.network",
             "nnlab.passes",
             "nnlab.training_data",
