@@ -34,7 +34,10 @@ def examine(uri: str | None, *, dry_run: bool = False, gone: str | None = None) 
     address = tracking_uri(uri)
     database = local_database(address)
     if database is not None and not database.exists():
-        raise TrackingError(f"There is no tracking store {address}: check --uri.")
+        if uri is not None:
+            raise TrackingError(f"There is no tracking store {address}: check --uri.")
+        click.echo(f"no store {address} yet: nothing to look after")
+        return True
     click.echo(f"store {address}")
     if not _is_sound(database):
         return False

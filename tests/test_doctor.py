@@ -103,3 +103,14 @@ def test_a_damaged_database_is_said_to_be_and_the_exit_code_is_1(store, tracker,
     told = doctor()
     assert told.exit_code == 1
     assert "the database is damaged" in told.output
+
+
+def test_a_store_that_is_not_there_is_not_made(doctor, tmp_path, monkeypatch):
+    named = doctor()
+    assert named.exit_code == 2
+    assert "There is no tracking store" in named.output
+    monkeypatch.setenv("NNLAB_ROOT", str(tmp_path))
+    default = CliRunner().invoke(main, ["doctor"])
+    assert default.exit_code == 0
+    assert "nothing to look after" in default.output
+    assert not list(tmp_path.rglob("*.db"))
