@@ -55,7 +55,13 @@ def examine(uri: str | None, *, dry_run: bool = False, gone: str | None = None) 
         click.echo(f"{verb} {record.run_id[:8]} {record.name}: {finding}")
     if not orphans:
         click.echo("every run that is RUNNING has a living owner")
-    folder = sweeps_folder(address)
+    _tell_unfinished(store, dry_run=dry_run)
+    return True
+
+
+def _tell_unfinished(store: Store, *, dry_run: bool) -> None:
+    """Name the sweeps that can be gone on with, and ledgers that belong to none."""
+    folder = sweeps_folder(store.uri)
     for head in unfinished(folder):
         try:
             record = store.get(head)
@@ -66,7 +72,6 @@ def examine(uri: str | None, *, dry_run: bool = False, gone: str | None = None) 
             click.echo(
                 f"{head[:8]} {record.name} is not complete; go on with it: nnlab resume {head[:8]}"
             )
-    return True
 
 
 def _finding(record: RunRecord, gone: str | None) -> str | None:
