@@ -17,6 +17,7 @@ import joblib
 
 from nnlab import child
 from nnlab.errors import ConfigError, WorkersLostError
+from nnlab.pools import close_pool, open_pool
 from nnlab.training_data import TrainingData
 from nnlab.worker import Segment, SegmentResult, run_segment
 
@@ -94,11 +95,7 @@ class LokyCrew:
         self._broken = False
 
     def _new_pool(self) -> Executor:
-        from joblib.externals.loky import ProcessPoolExecutor
-
-        return ProcessPoolExecutor(  # type: ignore[no-any-return]
-            self.count, initializer=child.set_up, env={"OPENBLAS_NUM_THREADS": "1"}
-        )
+        return open_pool(self.count, child.set_up, {"OPENBLAS_NUM_THREADS": "1"})
 
     def submit(self, segment: Segment, data: TrainingData) -> Future[SegmentResult]:
         """Hand a segment to the pool; the data is written to a file once."""
@@ -134,7 +131,7 @@ class LokyCrew:
 
     def close(self) -> None:
         """End the processes, whatever they are doing."""
-        self._pool.shutdown(wait=True, kill_workers=True)  # type: ignore[call-arg]
+        close_pool(self._pool)
 
 
 class DaskCrew:

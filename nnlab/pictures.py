@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from joblib.externals.loky import ProcessPoolExecutor
 
 from nnlab import drawing
 from nnlab.artifacts import read_history, read_weights
 from nnlab.interrupts import held_back
 from nnlab.passes import dead_units, predict
 from nnlab.plan import Run
+from nnlab.pools import close_pool, open_pool
 from nnlab.ranking import ranked
 from nnlab.tracking import Tracker
 
@@ -30,12 +30,12 @@ def studio(pictures: int, processes: int) -> Iterator[Executor | None]:
     if not pictures:
         yield None
         return
-    pool = ProcessPoolExecutor(processes, initializer=drawing.set_up)
+    pool = open_pool(processes, drawing.set_up)
     try:
         pool.submit(int)  # a first call starts the processes
         yield pool
     finally:
-        pool.shutdown(kill_workers=True)
+        close_pool(pool)
 
 
 def draw(

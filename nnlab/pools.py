@@ -1,0 +1,30 @@
+"""Pools of processes on this machine, from joblib: opened, and ended whatever they are doing."""
+
+import threading
+from collections.abc import Callable, Mapping
+from concurrent.futures import Executor
+
+from joblib.externals.loky import ProcessPoolExecutor
+
+FEEDER_SECONDS = 5  # given to a pool's own threads to end
+
+
+def open_pool(
+    processes: int, set_up: Callable[[], None], env: Mapping[str, str] | None = None
+) -> Executor:
+    """Open a pool whose processes each begin with ``set_up``, in an environment with ``env``."""
+    return ProcessPoolExecutor(  # type: ignore[no-any-return]
+        processes, initializer=set_up, env=dict(env or {})
+    )
+
+
+def close_pool(pool: Executor) -> None:
+    """End a pool's processes, and then the thread that feeds them.
+
+    loky does not wait for that thread. Where it outlives this one, the interpreter's exit cuts it
+    off while it gives back semaphores, and joblib warns that they leaked.
+    """
+    pool.shutdown(wait=True, kill_workers=True)  # type: ignore[call-arg]
+    for thread in threading.enumerate():
+        if thread.name == "QueueFeederThread":
+            thread.join(FEEDER_SECONDS)

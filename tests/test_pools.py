@@ -1,0 +1,19 @@
+"""Pools of processes end at once, with all that belongs to them."""
+
+import threading
+import time
+
+import pytest
+
+from nnlab import child
+from nnlab.pools import close_pool, open_pool
+
+
+@pytest.mark.parametrize("jobs", [1, 4])
+def test_a_pool_closed_while_it_sets_up_leaves_no_thread_behind(jobs):
+    before = set(threading.enumerate())
+    pool = open_pool(2, child.set_up)
+    futures = [pool.submit(time.sleep, 60) for _ in range(jobs)]
+    close_pool(pool)
+    assert set(threading.enumerate()) == before
+    assert all(future.exception() for future in futures)  # ended, not waited for
