@@ -1,9 +1,9 @@
 """The ways of training the same network, each as its own users would write it.
 
 A peer gets pixels in [0, 1], labels, the initial weights of some runs, their learning rates, and
-the order of each epoch's mini-batches;
-``train(epochs)`` trains on from where it is, and ``weights()`` returns ``W1, b1, W2, b2`` of each
-run with a leading runs axis, in the notes' orientation. Only the library that a peer needs is
+the order of each epoch's mini-batches; ``train(epochs)`` trains on from where it is (and may say
+how long that took), and ``weights()`` returns ``W1, b1, W2, b2`` of each run with a leading runs
+axis, in the notes' orientation. Only the library that a peer needs is
 imported. Started as a program, it is a process that trains on request:
 ``python benchmarks/peers.py NAME PROBLEM CORES``, one JSON line for each order on standard input.
 """
@@ -306,6 +306,42 @@ class NnlabAlone(Nnlab):
         return [np.concatenate(arrays) for arrays in zip(*(s.params for s in self.states))]
 
 
+class DenseLimit:
+    """No training: as much arithmetic as the first layer has, at the speed of large products.
+
+    Both products of all pixels, zeros and all, and nothing else: what a way of training that keeps
+    to dense float products could reach at best. The cores all work, as they do for the others.
+    """
+
+    def __init__(self, problem):
+        from concurrent.futures import ThreadPoolExecutor
+
+        os.environ["OPENBLAS_NUM_THREADS"] = "1"
+        dtype, (runs, hidden, _) = np.dtype(problem["dtype"]), problem["params"][0].shape
+        pixels, cores = problem["x"].shape[1], problem["cores"]
+        self.operands = [
+            (np.ones((1024, pixels), dtype), np.ones((pixels, 1024), dtype)) for _ in range(cores)
+        ]
+        self.out = [np.empty((1024, 1024), dtype) for _ in range(cores)]
+        self.products = 2 * runs * hidden * len(problem["x"]) / 1024**2 / cores  # of each, an epoch
+        self.pool = ThreadPoolExecutor(cores)
+
+    def train(self, epochs):
+        def work(core):
+            for _ in range(count):
+                np.matmul(*self.operands[core], out=self.out[core])
+
+        # Whole products only: the time of the count that comes nearest, scaled to what was asked.
+        count = max(1, round(self.products * epochs))
+        begin = time.perf_counter()
+        list(self.pool.map(work, range(len(self.out))))
+        seconds = time.perf_counter() - begin
+        return seconds * self.products * epochs / count
+
+    def weights(self):
+        return []
+
+
 PEERS = {
     "nnlab": Nnlab,
     "nnlab, run by run": NnlabAlone,
@@ -316,6 +352,7 @@ PEERS = {
     "JAX, jit": Jax,
     "JAX, jit(vmap)": JaxStacked,
     "scikit-learn": Sklearn,
+    "dense products alone": DenseLimit,
 }
 
 
@@ -342,8 +379,7 @@ def main() -> None:
         order = json.loads(line)
         if order["do"] == "train":
             begin = time.perf_counter()
-            peer.train(order["epochs"])
-            answer = time.perf_counter() - begin
+            answer = peer.train(order["epochs"]) or time.perf_counter() - begin
         else:
             np.savez(order["file"], *peer.weights())
             answer = "saved"

@@ -12,9 +12,9 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from nnlab.blas import TILE
 from nnlab.network import Array
 
+TILE = 16  # kernels treat samples and columns in groups of up to 16: no remainder, no special case
 # Measured on full MNIST: smaller blocks keep fewer columns but cost more calls a sample.
 SAMPLES_A_BLOCK = 1024
 BLOCKS_A_PANEL = 4  # at one run, a call on fewer samples costs more to make than to carry out
@@ -28,12 +28,13 @@ class Block:
     Attributes
     ----------
     x : (rows, width) float
-        Pixels in [0, 1], one sample a row: the transpose of the notes' ``X``. ``rows`` and
-        ``width`` are multiples of 16; what exceeds the samples and the used columns is zero.
+        Pixels in [0, 1], one sample a row: the transpose of the notes' ``X``. Behind them stands
+        a column of ones, by which the bias is multiplied: ``W1 X + b1 = [W1 b1] [X; 1]``. ``rows``
+        and ``width`` are multiples of 16; what exceeds the samples and that column is zero.
     columns : (width,) int64
-        Which pixels the columns are. Those past ``used`` are padding, and repeat a pixel.
+        Which pixels the columns are; the column of ones is ``pixels``, as is the padding.
     used : int
-        Number of columns that are not padding.
+        Number of columns that are pixels.
     labels : (samples,) int64
         Of the real samples only: ``samples <= rows``.
     members : (samples,) int64
@@ -55,9 +56,12 @@ class Block:
 
     @cached_property
     def places(self) -> NDArray[np.int64]:
-        """Where each pixel's column is, (pixels,); one past the last for a pixel without."""
-        places = np.full(self.pixels, len(self.columns))
-        places[self.columns[: self.used]] = np.arange(self.used)
+        """Where each pixel's column is, and that of ones behind them, (pixels + 1,).
+
+        One past the last for a pixel without.
+        """
+        places = np.full(self.pixels + 1, len(self.columns))
+        places[self.columns[: self.used + 1]] = np.arange(self.used + 1)
         return places
 
 
@@ -181,11 +185,12 @@ def _block(
     dtype: DTypeLike,
 ) -> Block:
     kept = np.flatnonzero(used[members].any(axis=0))
-    width = max(TILE, up_to_tile(kept.size))
-    columns = np.zeros(width, np.int64)
+    width = up_to_tile(kept.size + 1)
+    columns = np.full(width, pixels.shape[1])
     columns[: kept.size] = kept
     x = np.zeros((up_to_tile(members.size), width), dtype)
     x[: members.size, : kept.size] = scaled(pixels[np.ix_(members, kept)], dtype)
+    x[: members.size, kept.size] = 1
     x.flags.writeable = False
     return Block(x, columns, kept.size, labels[members].astype(np.int64), members, pixels.shape[1])
 

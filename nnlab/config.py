@@ -15,7 +15,7 @@ from nnlab.init import FREE_INITS, INIT_NAMES, Bias, Initialiser, InitName, name
 
 # The meaning of a config: raise it when the same config would train to other weights or metrics.
 # 2: sums run over panels of blocks, and stacked products give each run whole groups of rows.
-SEMANTICS = 2
+SEMANTICS = 3
 
 CONFIG_SCHEMA = 1  # recorded with each config, so that later versions can read older ones
 

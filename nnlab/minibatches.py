@@ -4,55 +4,81 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnlab import network
-from nnlab.blas import one_thread, rows_a_run
+from nnlab.blas import one_thread
 from nnlab.blocks import up_to_tile
 from nnlab.history import LAYERS
-from nnlab.network import Array, Params, Workspace
-from nnlab.passes import merged, norm, together
+from nnlab.layout import layout, stacks_exactly
+from nnlab.network import Array, Params
+from nnlab.passes import norm
 from nnlab.training_data import Batches
+from nnlab.workspace import Workspace
+
+Norms = dict[str, NDArray[np.float64]]
 
 
-def mini_batches(
-    params: Params, lr: Array, batches: Batches, epoch: int
-) -> tuple[Params, dict[str, NDArray[np.float64]]]:
+def mini_batches(params: Params, lr: Array, batches: Batches, epoch: int) -> tuple[Params, Norms]:
     """Take one step a batch; return the mean gradient norms too."""
     runs, hidden, pixels = params.w1.shape
-    dtype, classes = params.w1.dtype, params.w2.shape[1]
-    rows, rate = rows_a_run(hidden, dtype), lr[:, None, None]
-    w1 = np.zeros((runs, rows, pixels), dtype)  # rows beyond the hidden units stay zero
-    w1[:, :hidden] = params.w1
-    own = Params(w1[:, :hidden], *(array.copy() for array in params[1:]))
-    norms = {layer: np.zeros(runs) for layer in LAYERS}
-    work, count = Workspace(), 0
+    shapes = {up_to_tile(size) for size in (batches.size, len(batches.labels) % batches.size)}
     with one_thread(), np.errstate(over="ignore", under="ignore", invalid="ignore"):
-        for images, labels in batches.of_epoch(epoch):
-            samples, padded = labels.size, up_to_tile(labels.size)
-            x = work.array("x", (padded, pixels), dtype)
-            np.divide(images, dtype.type(255), out=x[:samples], dtype=dtype)
-            x[samples:] = 0
-            products = tuple(together(runs, rows, x))
-            z1 = work.array("z1", (runs, rows, padded), dtype)
-            dz1 = work.array("dz1", z1.shape, dtype)
-            dw1 = work.array("dw1", w1.shape, dtype)
-            for some in products:
-                np.matmul(merged(w1)[some], x.T, out=merged(z1)[some])
-            a1 = z1[:, :hidden]
-            z2 = work.array("z2", (runs, classes, padded), dtype)
-            dz2, _ = network.softmax(network.output_layer(own, a1, z2))
-            network.subtract_one_hot(dz2, labels)
-            active = work.array("active", a1.shape, bool)
-            dz1[:, hidden:] = 0
-            db1, dw2, db2 = network.hidden_gradients(own, a1, dz2, dz1[:, :hidden], active)
-            for some in products:
-                np.matmul(merged(dz1)[some], x, out=merged(dw1)[some])
-            slopes = (dw1, db1, dw2, db2)
-            for slope in slopes:
-                np.divide(slope, dtype.type(samples), out=slope)
-            norms["w1"] += norm(dw1)
-            norms["w2"] += norm(dw2)
-            for value, slope in zip((w1, *own[1:]), slopes, strict=True):
-                np.multiply(slope, rate, out=slope)
-                np.subtract(value, slope, out=value)  # W := W − lr · dW
-            count += 1
-    ended = own._replace(w1=np.ascontiguousarray(own.w1))
-    return ended, {layer: total / count for layer, total in norms.items()}
+        if all(
+            stacks_exactly(runs, hidden, samples, up_to_tile(pixels + 1), params.w1.dtype)
+            for samples in shapes - {0}
+        ):
+            return _epoch(params, lr, batches, epoch)
+        alone = [
+            _epoch(params.select(run), lr[run], batches, epoch)
+            for run in np.arange(runs).reshape(runs, 1)
+        ]
+    stepped = Params(*map(np.concatenate, zip(*(each for each, _ in alone), strict=True)))
+    return stepped, {name: np.concatenate([norms[name] for _, norms in alone]) for name in LAYERS}
+
+
+def _epoch(params: Params, lr: Array, batches: Batches, epoch: int) -> tuple[Params, Norms]:
+    runs, hidden, pixels = params.w1.shape
+    classes, dtype, its = (
+        params.w2.shape[1],
+        params.w1.dtype,
+        layout(*params.w1.shape[:2], params.w1.dtype),
+    )
+    # As in the full batch, the bias is a column of the weights, and meets a column of ones.
+    w1 = its.pack(params.w1, params.b1, up_to_tile(pixels + 1))
+    w1_rate, rate = np.zeros((its.rows, 1), dtype), lr[:, None, None]
+    w1_rate[its.index, 0] = lr[:, None]
+    w2, b2 = params.w2.copy(), params.b2.copy()
+    own = params._replace(w2=w2, b2=b2)
+    norms, count, work = {layer: np.zeros(runs) for layer in LAYERS}, 0, Workspace()
+    for images, labels in batches.of_epoch(epoch):
+        samples, padded = labels.size, up_to_tile(labels.size)
+        x = work.array("x", (padded, w1.shape[1]), dtype)
+        np.divide(images, dtype.type(255), out=x[:samples, :pixels], dtype=dtype)
+        x[:samples, pixels:] = 0
+        x[:samples, pixels] = 1
+        x[samples:] = 0
+        z1 = np.matmul(w1, x.T, out=work.array("z1", (its.rows, padded), dtype))
+        a1 = work.array("a1", (runs, hidden, padded), dtype)
+        for run, units, rows in its.pieces(range(runs)):
+            network.relu(z1[rows], out=a1[run, units])
+        z2 = work.array("z2", (runs, classes, padded), dtype)
+        dz2, _ = network.softmax(network.output_layer(own, a1, z2))
+        dz2 -= network.one_hot(labels, work.array("y", (classes, padded), dtype))
+        dz2[..., samples:] = 0
+        dw2, db2 = network.output_gradients(a1, dz2)
+        error = network.error_before(own, dz2, out=work.array("error", a1.shape, dtype))
+        active = np.greater(a1, 0, out=work.array("active", a1.shape, bool))
+        dz1 = work.array("dz1", z1.shape, dtype)
+        dz1[its.filler] = 0
+        for run, units, rows in its.pieces(range(runs)):
+            np.multiply(error[run, units], active[run, units], out=dz1[rows])
+        dw1 = np.matmul(dz1, x, out=work.array("dw1", w1.shape, dtype))
+        for slope in (dw1, dw2, db2):
+            np.divide(slope, dtype.type(samples), out=slope)
+        norms["w1"] += norm(its.unpack(dw1, pixels)[0])
+        norms["w2"] += norm(dw2)
+        for value, slope, step in ((w1, dw1, w1_rate), (w2, dw2, rate), (b2, db2, rate)):
+            np.multiply(slope, step, out=slope)
+            np.subtract(value, slope, out=value)  # W := W − lr · dW
+        count += 1
+    ended = map(np.ascontiguousarray, (*its.unpack(w1, pixels), w2, b2))
+    stepped = Params(*ended)
+    return stepped, {layer: total / count for layer, total in norms.items()}

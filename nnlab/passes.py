@@ -7,6 +7,7 @@ the panels' contributions are added in the panels' order, however many threads t
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import cache
 from threading import local
 from typing import NamedTuple, TypeAlias
 
@@ -14,11 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnlab import network
-from nnlab.blas import one_thread, rows_a_run, stacks_exactly
+from nnlab.blas import one_thread
 from nnlab.blocks import Block, Panel, make_panels
+from nnlab.first_layer import FirstLayer
 from nnlab.history import Record
-from nnlab.network import Array, Params, Workspace
+from nnlab.network import Array, Params
 from nnlab.training_data import TrainingData
+from nnlab.workspace import Workspace
 
 Mapper: TypeAlias = Callable[[Callable[[Panel], "Part"], Iterable[Panel]], Iterable["Part"]]
 
@@ -35,21 +38,28 @@ class Part(NamedTuple):
     gradients: Params | None
 
 
-def predict(params: Params, blocks: Iterable[Block]) -> Array:
-    """Return the class probabilities of every sample, block by block.
+def predict(params: Params, blocks: Sequence[Block]) -> Array:
+    """Return the class probabilities of every sample, as one run alone has them.
+
+    Parameters
+    ----------
+    params : of a single run
+    blocks : of samples
 
     Returns
     -------
-    (runs, classes, samples)
+    (classes, samples)
         The samples in the blocks' order.
     """
-    parts, work = [], Workspace()
+    (classes, hidden), dtype = params.w2.shape[1:], params.w1.dtype
+    layer, work, parts = FirstLayer(params), Workspace(), []
     with one_thread(), np.errstate(over="ignore", invalid="ignore"):
-        for block in blocks:
-            x = block.x.T
-            wide = stacks_exactly(*params.w1.shape[:2], *block.x.shape, block.x.dtype)
-            _, z2 = network.forward(_at(params, block), x, work, wide=wide)
-            parts.append(network.softmax(z2)[0][..., : block.samples].copy())
+        for panel in make_panels(tuple(blocks)):
+            a1 = work.array("a1", (1, hidden, panel.rows), dtype)
+            layer.activate(layer.forward(panel, work), range(1), a1)
+            z2 = work.array("z2", (1, classes, panel.rows), dtype)
+            probs, _ = network.softmax(network.output_layer(params, a1, z2))
+            parts.append(probs[0, :, : panel.samples].copy())
     return np.concatenate(parts, axis=-1)
 
 
@@ -91,122 +101,78 @@ def scores(params: Params, data: TrainingData, mapper: Mapper) -> Record:
 def _visitor(params: Params, with_gradients: frozenset[int]) -> Callable[[Panel], Part]:
     """Return the function that computes one panel's part; each thread gets its own buffers."""
     thread = local()
-    runs, hidden, pixels = params.w1.shape
-    rows = rows_a_run(hidden, params.w1.dtype)
-    # Pixels as rows: a block picks its own as whole rows, which costs a sixth of picking columns.
-    w1t = np.zeros((pixels, runs, rows), params.w1.dtype)
-    w1t[:, :, :hidden] = params.w1.transpose(2, 0, 1)
+    stack = params, FirstLayer(params)
+
+    @cache
+    def alone() -> list[tuple[Params, FirstLayer]]:
+        each = [params.select(np.array([run])) for run in range(len(params.w1))]
+        return [(own, FirstLayer(own)) for own in each]
 
     def visit(panel: Panel) -> Part:
         if not hasattr(thread, "work"):
             thread.work = Workspace()
+        gradients = id(panel) in with_gradients
         # NumPy's error state belongs to a thread: a diverging run overflows, and is caught later.
         with np.errstate(over="ignore", invalid="ignore"):
-            return _visit(params, w1t, panel, thread.work, gradients=id(panel) in with_gradients)
+            if stack[1].exact(panel):
+                return _visit(*stack, panel, thread.work, gradients=gradients)
+            return _joined(
+                [_visit(*own, panel, thread.work, gradients=gradients) for own in alone()]
+            )
 
     return visit
 
 
-def _visit(params: Params, w1t: Array, panel: Panel, work: Workspace, *, gradients: bool) -> Part:
+def _visit(
+    params: Params, layer: FirstLayer, panel: Panel, work: Workspace, *, gradients: bool
+) -> Part:
     """Go forward block by block, through the small layers at once, and back block by block."""
-    runs, hidden, pixels = params.w1.shape
+    runs, hidden, _ = params.w1.shape
     classes, samples, dtype = params.w2.shape[1], panel.rows, params.w1.dtype
-    rows = w1t.shape[2]
-    z1 = work.array("z1", (runs, rows, samples), dtype)
-    _multiply(w1t, panel, z1, work)
-
+    z1 = layer.forward(panel, work)
     dz1 = work.array("dz1", z1.shape, dtype)
-    dz1[:, hidden:] = 0
+    dz1[layer.layout.filler] = 0
+    y = network.one_hot(panel.labels, work.array("y", (classes, samples), dtype))
+    real = np.s_[..., : panel.samples]  # the others are padding
+
     loss, correct = np.empty(runs), np.empty(runs, np.int64)
     active = np.empty((runs, hidden), bool)
-    sums = Params(*(np.empty_like(array) for array in params)) if gradients else None
+    dw2, db2 = np.empty_like(params.w2), np.empty_like(params.b2)
     # A few runs at a time, so that what passes from call to call stays in cache.
     step = max(1, CACHED // (hidden * samples * dtype.itemsize))
     for first in range(0, runs, step):
         some = slice(first, min(runs, first + step))
         own = Params(*(array[some] for array in params))
-        a1 = z1[some, :hidden]
-        z2 = work.array("z2", (len(a1), classes, samples), dtype)
+        a1 = work.array("a1", (len(own.w2), hidden, samples), dtype)
+        z2 = work.array("z2", (len(own.w2), classes, samples), dtype)
+        layer.activate(z1, range(runs)[some], a1)
         network.output_layer(own, a1, z2)
         label_logits = z2.reshape(len(z2), -1).take(panel.flat_labels, axis=1)
         largest = z2.max(axis=1, keepdims=True)
-        real = np.s_[..., : panel.samples]
-        correct[some] = network.correct(z2[real], panel.labels, label_logits, largest[real]).sum(
-            axis=-1
-        )
-        dz2, log_partition = network.softmax(z2, largest)
+        right = network.correct(z2[real], panel.labels, label_logits, largest[real])
+        correct[some] = right.sum(axis=-1)
+        probs, log_partition = network.softmax(z2, largest)
         loss[some] = network.cross_entropy(label_logits, log_partition[real]).sum(axis=-1)
-        if sums is None:
-            active[some] = (a1[real] > 0).any(axis=-1)
-            continue
-        network.subtract_one_hot(dz2, panel.labels)
-        passed = work.array("active", a1.shape, bool)
-        sums.b1[some], sums.w2[some], sums.b2[some] = network.hidden_gradients(
-            own, a1, dz2, dz1[some, :hidden], passed
-        )
+        passed = np.greater(a1, 0, out=work.array("active", a1.shape, bool))
         active[some] = passed[real].any(axis=-1)
-    if sums is not None:
-        sums = sums._replace(w1=_multiply_back(dz1, panel, pixels, work)[:, :hidden])
-    return Part(loss, correct, active, sums)
+        if gradients:
+            dz2 = np.subtract(probs, y, out=probs)
+            dz2[..., panel.samples :] = 0
+            dw2[some], db2[some] = network.output_gradients(a1, dz2)
+            error = network.error_before(own, dz2, out=work.array("error", a1.shape, dtype))
+            layer.put_back(error, passed, range(runs)[some], dz1)
+    if not gradients:
+        return Part(loss, correct, active, None)
+    return Part(loss, correct, active, Params(*layer.backward(dz1, panel, work), dw2, db2))
 
 
-def _multiply(w1t: Array, panel: Panel, z1: Array, work: Workspace) -> None:
-    """Compute ``W1 X`` over each block's own pixels, all runs in one product where bits allow."""
-    runs, rows, samples = z1.shape
-    flat, w1t = z1.reshape(runs * rows, samples), w1t.reshape(-1, runs * rows)
-    at = 0
-    for block in panel.blocks:
-        own = work.array("w1t", (len(block.columns), runs * rows), z1.dtype)
-        np.take(w1t, block.columns, axis=0, out=own, mode="clip")
-        here = slice(at, at + len(block.x))
-        for some in together(runs, rows, block.x):
-            np.matmul(own[:, some].T, block.x.T, out=flat[some, here])
-        at = here.stop
-
-
-def _multiply_back(dz1: Array, panel: Panel, pixels: int, work: Workspace) -> Array:
-    """Sum ``dZ1 Xᵀ`` over the blocks, each into the columns of its own pixels.
-
-    Returns
-    -------
-    (runs, rows, pixels)
-        Freshly allocated.
-    """
-    runs, rows, samples = dz1.shape
-    flat = dz1.reshape(runs * rows, samples)
-    total = np.zeros((runs * rows, pixels), dz1.dtype)
-    spread = work.array("spread", total.shape, dz1.dtype)
-    at = 0
-    for block in panel.blocks:
-        width = len(block.columns)
-        own = work.array("dw1", (runs * rows, width + 1), dz1.dtype)
-        own[:, width] = 0  # what a pixel without a column gets
-        here = slice(at, at + len(block.x))
-        for some in together(runs, rows, block.x):
-            np.matmul(flat[some, here], block.x, out=own[some, :width])
-        np.take(own, block.places, axis=1, out=spread, mode="clip")
-        np.add(total, spread, out=total)
-        at = here.stop
-    return total.reshape(runs, rows, pixels)
-
-
-def merged(array: Array) -> Array:
-    """Merge the axes of runs and rows, without a copy."""
-    return array.reshape(-1, array.shape[2])
-
-
-def together(runs: int, rows: int, x: Array) -> Iterator[slice]:
-    """Yield the rows that go into one product: of all runs, or of one after another."""
-    if stacks_exactly(runs, rows, *x.shape, x.dtype):
-        yield slice(0, runs * rows)
-        return
-    for first in range(0, runs * rows, rows):
-        yield slice(first, first + rows)
-
-
-def _at(params: Params, block: Block) -> Params:
-    """Return the parameters with only those columns of ``W1`` that a block uses."""
-    return params._replace(w1=np.take(params.w1, block.columns, axis=2))
+def _joined(parts: Sequence[Part]) -> Part:
+    """Make one part of those of single runs, for blocks at which a stack would change the bits."""
+    loss, correct, active, gradients = zip(*parts, strict=True)
+    sums = (
+        None if gradients[0] is None else Params(*map(np.concatenate, zip(*gradients, strict=True)))
+    )
+    return Part(np.concatenate(loss), np.concatenate(correct), np.concatenate(active), sums)
 
 
 def _summary(parts: list[Part], data: TrainingData) -> Record:
@@ -225,14 +191,13 @@ def _summary(parts: list[Part], data: TrainingData) -> Record:
 
 
 def norm(array: Array) -> NDArray[np.float64]:
-    """Return each run's Euclidean norm over all entries."""
-    flat = array.reshape(len(array), -1)
+    """Return each run's Euclidean norm over all entries of a (runs, rows, columns) array."""
     with np.errstate(over="ignore", under="ignore", invalid="ignore"):
-        squares = np.asarray(np.vecdot(flat, flat), np.float64)
+        squares = np.asarray(np.vecdot(array, array), np.float64)
     # What float32 cannot square, or only roughly, is squared in float64.
-    for run in np.flatnonzero(~((squares > SAFE) & (squares < 1 / SAFE))):
-        squares[run] = np.square(flat[run].astype(np.float64)).sum()
-    return np.asarray(np.sqrt(squares))
+    for run in np.flatnonzero(~((squares > SAFE) & (squares < 1 / SAFE)).all(axis=-1)):
+        squares[run] = np.square(array[run].astype(np.float64)).sum(axis=-1)
+    return np.asarray(np.sqrt(squares.sum(axis=-1)))
 
 
 @contextmanager

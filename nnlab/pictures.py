@@ -97,7 +97,7 @@ def _contents(run: Run, artifacts: Path) -> dict[str, Any]:
     dataset, blocks = run.prepared.dataset, training.val
     labels = np.concatenate([block.labels for block in blocks])
     images = run.prepared.split.val[np.concatenate([block.members for block in blocks])]
-    probs = predict(final, blocks)[0]
+    probs = predict(final, blocks)
     counts = np.zeros((dataset.classes, dataset.classes), np.int64)
     np.add.at(counts, (labels, probs.argmax(axis=0)), 1)
     return {

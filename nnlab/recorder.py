@@ -167,7 +167,7 @@ class Recorder:
         blocks = run.prepared.test(run.job.config.dtype)
         if not blocks:
             return {}
-        predicted = predict(final, blocks)[0].argmax(axis=0)
+        predicted = predict(final, blocks).argmax(axis=0)
         labels: Array = np.concatenate([block.labels for block in blocks])
         return {"test/accuracy": float((predicted == labels).mean())}
 

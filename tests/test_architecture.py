@@ -89,11 +89,14 @@ def test_the_engine_does_not_know_the_tracker_the_config_or_hydra():
             "nnlab.blocks",
             "nnlab.data",
             "nnlab.engine",
+            "nnlab.first_layer",
             "nnlab.history",
+            "nnlab.layout",
             "nnlab.minibatches",
             "nnlab.network",
             "nnlab.passes",
             "nnlab.training_data",
+            "nnlab.workspace",
         }, module
 
 

@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 
-from nnlab.blas import TILE, one_thread, stacks_exactly
-from nnlab.blocks import make_blocks, scaled
+from nnlab.blocks import TILE, make_blocks, scaled
 
 
 def sparse_images(rng, count, shape):
@@ -29,20 +28,21 @@ def test_blocks_hold_every_sample_once_with_all_its_pixels(count, shape, size):
 
 
 @pytest.mark.parametrize("count", [1, 17, 333])
-def test_blocks_are_padded_with_zeros_to_whole_tiles(count):
+def test_blocks_end_in_a_column_of_ones_and_are_padded_with_zeros_to_whole_tiles(count):
     rng = np.random.default_rng(1)
     pixels = sparse_images(rng, count, (5, 7))
     blocks = make_blocks(pixels, np.zeros(count, int), (5, 7), np.float32, samples_a_block=64)
     for block in blocks:
         assert block.x.shape[0] % TILE == block.x.shape[1] % TILE == 0
         assert not block.x[block.samples :].any()
-        assert not block.x[:, block.used :].any()
+        assert (block.x[: block.samples, block.used] == 1).all()
+        assert not block.x[:, block.used + 1 :].any()
 
 
 def test_images_without_ink_make_a_block_too():
     (block,) = make_blocks(np.zeros((5, 9), np.uint8), np.zeros(5, int), (3, 3), np.float32)
     assert block.used == 0
-    assert not block.x.any()
+    assert not block.x[:, 1:].any()
 
 
 def test_grouping_keeps_fewer_columns_than_the_order_of_the_file():
@@ -61,22 +61,3 @@ def test_scaled_pixels_run_from_zero_to_one():
     every = np.arange(256, dtype=np.uint8)
     np.testing.assert_array_equal(scaled(every, np.float64), np.arange(256) / 255)
     assert scaled(every, np.float32).dtype == np.float32
-
-
-def test_the_probe_tells_the_truth_about_this_blas():
-    rng = np.random.default_rng(3)
-    for runs, hidden, samples, columns in [(2, 10, 64, 48), (16, 10, 1024, 384), (5, 3, 50, 37)]:
-        for dtype in (np.float32, np.float64):
-            if not stacks_exactly(runs, hidden, samples, columns, np.dtype(dtype)):
-                continue
-            x = rng.random((samples, columns)).astype(dtype)
-            w = rng.standard_normal((runs * hidden, columns)).astype(dtype)
-            with one_thread():
-                wide = w @ x.T
-                for run in range(runs):
-                    rows = slice(run * hidden, (run + 1) * hidden)
-                    np.testing.assert_array_equal(wide[rows], w[rows] @ x.T)
-
-
-def test_a_stack_of_one_is_always_exact():
-    assert stacks_exactly(1, 3, 5, 7, np.dtype(np.float32))

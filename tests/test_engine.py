@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from digits import assert_same_bits, rows_and_labels, start, training_data
 
-from nnlab.blas import rows_a_run, stacks_exactly
+from nnlab import first_layer, minibatches, network
 from nnlab.engine import State, measure, train_segment
 from nnlab.history import METRICS, SCORES, STEPS
 from nnlab.network import Params
@@ -254,20 +254,36 @@ def test_fifty_epochs_give_the_losses_of_pytorch():
     np.testing.assert_allclose(history.values["train/loss"][0], losses, rtol=0, atol=1e-6)
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("hidden", [10, 64, 256])
-def test_stacks_of_the_usual_sizes_train_as_one_product_on_this_machine(hidden, dtype):
-    dtype = np.dtype(dtype)
-    rows = rows_a_run(hidden, dtype)
-    assert rows >= hidden
-    if rows == hidden and not stacks_exactly(4, rows, 1008, 368, dtype):
-        pytest.skip("this machine's BLAS stacks no runs exactly; each trains by its own product")
-    for runs, samples, columns in ((2, 1008, 368), (5, 1024, 416), (16, 992, 560)):
-        assert stacks_exactly(runs, rows, samples, columns, dtype)
+@pytest.mark.parametrize("batch_size", [None, 50])
+def test_where_a_stack_would_change_bits_each_run_trains_by_its_own_products(
+    monkeypatch, batch_size
+):
+    data, stack = training_data("float32", batch_size), start(3, lr=[0.1, 1e30, 0.2])
+    expected, history = train_segment(stack, data, 3)
+    for module in (first_layer, minibatches):
+        monkeypatch.setattr(module, "stacks_exactly", lambda runs, *_: runs == 1)
+    found, its = train_segment(stack, data, 3)
+    assert_same_bits(found.params, expected.params)
+    for name in METRICS:
+        np.testing.assert_array_equal(its.values[name], history.values[name])
+
+
+def test_the_engines_gradient_is_that_of_the_plain_equations():
+    data, state = training_data("float64"), start(3, hidden=37, dtype="float64")
+    rows, labels = rows_and_labels(data)
+    a1, z2 = network.forward(state.params, rows.T)
+    dz2 = network.softmax(z2)[0]
+    dz2 -= network.one_hot(labels, np.empty(dz2.shape[1:]))
+    slopes = network.backward(state.params, rows.T, a1, dz2)
+    stepped = network.descend(state.params, slopes, state.lr / len(labels))
+    found, _ = train_segment(state, data, 1)
+    for ours, plain in zip(found.params, stepped, strict=True):
+        np.testing.assert_allclose(ours, plain, rtol=1e-9, atol=1e-12)
 
 
 def test_a_norm_is_right_where_float32_cannot_square():
     values = np.array([[1e-30, 2e-30], [3e25, 4e25], [3.0, 4.0], [0.0, 0.0]], np.float32)
     expected = [np.hypot(*row.astype(np.float64)) for row in values]
+    values = values[:, None]
     np.testing.assert_allclose(norm(values), expected, rtol=1e-6)
     np.testing.assert_array_equal(norm(values[1:2]), norm(values)[1:2])  # whoever its neighbours

