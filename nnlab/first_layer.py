@@ -71,7 +71,7 @@ class FirstLayer:
             at += len(block.x)
         return self.layout.unpack(total, self._pixels)
 
-    def activate(self, z1: Array, runs: range, a1: Array) -> None:
+    def activate(self, z1: Array, runs: slice, a1: Array) -> None:
         """Compute ``A1 = ReLU(Z1)`` of some runs: from their rows, to an array of their own.
 
         Parameters
@@ -80,20 +80,20 @@ class FirstLayer:
         a1 : (some runs, hidden, samples)
             Written to.
         """
-        for place, units, rows in self.layout.pieces(runs):
-            network.relu(z1[rows], out=a1[place, units])
+        np.take(z1, self.layout.index[runs], axis=0, out=a1, mode="clip")
+        network.relu(a1, out=a1)
 
-    def put_back(self, error: Array, active: Array, runs: range, dz1: Array) -> None:
-        """Compute ``dZ1 = W2ᵀ dZ2 ∗ ReLU′(Z1)`` of some runs, into their rows.
+    def put_back(self, error: Array, active: Array, runs: slice, dz1: Array) -> None:
+        """Compute ``dZ1 = W2ᵀ dZ2 ∗ ReLU′(Z1)`` of some runs, and put it into their rows.
 
         Parameters
         ----------
         error : (some runs, hidden, samples)
-            ``W2ᵀ dZ2``.
+            ``W2ᵀ dZ2``; overwritten.
         active : likewise, bool
             ``ReLU′(Z1)``.
         dz1 : (rows, samples)
             Written to.
         """
-        for place, units, rows in self.layout.pieces(runs):
-            np.multiply(error[place, units], active[place, units], out=dz1[rows])
+        np.multiply(error, active, out=error)
+        dz1[self.layout.index[runs]] = error

@@ -9,10 +9,8 @@ rest is dealt out over the kinds, and shares groups with other runs' rests. With
 take 168 rows in this way, of which 8 are filler; a group and more for each would be 192.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache, cached_property
-from itertools import pairwise
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -44,23 +42,6 @@ class Layout:
     def filler(self) -> NDArray[np.int64]:
         """The rows of no unit; they stay zero."""
         return np.setdiff1d(np.arange(self.rows), self.index)
-
-    @cached_property
-    def _pieces(self) -> tuple[tuple[tuple[slice, slice], ...], ...]:
-        return tuple(tuple(_neighbours(row)) for row in self.index)
-
-    def pieces(self, runs: range) -> Iterator[tuple[int, slice, slice]]:
-        """Yield each stretch of neighbouring rows of some runs, as few as there are.
-
-        Yields
-        ------
-        place : of the run among those asked for
-        units : of that run
-        rows : where they are
-        """
-        for place, run in enumerate(runs):
-            for units, rows in self._pieces[run]:
-                yield place, units, rows
 
     def pack(self, w1: NDArray[Any], b1: NDArray[Any], columns: int) -> NDArray[Any]:
         """Lay out ``[W1 b1]``, padded with zeros.
@@ -121,13 +102,6 @@ def _deal(units: int, kinds: Kinds) -> dict[int, int]:
     for _ in range(units):
         dealt[min(dealt, key=lambda kind: dealt[kind] / kinds.count(kind))] += 1
     return dealt
-
-
-def _neighbours(rows: NDArray[np.int64]) -> Iterator[tuple[slice, slice]]:
-    """Cut a run's rows where the next one is not the neighbour."""
-    ends = [0, *(np.flatnonzero(np.diff(rows) != 1) + 1).tolist(), len(rows)]
-    for start, stop in pairwise(ends):
-        yield slice(start, stop), slice(int(rows[start]), int(rows[start]) + stop - start)
 
 
 @cache

@@ -57,8 +57,7 @@ def _epoch(params: Params, lr: Array, batches: Batches, epoch: int) -> tuple[Par
         x[samples:] = 0
         z1 = np.matmul(w1, x.T, out=work.array("z1", (its.rows, padded), dtype))
         a1 = work.array("a1", (runs, hidden, padded), dtype)
-        for run, units, rows in its.pieces(range(runs)):
-            network.relu(z1[rows], out=a1[run, units])
+        network.relu(np.take(z1, its.index, axis=0, out=a1, mode="clip"), out=a1)
         z2 = work.array("z2", (runs, classes, padded), dtype)
         dz2, _ = network.softmax(network.output_layer(own, a1, z2))
         dz2 -= network.one_hot(labels, work.array("y", (classes, padded), dtype))
@@ -68,8 +67,7 @@ def _epoch(params: Params, lr: Array, batches: Batches, epoch: int) -> tuple[Par
         active = np.greater(a1, 0, out=work.array("active", a1.shape, bool))
         dz1 = work.array("dz1", z1.shape, dtype)
         dz1[its.filler] = 0
-        for run, units, rows in its.pieces(range(runs)):
-            np.multiply(error[run, units], active[run, units], out=dz1[rows])
+        dz1[its.index] = np.multiply(error, active, out=error)
         dw1 = np.matmul(dz1, x, out=work.array("dw1", w1.shape, dtype))
         for slope in (dw1, dw2, db2):
             np.divide(slope, dtype.type(samples), out=slope)

@@ -26,7 +26,7 @@ from nnlab.workspace import Workspace
 Mapper: TypeAlias = Callable[[Callable[[Panel], "Part"], Iterable[Panel]], Iterable["Part"]]
 
 SAFE = 1e-24  # of a sum of squares, and its reciprocal: far from float32's limits
-CACHED = 1 << 19  # bytes of a layer's activations that should stay in a core's own cache
+CACHED = 1 << 20  # bytes of a layer's activations: more calls would cost more than the cache gives
 
 
 class Part(NamedTuple):
@@ -56,7 +56,7 @@ def predict(params: Params, blocks: Sequence[Block]) -> Array:
     with one_thread(), np.errstate(over="ignore", invalid="ignore"):
         for panel in make_panels(tuple(blocks)):
             a1 = work.array("a1", (1, hidden, panel.rows), dtype)
-            layer.activate(layer.forward(panel, work), range(1), a1)
+            layer.activate(layer.forward(panel, work), slice(None), a1)
             z2 = work.array("z2", (1, classes, panel.rows), dtype)
             probs, _ = network.softmax(network.output_layer(params, a1, z2))
             parts.append(probs[0, :, : panel.samples].copy())
@@ -145,7 +145,7 @@ def _visit(
         own = Params(*(array[some] for array in params))
         a1 = work.array("a1", (len(own.w2), hidden, samples), dtype)
         z2 = work.array("z2", (len(own.w2), classes, samples), dtype)
-        layer.activate(z1, range(runs)[some], a1)
+        layer.activate(z1, some, a1)
         network.output_layer(own, a1, z2)
         label_logits = z2.reshape(len(z2), -1).take(panel.flat_labels, axis=1)
         largest = z2.max(axis=1, keepdims=True)
@@ -160,7 +160,7 @@ def _visit(
             dz2[..., panel.samples :] = 0
             dw2[some], db2[some] = network.output_gradients(a1, dz2)
             error = network.error_before(own, dz2, out=work.array("error", a1.shape, dtype))
-            layer.put_back(error, passed, range(runs)[some], dz1)
+            layer.put_back(error, passed, some, dz1)
     if not gradients:
         return Part(loss, correct, active, None)
     return Part(loss, correct, active, Params(*layer.backward(dz1, panel, work), dw2, db2))

@@ -31,21 +31,6 @@ def test_sixteen_runs_of_ten_units_share_groups_of_two_times_six_rows():
     assert arrange(1, 10, HALVES).rows == 12
 
 
-@pytest.mark.parametrize("runs", [1, 5])
-@pytest.mark.parametrize("hidden", [10, 37])
-def test_pieces_are_the_index_in_stretches(runs, hidden):
-    its = arrange(runs, hidden, HALVES)
-    found = np.full((runs, hidden), -1)
-    for place, units, rows in its.pieces(range(runs)):
-        found[place, units] = np.arange(its.rows)[rows]
-    np.testing.assert_array_equal(found, its.index)
-    shifted = [(run, units, rows) for run, units, rows in its.pieces(range(runs - 1, runs))]
-    assert {place for place, _, _ in shifted} == {0}
-    np.testing.assert_array_equal(
-        np.concatenate([np.arange(its.rows)[rows] for _, _, rows in shifted]), its.index[-1]
-    )
-
-
 def test_what_is_packed_comes_out_again_and_the_rest_is_zero():
     rng = np.random.default_rng(0)
     w1, b1 = rng.random((3, 5, 7)), rng.random((3, 5, 1))
