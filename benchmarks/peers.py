@@ -75,6 +75,7 @@ class Torch:
         torch.set_num_threads(problem["cores"])
         self.x = torch.from_numpy(problem["x"])
         self.y = torch.from_numpy(problem["y"])
+        torch.set_default_dtype(self.x.dtype)  # of the modules' parameters
         self.batch, self.epoch = problem["batch"], 0
         self.orders = [torch.from_numpy(order) for order in problem["orders"]]
         self.runs = []
