@@ -18,12 +18,12 @@ def read(path: Path) -> np.ndarray:
 
 
 def load(folder: str) -> tuple[torch.Tensor, ...]:
-    """Load 41,000 images to train on, and 1,000 to validate."""
+    """Load 41,000 images to train on, and 19,000 to validate."""
     (images,) = Path(folder).glob("train-images*")
     (labels,) = Path(folder).glob("train-labels*")
-    x = torch.from_numpy(read(images)[:42_000].reshape(42_000, 784).astype(np.float32) / 255)
-    y = torch.from_numpy(read(labels)[:42_000].astype(np.int64))
-    return x[1000:], y[1000:], x[:1000], y[:1000]
+    x = torch.from_numpy(read(images).reshape(-1, 784).astype(np.float32) / 255)
+    y = torch.from_numpy(read(labels).astype(np.int64))
+    return x[19_000:], y[19_000:], x[:19_000], y[:19_000]
 
 
 @hydra.main(version_base="1.3", config_path=".", config_name="config")
