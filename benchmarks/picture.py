@@ -1,7 +1,9 @@
 """Draw what ``training.py --json FILE`` measured: ``python benchmarks/picture.py FILE``.
 
 Cost of a run and epoch against the number of runs in a stack, at 10 hidden units, full batch, two
-cores; and what the first layer's products alone would take if they were dense.
+cores; and what the first layer's products alone would take if they were dense. That is the same at
+every stack, and measured in turn with the others: the figures of a time when the machine was slow
+are scaled by it.
 """
 
 import json
@@ -42,15 +44,17 @@ LIMIT = "dense products alone"
 @styled
 def draw(content: list[dict[str, object]], path: Path) -> None:
     """Draw the picture."""
+    chosen = {"hidden": 10, "batch": 0, "cores": CORES, "dtype": "float32"}.items()
+    tables = {
+        entry["shape"]["runs"]: {row["name"]: row["ms"] for row in entry["rows"]}
+        for entry in content
+        if chosen <= entry["shape"].items()
+    }
+    limit = statistics.median(table[LIMIT] for table in tables.values())
     series: dict[str, dict[int, float]] = {}
-    for entry in content:
-        shape = entry["shape"]
-        if (shape["hidden"], shape["batch"], shape["cores"], shape["dtype"]) == (
-            10, 0, CORES, "float32",
-        ):  # fmt: skip
-            for row in entry["rows"]:
-                series.setdefault(row["name"], {})[shape["runs"]] = row["ms"]
-    limit = statistics.median(series.pop(LIMIT).values())
+    for runs, table in tables.items():
+        for name, milliseconds in table.items():
+            series.setdefault(name, {})[runs] = milliseconds * limit / table[LIMIT]
     figure, top = page(
         "Milliseconds a run and epoch",
         "41,000 images of MNIST, 10 hidden units, full batch, float32, 2 cores; lower is better",

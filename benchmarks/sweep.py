@@ -1,8 +1,8 @@
 """A whole sweep as it is typed, start-up and tracking included: ``python benchmarks/sweep.py``.
 
-48 runs of 100 epochs on 41,000 images of MNIST, 19,000 to validate, from an existing empty store: ours, and the same
-written with PyTorch, MLflow and hydra-joblib-launcher (``peer_sweep/``). In turn, medians of
-ratios; the best validation accuracy of both is shown, since the initial weights differ.
+48 runs of 100 epochs on 41,000 images of MNIST, with 19,000 to validate, into an empty store: ours,
+and the same written with PyTorch, MLflow and hydra-joblib-launcher (``peer_sweep/``). In turn,
+medians of ratios; the best validation accuracy of both is shown, since the initial weights differ.
 """
 
 import argparse
