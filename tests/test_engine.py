@@ -113,13 +113,25 @@ def test_a_run_has_the_same_bits_alone_in_a_stack_and_with_any_number_of_threads
             np.testing.assert_array_equal(history.values[name][run], its.values[name][0])
 
 
-@pytest.mark.parametrize("runs", [2, 3, 16, 40])
-def test_a_run_has_the_same_bits_in_stacks_of_any_size_at_the_size_of_real_work(runs):
-    data = training_data("float32", None, train=4000, val=1000)
-    stack = start(runs)
-    together, _ = train_segment(stack, data, 2, threads=2)
-    alone, _ = train_segment(one(stack, runs - 1), data, 2)
-    assert_same_bits(one(together, runs - 1).params, alone.params)
+@pytest.mark.parametrize("batch_size", [None, 64, 512])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(
+    ("runs", "hidden"),
+    [(2, 10), (3, 10), (16, 10), (64, 10), (4, 64), (16, 64), (2, 256), (4, 256)],
+)
+def test_a_run_has_the_same_bits_in_stacks_of_any_size_at_the_size_of_real_work(
+    runs, hidden, dtype, batch_size
+):
+    data = training_data(dtype, batch_size, train=4000, val=1000)
+    stack = start(runs, hidden, dtype, lr=[0.1 + 0.001 * run for run in range(runs)])
+    together, history = train_segment(stack, data, 2, threads=2)
+    for run in (1, runs - 1):
+        alone, its = train_segment(one(stack, run), data, 1)
+        alone, later = train_segment(alone, data, 1)
+        assert_same_bits(one(together, run).params, alone.params)
+        for name in METRICS:
+            expected = [its.values[name][0, 0], later.values[name][0, 0]]
+            np.testing.assert_array_equal(history.values[name][run], expected)
 
 
 @pytest.mark.parametrize("batch_size", [None, 64])
