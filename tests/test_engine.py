@@ -114,7 +114,7 @@ def test_a_run_has_the_same_bits_alone_in_a_stack_and_with_any_number_of_threads
 
 
 @pytest.mark.parametrize("batch_size", [None, 64, 512])
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("dtype", ["float32", pytest.param("float64", marks=pytest.mark.long)])
 @pytest.mark.parametrize(
     ("runs", "hidden"),
     [(2, 10), (3, 10), (16, 10), (64, 10), (4, 64), (16, 64), (2, 256), (4, 256)],
