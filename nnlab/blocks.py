@@ -157,7 +157,7 @@ def _group(
 ) -> list[NDArray[np.int64]]:
     """Halve the samples again and again, each time by the key that leaves the fewest columns.
 
-    On full MNIST, blocks of 1,024 samples keep 378 of the 784 columns; sorted by class and then
+    On full MNIST, blocks of 1,024 samples keep 369 of the 784 columns; sorted by class and then
     by leading principal component they would keep 495. The keys are integers and the sort is
     stable, so that every machine finds the same order.
     """
