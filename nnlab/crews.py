@@ -25,10 +25,12 @@ if TYPE_CHECKING:
     from distributed import Client
 
 ANSWER_SECONDS = 20  # within which a dask scheduler must answer
+LOOK_SECONDS = 2.0  # between two looks at whether a dask scheduler is still there
 _NO_SCHEDULER = (
     "hydra.launcher.address={}: no dask scheduler answers there. Start one with `dask scheduler`, "
     "and workers with `dask worker`."
 )
+_SCHEDULER_GONE = "The dask scheduler is gone, and its workers with it."
 
 
 class Crew(Protocol):
@@ -156,8 +158,12 @@ class DaskCrew:
 
     def submit(self, segment: Segment, data: TrainingData) -> Future[SegmentResult]:
         """Hand a segment to the cluster; it sends the data where it is needed, once."""
+        self._check()
         if id(data) not in self._data:
-            there = self._client.scatter(data, hash=False, broadcast=True)  # type: ignore[no-untyped-call]
+            try:
+                there = self._client.scatter(data, hash=False, broadcast=True)  # type: ignore[no-untyped-call]
+            except OSError as error:  # its timeouts and closed connections too
+                raise WorkersLostError(_SCHEDULER_GONE) from error
             self._data[id(data)] = data, there
         future: Future[SegmentResult] = self._executor.submit(
             run_segment, segment, self._data[id(data)][1]
@@ -165,11 +171,23 @@ class DaskCrew:
         return future
 
     def wait(self, futures: Iterable[Future[SegmentResult]]) -> Iterable[Future[SegmentResult]]:
-        """Wait for the first."""
-        done = wait(futures, return_when=FIRST_COMPLETED).done
-        if any(future.cancelled() for future in done):
-            raise WorkersLostError("The dask scheduler is gone, and its workers with it.")
-        return done
+        """Wait for the first.
+
+        A client that gives its scheduler up cancels most of what it waits for, but not always all.
+        """
+        waiting = set(futures)
+        while True:
+            done = wait(waiting, LOOK_SECONDS, FIRST_COMPLETED).done
+            if any(future.cancelled() for future in done):
+                raise WorkersLostError(_SCHEDULER_GONE)
+            if done:
+                return done
+            self._check()
+
+    def _check(self) -> None:
+        """A client that has lost its scheduler has lost its orders too, even if it finds it again."""
+        if self._client.status != "running":
+            raise WorkersLostError(_SCHEDULER_GONE)
 
     def lost_worker(self, error: BaseException) -> bool:
         """Dask gives a segment to another worker by itself, and gives up after several died."""
