@@ -17,10 +17,10 @@ from hydra.errors import HydraException, OverrideParseException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from nnlab.codebase import CHECKOUT
 from nnlab.errors import NnlabError
 from nnlab.interrupts import Terminated, terminable
 from nnlab.launcher import sessions
-from nnlab.provenance import CHECKOUT
 
 DEBUG = "NNLAB_FULL_ERROR"  # 1: tracebacks for foreseen errors too
 
