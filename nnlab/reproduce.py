@@ -1,13 +1,21 @@
 """Reproduction: train again what was recorded, compare, and log the certificate."""
 
 import json
-from collections.abc import Mapping, Sequence
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from nnlab.certificate import TOLERANCE, Certificate, certify
+from nnlab.codebase import CodeVersion
 from nnlab.config import LaunchConfig, RunConfig, from_mapping
 from nnlab.display import say
 from nnlab.errors import ConfigError, RecordError
+from nnlab.interrupts import held_back
+from nnlab.original import checked_out, original_code, run_original
 from nnlab.plan import Job, Run, plan_runs
 from nnlab.records import Record, read_record
 from nnlab.session import Session
@@ -15,6 +23,7 @@ from nnlab.store import RunRecord, Store, tracking_uri
 from nnlab.tracking import Tracker
 
 CERTIFICATE = "certificate.json"
+ADOPTED = ("job", "run_key", "data_digest", "semantics", "outcome", "weights_sha256")
 MOVABLE = ("data.dir", "data.path", "threads")  # what may be elsewhere now
 
 
@@ -66,6 +75,86 @@ def reproduce(
         _certified(made.tracker, record, run, tolerance)
         for record, run in zip(records, runs, strict=True)
     ]
+
+
+def reproduce_at_commit(
+    which: str,
+    uri: str | None = None,
+    *,
+    agree: Callable[[str], None],
+    sweep: bool = False,
+    overrides: Sequence[str] = (),
+    tolerance: float = TOLERANCE,
+) -> list[Certificate]:
+    """Train runs again with the code that made them, and certify what came out.
+
+    The code is run in a process of its own, in a temporary worktree of the recorded commit with
+    the recorded patch on it.
+
+    Parameters
+    ----------
+    agree : told what is about to be run; raises where that is not wanted
+
+    Raises
+    ------
+    NnlabError
+        As :func:`reproduce`, and where the code was not recorded, is gone, or fails.
+    """
+    address = tracking_uri(uri)
+    store = Store(address)
+    head, records = recorded(store, which, sweep=sweep)
+    configs = [repeated(record, address, store, overrides) for record in records]
+    original = original_code(records[0])
+    agree(original.summary)
+    then = CodeVersion(original.commit, bool(original.patch))
+    tracker = Tracker(address, store.experiment_of(head), then)
+    with checked_out(original) as tree, _parent(tracker, head, sweep=sweep) as parent:
+        certificates = []
+        for record, config in zip(records, configs, strict=True):
+            say(f"training {record.id} {record.run.name} with {original.summary}")
+            with tempfile.TemporaryDirectory(prefix="nnlab-") as folder:
+                other, run_id = run_original(tree, record, config.model_dump(), Path(folder))
+                again = read_record(other, other.get(run_id))
+                made = _adopt(tracker, record, again, other, parent)
+            again = replace(again, run=replace(again.run, run_id=made))
+            certificates.append(certify(record, again, tolerance))
+            log(tracker, certificates[-1])
+    return certificates
+
+
+@contextmanager
+def _parent(tracker: Tracker, head: RunRecord, *, sweep: bool) -> Iterator[str | None]:
+    """Provide a run that groups the repetitions of a sweep."""
+    if not sweep:
+        yield None
+        return
+    tags = {"kind": "sweep", "reproduces": head.run_id}
+    parent = tracker.start(f"reproduction of {head.run_id[:8]}", {}, tags)
+    try:
+        yield parent
+    except BaseException:
+        tracker.finish(parent, "FAILED")
+        raise
+    tracker.finish(parent, "FINISHED")
+
+
+def _adopt(
+    tracker: Tracker, record: Record, again: Record, other: Store, parent: str | None
+) -> str:
+    """Take a run that the original code has made in a store of its own into the lab's store."""
+    tags = {name: again.run.tags[name] for name in ADOPTED if name in again.run.tags}
+    with held_back():
+        made = tracker.start(
+            f"reproduction of {record.id}",
+            again.run.params,
+            {**tags, "reproduces": record.run.run_id},
+            parent=parent,
+        )
+        with tracker.folder(made) as folder:
+            shutil.copytree(other.download(again.run.run_id), folder, dirs_exist_ok=True)
+        tracker.log(made, [(name, value, epoch) for (name, epoch), value in again.points.items()])
+        tracker.finish(made, "FINISHED")
+    return made
 
 
 def recorded(store: Store, which: str, *, sweep: bool) -> tuple[RunRecord, list[Record]]:
