@@ -9,6 +9,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from hydra.core.config_store import ConfigStore
 from hydra.core.hydra_config import HydraConfig
@@ -73,6 +74,10 @@ def run(main: Callable[[], object]) -> None:
     OmegaConf.register_new_resolver("nnlab.scratch", _scratch_folder, use_cache=True, replace=True)
     OmegaConf.register_new_resolver("nnlab.fields", documented_fields, replace=True)
     with terminable(), plainly(), sessions():
+        if any(word.startswith("--config-from") for word in sys.argv[1:]):
+            from nnlab.derive import begin_as_recorded
+
+            sys.argv[1:] = begin_as_recorded(sys.argv[1:], Path(_scratch_folder()))
         _let_optuna_maximise()
         main()
 

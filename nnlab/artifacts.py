@@ -89,9 +89,18 @@ def read_weights(folder: Path) -> Params:
 
 
 def read_history(folder: Path) -> Curve:
-    """Read a run's curve as :func:`write_history` wrote it, every bit of it."""
+    """Read a run's curve as :func:`write_history` wrote it, every bit of it.
+
+    Raises
+    ------
+    OSError, ValueError
+        Where it is not there, or not such a file.
+    """
     with (folder / "history.csv").open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
+        reader = csv.DictReader(file)
+        if reader.fieldnames != ["epoch", *METRICS]:
+            raise ValueError(f"history.csv has the columns {reader.fieldnames}.")
+        rows = list(reader)
     epochs = np.array([int(row["epoch"]) for row in rows], np.int64)
     columns = {name: np.array([float(row[name] or "nan") for row in rows]) for name in METRICS}
     return Curve(epochs, columns)

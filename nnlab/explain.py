@@ -1,11 +1,13 @@
 """The explanation: what differs between two runs, and where their curves part."""
 
 import difflib
+import math
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 from nnlab.certificate import Deviation, deviations, plain
-from nnlab.differences import Difference, differences
+from nnlab.differences import DECISIVE, Difference, differences
 from nnlab.history import METRICS
 from nnlab.records import Record, read_record
 from nnlab.store import Store, tracking_uri
@@ -21,7 +23,7 @@ class Explanation:
     ----------
     one, other : the runs, and what they came to
     differences : only what differs
-    patch : how the uncommitted changes of the code differ, as the lines of a diff
+    patch : how uncommitted changes differ in files that can decide a result, as a diff of patches
     first : where their curves part: the earliest epoch, and the first metric there
     largest : where they are furthest apart
     """
@@ -53,7 +55,12 @@ def explain(one: str, other: str, uri: str | None = None) -> Explanation:
         {key: value for key, value in record.points.items() if key[0] in METRICS}
         for record in (first, second)
     ]
-    shared = [{key: curve[key] for key in curves[0] if key in curves[1]} for curve in curves]
+    both = [
+        key
+        for key, value in curves[0].items()
+        if not math.isnan(value) and not math.isnan(curves[1].get(key, math.nan))
+    ]
+    shared = [{key: curve[key] for key in both} for curve in curves]
     wrong = deviations(*shared)
     return Explanation(
         _named(first),
@@ -73,11 +80,26 @@ def _named(record: Record) -> tuple[str, str]:
 
 
 def _patch(one: bytes, other: bytes) -> list[str]:
-    """Compare two patches line by line; what is the same in both does not show."""
-    if one == other:
-        return []
-    before, after = (patch.decode(errors="replace").splitlines() for patch in (one, other))
-    lines = list(difflib.unified_diff(before, after, "patch of A", "patch of B", lineterm="", n=0))
+    """Compare two patches file by file, of those files that can decide a result."""
+    before, after = _by_file(one), _by_file(other)
+    lines: list[str] = []
+    for name in sorted(before.keys() | after.keys()):
+        pieces = before.get(name, []), after.get(name, [])
+        if pieces[0] != pieces[1] and (name.startswith("conf/") or Path(name).name in DECISIVE):
+            lines += difflib.unified_diff(*pieces, f"A {name}", f"B {name}", lineterm="", n=0)
     if len(lines) > PATCH_LINES:
         lines = [*lines[:PATCH_LINES], f"… and {len(lines) - PATCH_LINES} lines more"]
     return lines
+
+
+def _by_file(patch: bytes) -> dict[str, list[str]]:
+    """Split a patch at its files, and keep the lines that are added or removed."""
+    found: dict[str, list[str]] = {}
+    name = ""
+    for line in patch.decode(errors="replace").splitlines():
+        if line.startswith("diff --git "):
+            name = line.rpartition(" b/")[2]
+            found[name] = []
+        elif line.startswith(("+", "-")) and not line.startswith(("+++ ", "--- ")):
+            found[name].append(line)
+    return found

@@ -11,6 +11,7 @@ from nnlab.explain import Explanation
 
 COLOURS = {"bit-identical": "green", "within tolerance": "yellow", "different": "red"}
 LABEL = 16  # columns
+NAMED = 6  # differences without effect that are named
 
 
 def report_certificates(certificates: Sequence[Certificate]) -> None:
@@ -90,7 +91,8 @@ def _print_differences(console: Console, differences: Iterable[Difference]) -> N
             values = f": {each.one} | {each.other}" if each.one or each.other else ""
             console.print(f"  {each.kind}: {each.what}{values}", markup=False)
     if rest:
-        names = ", ".join(each.what for each in rest)
+        names = ", ".join(each.what for each in rest[:NAMED])
+        names += f" and {len(rest) - NAMED} more" if len(rest) > NAMED else ""
         console.print(f"  differs too, without effect on a result: {names}", markup=False)
 
 

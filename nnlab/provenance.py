@@ -114,5 +114,6 @@ def _packages() -> dict[str, str]:
         name, dash, version = folder.stem.partition("-")
         if folder.suffix != ".dist-info" or not dash:
             name, version = distribution.name, distribution.version
-        found[name.replace("_", "-").lower()] = version
+        # Of two on the path, the first is the one that is imported.
+        found.setdefault(name.replace("_", "-").lower(), version)
     return dict(sorted(found.items()))

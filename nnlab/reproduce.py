@@ -111,7 +111,7 @@ def reproduce_at_commit(
     with checked_out(original) as tree, _parent(tracker, head, sweep=sweep) as parent:
         certificates = []
         for record, config in zip(records, configs, strict=True):
-            say(f"training {record.id} {record.run.name} with {original.summary}")
+            say(f"training {record.id} {record.run.name}")
             with tempfile.TemporaryDirectory(prefix="nnlab-") as folder:
                 other, run_id = run_original(tree, record, config.model_dump(), Path(folder))
                 again = read_record(other, other.get(run_id))

@@ -23,7 +23,7 @@ from nnlab.results import report_run, report_sweep
 from nnlab.runner import train
 from nnlab.store import Kind, RunRecord, sweeps_folder
 from nnlab.summing import write_end
-from nnlab.sweep import Sweep, job_name
+from nnlab.sweep import NAMELESS, Sweep, job_name
 from nnlab.tracking import Tracker
 
 
@@ -271,6 +271,8 @@ def run_one(config: RunConfig, overrides: Sequence[str]) -> Run:
         Where the data or the store cannot be used, or training itself failed.
     """
     name = config.run_name or job_name(overrides)
+    if name == NAMELESS and config.derived_from is not None:
+        name = f"as {config.derived_from[:8]}"
     runs = plan_runs([Job(config, tuple(overrides), name)])
     with Session("run", config, LaunchConfig()) as session:
         session.begin(name, (), runs)

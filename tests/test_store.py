@@ -8,8 +8,8 @@ import time
 
 import pytest
 
-from nnlab.errors import TrackingError
 from nnlab.codebase import CodeVersion
+from nnlab.errors import TrackingError
 from nnlab.store import Store, tracking_uri
 from nnlab.tracking import DatasetRecord, Tracker
 
