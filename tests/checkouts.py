@@ -31,8 +31,9 @@ class Checkout:
 
     def git(self, *words):
         done = subprocess.run(
-            ["git", *words], cwd=self.folder, capture_output=True, text=True, check=True
-        )
+            ["git", *words], cwd=self.folder, capture_output=True, text=True, check=True,
+            env={**os.environ, "GIT_OPTIONAL_LOCKS": "0"},  # to look changes nothing
+        )  # fmt: skip
         return done.stdout
 
     def commit(self, message):
