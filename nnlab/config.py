@@ -104,6 +104,7 @@ class RunConfig(Checked):
         None, ge=1, description="a whole number, 1 or more, or null for all cores"
     )
     pictures: int = Field(12, ge=0, description="a whole number, 0 or more")
+    model: bool = Field(False, description="true or false")
     reuse: bool = Field(False, description="true or false")
     prune: PruneConfig = PruneConfig()
     objective: Objective = Field(

@@ -9,7 +9,7 @@ from nnlab.plan import Job
 
 ELSEWHERE = (
     "tracking.", "data.dir=", "data.path=", "threads=", "pictures=", "run_name=", "hydra.",
-    "hydra/", "reuse=", "objective=",
+    "hydra/", "reuse=", "objective=", "model=",
 )  # fmt: skip
 LISTED = 4  # values of a field that a sweep's name lists before it counts them
 SHARED = ("tracking", "prune", "reuse")  # parts of the config that belong to a sweep as a whole
