@@ -22,6 +22,12 @@ class DataError(NnlabError):
     exit_code = 2
 
 
+class WeightsError(NnlabError):
+    """A run has no recorded weights that predict anything, or they are not those it recorded."""
+
+    exit_code = 2
+
+
 class TrackingError(NnlabError):
     """The tracking store cannot be reached or refuses what was sent."""
 

@@ -66,15 +66,16 @@ class ServedNetwork:
                 f"Found an input of shape {pixels.shape}, expected (images, {wanted}): an image a "
                 "row, without a label."
             )
-        if pixels.dtype.kind not in "uif" or not (
-            (pixels >= 0) & (pixels <= LARGEST) & (pixels == np.floor(pixels))
-        ).all():
+        if (
+            pixels.dtype.kind not in "uif"
+            or not ((pixels >= 0) & (pixels <= LARGEST) & (pixels == np.floor(pixels))).all()
+        ):
             raise ValueError(
                 f"Found values that are no whole numbers from 0 to {LARGEST}: give the pixels as "
                 "they are in the data; the model itself divides them by 255."
             )
         dtype = self.W1.dtype
-        return pixels.reshape(len(pixels), wanted).astype(dtype) / np.asarray(LARGEST, dtype)
+        return np.asarray(pixels.reshape(-1, wanted).astype(dtype) / np.asarray(LARGEST, dtype))
 
 
 def _is_an_image(names: list[Any]) -> bool:

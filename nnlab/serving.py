@@ -40,17 +40,15 @@ def save_model(folder: Path, final: Params) -> None:
         from mlflow.types import Schema, TensorSpec
 
         classes, dtype = final.w2.shape[1], final.w2.dtype
-        outputs = [
-            TensorSpec(np.dtype(np.int64), (-1,), "label"),
-            TensorSpec(dtype, (-1, classes), "probabilities"),
-        ]
+        label = TensorSpec(np.dtype(np.int64), (-1,), "label")
+        probabilities = TensorSpec(dtype, (-1, classes), "probabilities")
         shutil.rmtree(folder / MODEL, ignore_errors=True)
         pyfunc.save_model(
             folder / MODEL,
             loader_module=served_model.__name__.rpartition(".")[2],
             code_paths=[served_model.__file__],
             data_path=str(folder / "weights.npz"),
-            signature=ModelSignature(outputs=Schema(outputs)),
+            signature=ModelSignature(outputs=Schema([label, probabilities])),
             metadata={"input": f"(images, {final.w1.shape[2]}): whole numbers from 0 to 255"},
             # All of it given, so that MLflow neither infers it nor looks for a pip.
             conda_env={

@@ -53,7 +53,12 @@ def test_the_maths_imports_numpy_and_itself_alone(module):
 
 
 def test_each_heavy_library_has_its_own_few_modules():
-    assert importers("mlflow") <= {"nnlab.tracking", "nnlab.store", "nnlab.database", "nnlab.serving"}
+    assert importers("mlflow") <= {
+        "nnlab.tracking",
+        "nnlab.store",
+        "nnlab.database",
+        "nnlab.serving",
+    }
     assert importers("hydra") | importers("omegaconf") <= {
         "nnlab.app",
         "nnlab.compose",
