@@ -61,7 +61,8 @@ class ServedNetwork:
             )
         pixels = np.asarray(model_input)
         wanted = self.W1.shape[1]
-        if pixels.ndim < 2 or pixels.size != len(pixels) * wanted:  # noqa: PLR2004 - images × pixels
+        images = len(pixels) if pixels.ndim > 1 else 0
+        if not images or pixels.size != images * wanted:
             raise ValueError(
                 f"Found an input of shape {pixels.shape}, expected (images, {wanted}): an image a "
                 "row, without a label."
@@ -75,7 +76,7 @@ class ServedNetwork:
                 "they are in the data; the model itself divides them by 255."
             )
         dtype = self.W1.dtype
-        return np.asarray(pixels.reshape(-1, wanted).astype(dtype) / np.asarray(LARGEST, dtype))
+        return np.asarray(pixels.reshape(images, wanted).astype(dtype) / np.asarray(LARGEST, dtype))
 
 
 def _is_an_image(names: list[Any]) -> bool:
