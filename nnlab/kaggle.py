@@ -144,7 +144,9 @@ def _plain_rows(body: bytes, columns: int) -> Array | None:
     return table.to_numpy() if table.shape[1] == columns else None
 
 
-def _checked_rows(content: bytes, path: Path, columns: Sequence[str], *, header: bool) -> Array:
+def _checked_rows(
+    content: bytes, path: Path, columns: Sequence[str], *, header: bool = True
+) -> Array:
     """Return all cells, (images, columns) uint8, or name the first that is not a byte."""
     try:
         text = content.decode("utf-8-sig")

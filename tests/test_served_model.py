@@ -1,6 +1,5 @@
 """The model that a run leaves: MLflow serves it where there is no nnlab."""
 
-import ast
 import json
 import os
 import subprocess
@@ -12,7 +11,7 @@ import pandas as pd
 import pytest
 from servers import mlflow_server
 
-from nnlab import session
+from nnlab import served_model, session
 from nnlab.artifacts import read_weights
 from nnlab.config import LaunchConfig, from_mapping, from_record, to_record
 from nnlab.passes import predict
@@ -153,6 +152,8 @@ def test_the_model_is_data_and_names_no_path_of_this_machine(served):
         "code/served_model.py", "conda.yaml", "data/weights.npz", "python_env.yaml",
         "requirements.txt",
     }  # fmt: skip
+    code = (files / "model/code/served_model.py").read_bytes()
+    assert code == Path(served_model.__file__).read_bytes()
     assert (files / "model/data/weights.npz").read_bytes() == (files / "weights.npz").read_bytes()
     for path in (files / "model").rglob("*"):
         if path.is_file() and path.suffix != ".npz":
@@ -163,16 +164,16 @@ def test_the_model_is_data_and_names_no_path_of_this_machine(served):
     assert [each.partition("==")[0] for each in requirements] == ["mlflow", "numpy"]
 
 
-def test_the_code_in_the_model_knows_numpy_alone(served):
+def test_a_project_that_happens_to_be_around_leaves_no_trace_in_the_model(
+    served, tmp_path, monkeypatch
+):
     _, _, files = served
-    tree = ast.parse((files / "model/code/served_model.py").read_text())
-    imported = {
-        name.split(".")[0]
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Import | ast.ImportFrom)
-        for name in [getattr(node, "module", None) or node.names[0].name]
-    }
-    assert imported - sys.stdlib_module_names == {"numpy"}
+    (tmp_path / "pyproject.toml").write_text("[project]\nname = 'theirs'\n")
+    (tmp_path / "uv.lock").write_text("version = 1\n")  # which MLflow would copy
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "weights.npz").write_bytes((files / "weights.npz").read_bytes())
+    save_model(tmp_path, read_weights(files))
+    assert not list((tmp_path / "model").glob("*.toml")) + list((tmp_path / "model").glob("*.lock"))
 
 
 def test_a_model_that_an_earlier_attempt_left_half_made_is_replaced(served, tmp_path):
