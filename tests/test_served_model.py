@@ -1,5 +1,7 @@
 """The model that a run leaves: MLflow serves it where there is no nnlab."""
 
+import csv
+import io
 import json
 import os
 import subprocess
@@ -9,10 +11,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from click.testing import CliRunner
 from servers import mlflow_server
 
 from nnlab import served_model, session
 from nnlab.artifacts import read_weights
+from nnlab.cli import main
 from nnlab.config import LaunchConfig, from_mapping, from_record, to_record
 from nnlab.passes import predict
 from nnlab.prepare import prepare
@@ -140,7 +144,10 @@ def test_a_model_behind_a_tracking_server_predicts_from_a_csv(elsewhere, tmp_pat
         names = [f"pixel{place}" for place in range(784)]
         pd.DataFrame(pixels, columns=names).to_csv(file, index=False)
         found = models_predict(elsewhere, uri, run, file, "csv")
+        ours = CliRunner().invoke(main, ["predict", run.run_id, str(file), "--uri", uri])
     assert found["label"] == probs.argmax(axis=0).tolist()
+    rows = csv.DictReader(io.StringIO(ours.stdout))
+    assert [int(row["label"]) for row in rows] == found["label"]
 
 
 def test_the_model_is_data_and_names_no_path_of_this_machine(served):
