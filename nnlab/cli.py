@@ -1,6 +1,7 @@
 """The ``nnlab`` command."""
 
 import sys
+from pathlib import Path
 
 import click
 
@@ -144,6 +145,32 @@ def explain(one: str, other: str, uri: str | None, *, as_json: bool) -> None:
         click.echo(json.dumps(found.as_dict(), indent=2))
     else:
         report_explanation(found)
+
+
+@main.command()
+@click.argument("run")
+@click.argument("images", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--out", metavar="FILE", type=click.Path(path_type=Path), help="A new CSV file.")
+@click.option("--kaggle", is_flag=True, help="Write ImageId,Label, as the competition wants it.")
+@click.option("--invert", is_flag=True, help="The images are black on white, not as MNIST's.")
+@URI
+def predict(
+    run: str,
+    images: tuple[Path, ...],
+    out: Path | None,
+    uri: str | None,
+    *,
+    kaggle: bool,
+    invert: bool,
+) -> None:
+    """Classify IMAGES by the recorded weights of RUN (an id or its beginning), and write a CSV.
+
+    IMAGES is one .csv, .npy or IDX file of many images, or pictures (.png, .jpg). Pixels are whole
+    numbers from 0 to 255; floats in a .npy file are taken as divided by 255 already.
+    """
+    from nnlab.predictions import predict_files
+
+    predict_files(run, images, out=out, uri=uri, kaggle=kaggle, invert=invert)
 
 
 @main.command()

@@ -18,7 +18,7 @@ from nnlab.init import FREE_INITS, INIT_NAMES, Bias, Initialiser, InitName, name
 SEMANTICS = 3
 
 # Recorded with each config, so that later versions can read older ones. Raise it with the fields.
-# 2: derived_from.
+# 2: derived_from, model.
 CONFIG_SCHEMA = 2
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -106,6 +106,7 @@ class RunConfig(Checked):
         None, ge=1, description="a whole number, 1 or more, or null for all cores"
     )
     pictures: int = Field(12, ge=0, description="a whole number, 0 or more")
+    model: bool = Field(False, description="true or false")
     reuse: bool = Field(False, description="true or false")
     derived_from: str | None = Field(None, description="the id of a run, or null")
     prune: PruneConfig = PruneConfig()

@@ -15,6 +15,7 @@ from nnlab.outcomes import Curve, summarise
 from nnlab.passes import predict
 from nnlab.plan import Run
 from nnlab.provenance import Origin
+from nnlab.serving import save_model
 from nnlab.tracking import DatasetRecord, Point, Tracker
 
 
@@ -125,7 +126,8 @@ class Recorder:
         curve = piece if run.curve is None else run.curve.then(piece)
         summary = summarise(curve, diverged_at, config.target_accuracy, pruned=pruned is not None)
         metrics = dict(summary.metrics)
-        if diverged_at < 0 and pruned is None:
+        trained = diverged_at < 0 and pruned is None
+        if trained:
             metrics.update(self._test_accuracy(run, final))
         last = int(curve.epochs[-1]) if curve.epochs.size else 0
         with self.tracker.folder(run.run_id) as folder:
@@ -139,6 +141,8 @@ class Recorder:
             )
             if self._origin is not None:
                 artifacts.write_shared(folder, run.prepared.compact_split, self._origin)
+            if config.model and trained:
+                save_model(folder, final)
         tags = {"outcome": summary.outcome, "weights_sha256": artifacts.weights_sha256(final)}
         if pruned is not None:
             tags["reason"] = pruned

@@ -9,7 +9,7 @@ from nnlab.plan import Job
 
 ELSEWHERE = (
     "tracking.", "data.dir=", "data.path=", "threads=", "pictures=", "run_name=", "hydra.",
-    "hydra/", "reuse=", "objective=", "derived_from=",
+    "hydra/", "reuse=", "objective=", "derived_from=", "model=",
 )  # fmt: skip
 NAMELESS = "defaults"  # a run that changes nothing
 LISTED = 4  # values of a field that a sweep's name lists before it counts them
