@@ -18,13 +18,13 @@ from pathlib import Path
 
 import numpy as np
 
+from nnlab.codebase import CodeVersion
 from nnlab.config import DataConfig
 from nnlab.crews import open_crew
 from nnlab.engine import State
 from nnlab.history import METRICS
 from nnlab.init import draw_params, named, stack
 from nnlab.prepare import prepare
-from nnlab.codebase import CodeVersion
 from nnlab.tracking import DatasetRecord, Tracker
 from nnlab.training_data import TrainingData
 from nnlab.worker import Segment, run_segment

@@ -3,6 +3,8 @@
 import csv
 import hashlib
 import json
+import zipfile
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,6 +18,9 @@ from nnlab.provenance import Origin
 
 PATCH = "code.patch"
 ENVIRONMENT = "environment.json"
+
+# What NumPy raises at an .npz file that is none, or was cut off.
+BROKEN = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error)
 
 
 def in_notes_shapes(params: Params, run: int = 0) -> dict[str, Array]:

@@ -16,7 +16,7 @@ from nnlab.config import RunConfig
 from nnlab.errors import ConfigError
 from nnlab.init import FREE_INITS
 from nnlab.records import read_record
-from nnlab.store import Store, tracking_uri
+from nnlab.store import existing_store
 
 OPTION = "--config-from"
 NAME = "recorded"
@@ -43,7 +43,7 @@ def begin_as_recorded(arguments: Sequence[str], folder: Path) -> list[str]:
     if which is None:
         return rest
     uri = next((word.partition("=")[2] for word in rest if word.startswith("tracking.uri=")), None)
-    store = Store(tracking_uri(uri))
+    store = existing_store(uri)
     record = read_record(store, store.find_run(which, "run"))
     chosen = [word.partition("=")[0] for word in rest]
     content = recorded_yaml(record.config, record.run.run_id, chosen)

@@ -10,7 +10,7 @@ from nnlab.certificate import Deviation, deviations, plain
 from nnlab.differences import DECISIVE, Difference, differences
 from nnlab.history import METRICS
 from nnlab.records import Record, read_record
-from nnlab.store import Store, tracking_uri
+from nnlab.store import existing_store
 
 PATCH_LINES = 40  # of the difference between two patches that are shown
 
@@ -48,7 +48,7 @@ def explain(one: str, other: str, uri: str | None = None) -> Explanation:
     NnlabError
         Where one of them is not there or has no result.
     """
-    store = Store(tracking_uri(uri))
+    store = existing_store(uri)
     first, second = (read_record(store, store.find_run(each, "run")) for each in (one, other))
     # Only where both have a point: of two runs of different lengths, the longer is no deviation.
     curves = [

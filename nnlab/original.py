@@ -1,6 +1,8 @@
 """The original code: checked out beside the working tree, and run in a process of its own."""
 
 import os
+import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -10,14 +12,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from nnlab.codebase import CHECKOUT, git
 from nnlab.differences import INDIFFERENT
 from nnlab.errors import RecordError
+from nnlab.init import FREE_INITS
 from nnlab.records import Record
 from nnlab.store import Store
 
 PATH_FIELDS = ("data.dir", "data.path")
-FREE = ("normal", "uniform")  # inits whose scale and shift are given
+PREFIX = "nnlab-original-"  # of the temporary folders, followed by whose they are
 
 
 @dataclass(frozen=True)
@@ -82,8 +87,8 @@ def checked_out(original: Original) -> Iterator[Path]:
     RecordError
         Where git refuses, or the patch does not fit.
     """
-    git("worktree", "prune")  # of one that was killed
-    with tempfile.TemporaryDirectory(prefix="nnlab-") as folder:
+    _clean_up()
+    with tempfile.TemporaryDirectory(prefix=f"{PREFIX}{os.getpid()}-") as folder:
         tree = Path(folder) / "tree"
         try:
             git("worktree", "add", "--detach", "--quiet", str(tree), original.commit)
@@ -101,6 +106,16 @@ def checked_out(original: Original) -> Iterator[Path]:
         finally:
             if tree.exists():
                 git("worktree", "remove", "--force", str(tree))
+
+
+def _clean_up() -> None:
+    """Remove the worktrees of processes that were killed."""
+    for line in git("worktree", "list", "--porcelain").decode().splitlines():
+        tree = Path(line.removeprefix("worktree "))
+        owner = re.match(rf"{PREFIX}(\d+)-", tree.parent.name)
+        if owner is not None and not psutil.pid_exists(int(owner.group(1))):
+            shutil.rmtree(tree.parent, ignore_errors=True)
+    git("worktree", "prune")
 
 
 def run_original(
@@ -149,7 +164,7 @@ def _overrides(stated: Mapping[str, Any], config: Mapping[str, Any]) -> list[str
     for field, value in config.items():
         if field in stated and not isinstance(value, dict) and field not in INDIFFERENT:
             found.append(f"{field}={_written(value)}")
-    if stated["init"]["name"] in FREE:
+    if stated["init"]["name"] in FREE_INITS:
         found += [f"init.{name}={_written(config['init'][name])}" for name in ("scale", "shift")]
     if "bias" in stated["init"]:
         found.append(f"init.bias={stated['init']['bias']}")

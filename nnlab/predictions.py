@@ -2,8 +2,6 @@
 
 import csv
 import sys
-import zipfile
-import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TextIO
@@ -13,14 +11,14 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from nnlab import network
-from nnlab.artifacts import read_weights, weights_sha256
+from nnlab.artifacts import BROKEN, read_weights, weights_sha256
 from nnlab.blas import one_thread
 from nnlab.blocks import scaled
-from nnlab.errors import DataError, RecordError, TrackingError
+from nnlab.errors import DataError, RecordError
 from nnlab.images import Images, kinds_of, load_images
 from nnlab.kaggle import LARGEST
 from nnlab.network import Array, Params
-from nnlab.store import RunRecord, Store, local_database, tracking_uri
+from nnlab.store import RunRecord, Store
 
 IMAGES_AT_A_TIME = 4096  # whose pixels are there as floats
 
@@ -57,11 +55,7 @@ def predict_files(
     if out is not None and out.exists():
         raise _there_already(out)
     kinds_of(paths)  # before MLflow takes its time
-    address = tracking_uri(uri)
-    database = local_database(address)
-    if database is not None and not database.exists():
-        raise TrackingError(f"There is no tracking store {address}: check --uri.")
-    store = Store(address)
+    store = existing_store(uri)
     record = store.find_run(run)
     params = recorded_weights(store, record)
     if record.status != "FINISHED":
@@ -108,7 +102,7 @@ def recorded_weights(store: Store, record: RunRecord) -> Params:
         raise RecordError(
             f"{name} has lost its weights: there is no {path}. `nnlab doctor` looks after a store."
         ) from error
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+    except BROKEN as error:
         raise RecordError(f"{name} has broken weights: {path} cannot be read ({error}).") from error
     found = weights_sha256(params)
     if found != recorded:

@@ -108,7 +108,7 @@ def _processor() -> str:
 
 def _packages() -> dict[str, str]:
     """Return the installed packages, read off their folders' names: opening each costs 0.2 s."""
-    found = {}
+    found: dict[str, str] = {}
     for distribution in distributions():
         folder = Path(str(getattr(distribution, "_path", "")))
         name, dash, version = folder.stem.partition("-")

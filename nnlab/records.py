@@ -24,7 +24,6 @@ STATED = (
     "lr", "epochs", "hidden_size", "init.name", "seed", "dtype", "target_accuracy", "data.name",
     "data.val_size", "data.seed", "batch_size",
 )  # fmt: skip
-BROKEN_ZIP = (OSError, ValueError, KeyError)  # what NumPy makes of an .npz that is none
 
 
 @dataclass(frozen=True)
@@ -119,7 +118,7 @@ def _weights(folder: Path, run: RunRecord) -> tuple[Params | None, list[str]]:
         found = artifacts.weights_sha256(weights)
     except FileNotFoundError:
         return None, ["weights.npz is gone"]
-    except BROKEN_ZIP as error:
+    except artifacts.BROKEN as error:
         return None, [f"weights.npz cannot be read ({error})"]
     noted = run.tags["weights_sha256"]
     fault = f"weights.npz was changed after the run: SHA-256 {found[:12]}…, noted {noted[:12]}…"

@@ -19,7 +19,7 @@ from nnlab.original import checked_out, original_code, run_original
 from nnlab.plan import Job, Run, plan_runs
 from nnlab.records import Record, read_record
 from nnlab.session import Session
-from nnlab.store import RunRecord, Store, tracking_uri
+from nnlab.store import RunRecord, Store, existing_store
 from nnlab.tracking import Tracker
 
 CERTIFICATE = "certificate.json"
@@ -54,10 +54,9 @@ def reproduce(
     NnlabError
         Where a run is not there or not complete, or its data is gone.
     """
-    address = tracking_uri(uri)
-    store = Store(address)
+    store = existing_store(uri)
     head, records = recorded(store, which, sweep=sweep)
-    configs = [repeated(record, address, store, overrides) for record in records]
+    configs = [repeated(record, store, overrides) for record in records]
     jobs = [
         Job(config, (), f"reproduction of {record.id}", {"reproduces": record.run.run_id})
         for config, record in zip(configs, records, strict=True)
@@ -100,14 +99,13 @@ def reproduce_at_commit(
     NnlabError
         As :func:`reproduce`, and where the code was not recorded, is gone, or fails.
     """
-    address = tracking_uri(uri)
-    store = Store(address)
+    store = existing_store(uri)
     head, records = recorded(store, which, sweep=sweep)
-    configs = [repeated(record, address, store, overrides) for record in records]
+    configs = [repeated(record, store, overrides) for record in records]
     original = original_code(records[0])
     agree(original.summary)
     then = CodeVersion(original.commit, bool(original.patch))
-    tracker = Tracker(address, store.experiment_of(head), then)
+    tracker = Tracker(store.uri, store.experiment_of(head), then)
     with checked_out(original) as tree, _parent(tracker, head, sweep=sweep) as parent:
         certificates = []
         for record, config in zip(records, configs, strict=True):
@@ -172,14 +170,16 @@ def recorded(store: Store, which: str, *, sweep: bool) -> tuple[RunRecord, list[
     return head, [read_record(store, run) for run in complete]
 
 
-def repeated(
-    record: Record, address: str, store: Store, overrides: Sequence[str] = ()
-) -> RunConfig:
+def repeated(record: Record, store: Store, overrides: Sequence[str] = ()) -> RunConfig:
     """Return the config that repeats a run: to where it ended, into the same experiment."""
     plain: dict[str, Any] = record.config.model_dump()
     for override in overrides:
         _put(plain, override)
-    tracking = {**plain["tracking"], "uri": address, "experiment": store.experiment_of(record.run)}
+    tracking = {
+        **plain["tracking"],
+        "uri": store.uri,
+        "experiment": store.experiment_of(record.run),
+    }
     plain.update(
         epochs=record.last_epoch, tracking=tracking, pictures=0, reuse=False, prune={},
         run_name=None,

@@ -238,6 +238,21 @@ class Store:
             return Path(patiently(lambda: self.client.download_artifacts(run_id, file)))
 
 
+def existing_store(uri: str | None) -> Store:
+    """Open a store to read from it; where there is none, none is made.
+
+    Raises
+    ------
+    TrackingError
+        Where there is none, or it cannot be reached.
+    """
+    address = tracking_uri(uri)
+    database = local_database(address)
+    if database is not None and not database.exists():
+        raise TrackingError(f"There is no tracking store {address}: check --uri.")
+    return Store(address)
+
+
 def _client(uri: str) -> "MlflowClient":
     # No telemetry, and no collection of garbage among a million freshly imported objects, which
     # would take 0.8 s of the 2.
