@@ -18,7 +18,7 @@ from nnlab.errors import DataError, RecordError
 from nnlab.images import Images, kinds_of, load_images
 from nnlab.kaggle import LARGEST
 from nnlab.network import Array, Params
-from nnlab.store import RunRecord, Store
+from nnlab.store import RunRecord, Store, existing_store
 
 IMAGES_AT_A_TIME = 4096  # whose pixels are there as floats
 
