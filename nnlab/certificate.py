@@ -127,11 +127,10 @@ def certify(record: Record, again: Record, tolerance: float = TOLERANCE) -> Cert
 
 def expectation(record: Record, differing: tuple[Difference, ...]) -> str:
     """Say what may be expected of a repetition under these differences."""
-    then = record.run.tags.get("semantics")
-    if then is not None and then != str(SEMANTICS):
+    if record.semantics != str(SEMANTICS):
         return (
-            f"other values: the training code's meaning was version {then}, is {SEMANTICS}; "
-            "--at-commit runs the code of then"
+            f"other values: the training code's meaning is version {SEMANTICS} now, was "
+            f"{record.semantics}; --at-commit runs the code of then"
         )
     decisive = {each.kind for each in differing if each.decisive} - {"code"}
     if decisive & {"record", "data", "config"}:

@@ -86,9 +86,9 @@ def _flat(nested: Mapping[str, Any], head: str = "") -> Iterator[tuple[str, Any]
 
 
 def _code(one: Record, other: Record) -> Iterator[Difference]:
-    then, now = (record.run.tags.get("semantics", "unknown") for record in (one, other))
-    if then != now:
-        yield Difference("code", "version of the training code's meaning", then, now)
+    if one.semantics != other.semantics:
+        what = "version of the training code's meaning"
+        yield Difference("code", what, one.semantics, other.semantics)
     for name in ("init.draw", "init.scale", "init.shift", "init.bias"):
         then, now = (record.run.params.get(name, "unknown") for record in (one, other))
         if one.stated["init"] == other.stated["init"] and then != now:

@@ -11,7 +11,7 @@ import numpy as np
 import yaml
 
 from nnlab import artifacts
-from nnlab.config import RunConfig, from_record
+from nnlab.config import SEMANTICS, RunConfig, from_record
 from nnlab.errors import ConfigError, RecordError, TrackingError
 from nnlab.history import METRICS
 from nnlab.network import Params
@@ -64,6 +64,13 @@ class Record:
         """The epoch at which it ended: the config's, or that at which it was pruned."""
         ended = self.run.metrics.get("pruned_at")
         return self.config.epochs if ended is None else int(ended)
+
+    @property
+    def semantics(self) -> str:
+        """The version of the training code's meaning; older runs only tell whether it is ours."""
+        ours = self.config.key(self.run.tags.get("data_digest", ""))
+        implied = str(SEMANTICS) if self.run.tags.get("run_key") == ours else "another"
+        return self.run.tags.get("semantics", implied)
 
     @cached_property
     def modules(self) -> dict[str, str]:
