@@ -71,6 +71,8 @@ class RunRecord:
     status : RUNNING, FINISHED, FAILED, KILLED or SCHEDULED
     metrics : metric -> its last value
     steps : metric -> the epoch of that value
+    params : as they were logged: text
+    start_time : milliseconds since 1970, UTC
     """
 
     run_id: str
@@ -80,6 +82,8 @@ class RunRecord:
     tags: dict[str, str]
     metrics: dict[str, float]
     steps: dict[str, int]
+    params: dict[str, str]
+    start_time: int
 
     @classmethod
     def of(cls, run: "MlflowRun") -> "RunRecord":
@@ -93,6 +97,8 @@ class RunRecord:
             dict(run.data.tags),
             {name: float(metric.value) for name, metric in latest.items()},
             {name: int(metric.step) for name, metric in latest.items()},
+            dict(run.data.params),
+            int(run.info.start_time),
         )
 
 
@@ -167,8 +173,22 @@ class Store:
             self._artifacts[run_id] = local_path(uri) or uri
         return self._artifacts[run_id]
 
-    def download(self, run_id: str, file: str = "") -> Path:
+    def experiments(self) -> dict[str, str]:
+        """Return the names of all experiments by their ids."""
+        with said_plainly(self.uri):
+            found = patiently(self.client.search_experiments)
+        return {str(each.experiment_id): str(each.name) for each in found}
+
+    def curve(self, run_id: str, metric: str) -> list[tuple[int, float]]:
+        """Return a metric's values by epoch, as they were logged."""
+        with said_plainly(self.uri):
+            points = patiently(lambda: self.client.get_metric_history(run_id, metric))
+        return [(int(point.step), float(point.value)) for point in points]
+
+    def download(self, run_id: str, file: str = "", to: Path | None = None) -> Path:
         """Return a local copy of a run's files, or of one; of a local store, the files themselves.
+
+        The copy is in the folder ``to``, or else in a new one that nobody removes.
 
         Raises
         ------
@@ -179,7 +199,7 @@ class Store:
         if here is not None:
             return Path(here) / file
         with said_plainly(self.uri):
-            return Path(patiently(lambda: self.client.download_artifacts(run_id, file)))
+            return Path(patiently(lambda: self.client.download_artifacts(run_id, file, to)))
 
 
 def _client(uri: str) -> "MlflowClient":
