@@ -46,3 +46,9 @@ class ResumeError(NnlabError):
     """A sweep cannot be taken up where it stopped."""
 
     exit_code = 2
+
+
+class ComparisonError(NnlabError):
+    """What is asked of some runs cannot be told from them, or was not asked in words known here."""
+
+    exit_code = 2

@@ -2,7 +2,7 @@
 
 import csv
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import pandas as pd
 
@@ -65,9 +65,7 @@ def read_tagged(uri: str | None, tag: str, values: Iterable[str]) -> pd.DataFram
     return _frame(store, found, f"{store.uri} has no run with such a {tag}")
 
 
-def read_curves(
-    uri: str | None, run_ids: Sequence[str], metrics: Sequence[str]
-) -> pd.DataFrame:
+def read_curves(uri: str | None, run_ids: Sequence[str], metrics: Sequence[str]) -> pd.DataFrame:
     """Read metrics by epoch, of many runs at once.
 
     Parameters
@@ -141,7 +139,7 @@ def _members(store: Reader, sweep: str) -> list[tuple[str, str | None]]:
     return [(run_id, sweep) for run_id in found]
 
 
-def _frame(store: Reader, sweeps: dict[str, str | None], nothing: str) -> pd.DataFrame:
+def _frame(store: Reader, sweeps: Mapping[str, str | None], nothing: str) -> pd.DataFrame:
     records = [each for each in store.read(list(sweeps)) if each.tags.get("kind") != "sweep"]
     if not records:
         raise TrackingError(f"{nothing}: there is nothing to compare.")

@@ -156,20 +156,18 @@ def bootstrap_interval(values: Sequence[float] | Values) -> Interval:
     n = found.size
     t = stats.t.ppf((1 + CONFIDENCE) / 2, n - 1)
     confidence = 1 - 2 * stats.norm.cdf(-math.sqrt(n / (n - 1)) * t)
-    methods: tuple[tuple[Method, str], ...] = (("BCa", "BCa"), ("percentile", "percentile"))
-    low = high = math.nan
-    method: Method = "BCa"
-    for method, name in methods:
+    methods: tuple[Method, ...] = ("BCa", "percentile")
+    for method in methods:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # BCa tells so where it is not defined, and gives NaN
             result = stats.bootstrap(
                 (found,), np.mean, vectorized=True, n_resamples=RESAMPLES,
-                confidence_level=confidence, method=name, rng=np.random.default_rng(0),
+                confidence_level=confidence, method=method, rng=np.random.default_rng(0),
             )  # fmt: skip
         low, high = map(float, result.confidence_interval)
         if math.isfinite(low) and math.isfinite(high):
-            break
-    return Interval(low, high, method)
+            return Interval(low, high, method)
+    raise AssertionError("percentiles of finite values are finite")
 
 
 def time_to_target(epochs: Sequence[float]) -> TimeToTarget:
@@ -201,9 +199,7 @@ def paired_difference(
     wins = (one < other) if lower_is_better else (one > other)
     a_beats_b = float(np.mean(wins + 0.5 * (one == other))) if one.size else math.nan
     if not (np.isfinite(one).all() and np.isfinite(other).all()):
-        return PairedDifference(
-            one.size, None, Interval(None, None, "not finite"), a_beats_b, None
-        )
+        return PairedDifference(one.size, None, Interval(None, None, "not finite"), a_beats_b, None)
     differences = one - other
     interval = bootstrap_interval(differences)
     mean = float(differences.mean()) if one.size else None

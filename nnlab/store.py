@@ -199,7 +199,13 @@ class Store:
         if here is not None:
             return Path(here) / file
         with said_plainly(self.uri):
-            return Path(patiently(lambda: self.client.download_artifacts(run_id, file, to)))
+            return Path(
+                patiently(
+                    lambda: self.client.download_artifacts(
+                        run_id, file, None if to is None else str(to)
+                    )
+                )
+            )
 
 
 def _client(uri: str) -> "MlflowClient":
