@@ -1,9 +1,11 @@
 """Comparing runs: one row a configuration, over its seeds; and which hyper-parameter matters."""
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from nnlab.conditions import column, meeting
@@ -24,6 +26,7 @@ from nnlab.statistics import summarise, time_to_target
 from nnlab.variance import DesignError, decompose
 
 METRIC = "final_val_accuracy"
+VALUE, ENDING, ENDED, EPOCHS = ("_value", "_ending", "_ended", "_epochs")  # of one run
 FIGURES = ("mean", "low", "high", "interval", "seeds")  # what a pivoted comparison keeps of a row
 
 
@@ -71,19 +74,23 @@ def compare(
     """
     runs, name, notes = _chosen(selection, uri, metric, where)
     fields = varying(runs)
-    groups = runs.groupby(fields, dropna=False, sort=False) if fields else [((), runs)]
-    found = set(endings(runs))
-    counts = [ending for ending in ENDINGS if ending in found]
-    rows = []
-    for key, group in groups:
-        rows.append({**dict(zip(fields, key, strict=True)), **_row(group, name, counts)})
+    told = runs[fields].assign(**{VALUE: results(runs, name), ENDING: endings(runs)})
+    told[ENDED] = runs["outcome"].notna()
+    told[EPOCHS] = runs.get("epochs_to_target", math.nan)
+    told.attrs.clear()  # which pandas would copy at every step
+    counts = [ending for ending in ENDINGS if ending in set(told[ENDING])]
+    groups = told.groupby(fields, dropna=False, sort=False) if fields else [((), told)]
+    rows = [
+        {**dict(zip(fields, key, strict=True)), **_row(group, counts, lower=lower_is_better(name))}
+        for key, group in groups
+    ]
     table = pd.DataFrame(rows).sort_values(
         ["_rank", "_mean"], ascending=lower_is_better(name), kind="stable", ignore_index=True
     )
     table = table.drop(columns=["_rank", "_mean"])
     notes += _notes(runs, table, name)
     facts = {"metric": name, "fields": fields, "runs": len(runs), "notes": notes}
-    table = table if by is None else _pivoted(table, fields, by)
+    table = table if by is None else _pivoted(table, fields, by, name)
     table.attrs.update(facts)
     return table
 
@@ -159,15 +166,13 @@ def _chosen(
     return once, name, notes if repeated else []
 
 
-def _row(group: pd.DataFrame, metric: str, counts: Sequence[str]) -> dict[str, Any]:
+def _row(group: pd.DataFrame, counts: Sequence[str], *, lower: bool) -> dict[str, Any]:
     """Sum up the runs of one configuration."""
-    lower = lower_is_better(metric)
-    values = results(group, metric)
-    summary = summarise(values.dropna().tolist(), lower_is_better=lower)
-    became = endings(group)
-    ended = group[group["outcome"].notna()]
-    target = ended.get("epochs_to_target", pd.Series(math.nan, index=ended.index))
-    time = time_to_target(target.tolist())
+    values = group[VALUE].to_numpy(np.float64)
+    known = ~np.isnan(values)
+    summary = summarise(values[known], lower_is_better=lower)
+    became = Counter(group[ENDING])
+    time = time_to_target(group[EPOCHS].to_numpy(np.float64)[group[ENDED].to_numpy(bool)])
     return {
         "seeds": summary.n,
         "mean": summary.mean,
@@ -178,23 +183,25 @@ def _row(group: pd.DataFrame, metric: str, counts: Sequence[str]) -> dict[str, A
         "iqm": summary.iqm,
         "worst": summary.worst,
         "best": summary.best,
-        **{ending: int((became == ending).sum()) for ending in counts},
+        **{ending: became[ending] for ending in counts},
         "reached": time.reached,
         "ended": time.n,
         "epochs_to_target": time.median,
-        "_rank": float(values.fillna(math.inf if lower else 0.0).mean()),
+        "_rank": float(np.where(known, values, math.inf if lower else 0.0).mean()),
         "_mean": summary.mean,
     }
 
 
-def _pivoted(table: pd.DataFrame, fields: Sequence[str], by: Sequence[str]) -> pd.DataFrame:
+def _pivoted(
+    table: pd.DataFrame, fields: Sequence[str], by: Sequence[str], metric: str
+) -> pd.DataFrame:
     if not fields:
         raise ComparisonError(f"--by {','.join(by)}: nothing varies between these runs.")
     named = list(dict.fromkeys(column(each, fields) for each in by))
     *down, across = named
     down += [field for field in fields if field not in named]
     if not down:
-        table, down = table.assign(metric=""), ["metric"]
+        table, down = table.assign(metric=metric), ["metric"]
     values = sorted(set(table[across]), key=value_key)
     rows = []
     for key, group in table.groupby(down, sort=False, dropna=False):

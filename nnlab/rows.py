@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from nnlab.errors import TrackingError
@@ -23,15 +24,16 @@ RUNS = """
     WHERE lifecycle_stage = 'active' AND run_uuid IN (SELECT value FROM json_each(?))
 """
 TAGS = "SELECT run_uuid, key, value FROM tags WHERE run_uuid IN (SELECT value FROM json_each(?))"
-PARAMS = TAGS.replace("tags", "params")
+PARAMS = (
+    "SELECT run_uuid, key, value FROM params WHERE run_uuid IN (SELECT value FROM json_each(?))"
+)
 METRICS = """
     SELECT run_uuid, key, CASE WHEN is_nan THEN NULL ELSE value END, step FROM latest_metrics
     WHERE run_uuid IN (SELECT value FROM json_each(?))
 """
 CURVE = """
-    SELECT run_uuid AS run_id, step AS epoch, CASE WHEN is_nan THEN NULL ELSE value END AS value
-    FROM metrics WHERE run_uuid IN (SELECT value FROM json_each(?)) AND key = ?
-    ORDER BY run_uuid, step, timestamp
+    SELECT step, CASE WHEN is_nan THEN NULL ELSE value END FROM metrics
+    WHERE run_uuid = ? AND key = ? ORDER BY step, timestamp
 """
 
 
@@ -100,21 +102,31 @@ class DatabaseReader:
         """Return the text of one of a run's files, or None where there is none."""
         ((uri,),) = self._rows("SELECT artifact_uri FROM runs WHERE run_uuid = ?", run_id)
         folder = local_path(uri)
-        path = None if folder is None else Path(folder) / name
-        return path.read_text(encoding="utf-8") if path is not None and path.exists() else None
+        try:
+            return None if folder is None else (Path(folder) / name).read_text(encoding="utf-8")
+        except OSError:
+            return None
 
     def curves(self, run_ids: Sequence[str], metrics: Sequence[str]) -> pd.DataFrame:
         """Return metrics by epoch: ``run_id``, ``epoch`` and a column each, NaN where not taken."""
-        columns = [self._curve(run_ids, metric) for metric in metrics]
-        return pd.concat(columns, axis=1).sort_index().reset_index()
-
-    def _curve(self, run_ids: Sequence[str], metric: str) -> pd.Series:
+        epochs, values = [], []
         with self._connection() as connection:
-            points = pd.read_sql_query(
-                CURVE, connection, params=(json.dumps(list(run_ids)), metric)
-            )
-        last = points.drop_duplicates(["run_id", "epoch"], keep="last")
-        return last.set_index(["run_id", "epoch"])["value"].astype(float).rename(metric)
+            for run_id in run_ids:
+                curves = [
+                    np.array(connection.execute(CURVE, (run_id, name)).fetchall(), float)
+                    for name in metrics
+                ]
+                curves = [curve.reshape(-1, 2) for curve in curves]
+                own = np.unique(np.concatenate([curve[:, 0] for curve in curves]))
+                rows = np.full((own.size, len(curves)), np.nan)
+                for place, curve in enumerate(curves):  # of an epoch logged twice, the last stays
+                    rows[np.searchsorted(own, curve[:, 0]), place] = curve[:, 1]
+                epochs.append(own.astype(np.int64))
+                values.append(rows)
+        found = pd.DataFrame(np.concatenate(values), columns=list(metrics))
+        found.insert(0, "epoch", np.concatenate(epochs))
+        found.insert(0, "run_id", np.repeat(np.array(run_ids, object), [len(e) for e in epochs]))
+        return found
 
     def _ids(self, condition: str, *arguments: object) -> list[str]:
         rows = self._rows(
@@ -136,7 +148,7 @@ class DatabaseReader:
                 yield connection
             finally:
                 connection.close()
-        except (sqlite3.Error, pd.errors.DatabaseError) as error:
+        except sqlite3.Error as error:
             raise TrackingError(
                 f"The tracking store {self._database} cannot be read: {error}. `nnlab doctor` "
                 "checks it."

@@ -101,7 +101,7 @@ class PairedDifference:
         return low is not None and high is not None and self.n > 1 and not low <= 0 <= high
 
 
-def summarise(values: Sequence[float], *, lower_is_better: bool = False) -> Summary:
+def summarise(values: Sequence[float] | Values, *, lower_is_better: bool = False) -> Summary:
     """Sum up one configuration's values over its seeds.
 
     Parameters
@@ -170,7 +170,7 @@ def bootstrap_interval(values: Sequence[float] | Values) -> Interval:
     raise AssertionError("percentiles of finite values are finite")
 
 
-def time_to_target(epochs: Sequence[float]) -> TimeToTarget:
+def time_to_target(epochs: Sequence[float] | Values) -> TimeToTarget:
     """Say how many runs reached their target, and in how many epochs the median one did.
 
     Parameters
