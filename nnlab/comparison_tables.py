@@ -16,7 +16,7 @@ from nnlab.compare import FIGURES, METRIC, compare, importance
 from nnlab.configurations import ENDINGS, lower_is_better
 from nnlab.errors import ComparisonError
 from nnlab.frames import LAST
-from nnlab.pairs import pair
+from nnlab.pairs import MOST, pair
 
 Form = Literal["table", "csv", "json", "markdown"]
 Row = Mapping[Hashable, Any]  # column -> cell
@@ -182,6 +182,8 @@ def _verdict(row: Row, *, a_is_better: bool) -> str:
         return f"{'A' if a_is_better else 'B'} is better: the seeds suffice"
     if pd.isna(row["further"]):
         return "open: no difference to go by"
+    if row["further"] > MOST:
+        return f"open: more than {MOST} more seeds"
     return f"open: about {row['further']:.0f} more seeds"
 
 

@@ -108,6 +108,8 @@ class ServerReader:
     def curves(self, run_ids: Sequence[str], metrics: Sequence[str]) -> pd.DataFrame:
         """Return metrics by epoch: ``run_id``, ``epoch`` and a column each, NaN where not taken."""
         pieces = {run_id: self._history(run_id, metrics) for run_id in run_ids}
+        if not pieces:
+            return pd.DataFrame(columns=["run_id", "epoch", *metrics])
         found = pd.concat(pieces, names=["run_id"]).replace([np.inf, -np.inf], np.nan)
         return found.dropna(how="all").sort_index().reset_index()
 

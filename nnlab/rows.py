@@ -109,7 +109,8 @@ class DatabaseReader:
 
     def curves(self, run_ids: Sequence[str], metrics: Sequence[str]) -> pd.DataFrame:
         """Return metrics by epoch: ``run_id``, ``epoch`` and a column each, NaN where not taken."""
-        epochs, values = [], []
+        epochs = [np.empty(0, np.int64)]  # without a run there is a table too, of no rows
+        values = [np.empty((0, len(metrics)))]
         with self._connection() as connection:
             for run_id in run_ids:
                 curves = [
@@ -125,7 +126,9 @@ class DatabaseReader:
                 values.append(rows)
         found = pd.DataFrame(np.concatenate(values), columns=list(metrics))
         found.insert(0, "epoch", np.concatenate(epochs))
-        found.insert(0, "run_id", np.repeat(np.array(run_ids, object), [len(e) for e in epochs]))
+        found.insert(
+            0, "run_id", np.repeat(np.array(run_ids, object), [len(own) for own in epochs[1:]])
+        )
         return found
 
     def _ids(self, condition: str, *arguments: object) -> list[str]:

@@ -137,14 +137,12 @@ def interquartile_mean(values: Sequence[float] | Values) -> float:
 def bootstrap_interval(values: Sequence[float] | Values) -> Interval:
     """Return a 95 % interval of the mean: bias-corrected and accelerated bootstrap (Efron 1987).
 
-    A plain bootstrap interval is too narrow for a handful of seeds: it divides by n where n − 1
-    is due, and knows nothing of Student's t. So its nominal confidence is raised to
-    ``1 − 2 Φ(−√(n/(n−1)) t)``, with Student's 97.5 % quantile ``t`` at n − 1 degrees of freedom
-    (Hesterberg 2015, "What Teachers Should Know About the Bootstrap", section 5.3). Of 5 normal
-    values it then covers the true mean in 91 cases of 100, where the plain one covers it in 85;
-    of 3 it covers 78: no interval within the range of 3 values can do much better.
+    A plain bootstrap interval is too narrow for a handful of seeds, so it is asked for at a
+    :func:`raised_confidence`. Of 5 normal values it then covers the true mean in 91 cases of 100,
+    where the plain one covers it in 85; of 3 in 78, against 70: no interval within the range of 3
+    values can do much better. The order of the values does not matter.
     """
-    found = np.asarray(values, np.float64)
+    found = np.sort(np.asarray(values, np.float64))
     if not found.size:
         return Interval(None, None, "no value")
     if not np.isfinite(found).all():
@@ -153,21 +151,31 @@ def bootstrap_interval(values: Sequence[float] | Values) -> Interval:
         return Interval(None, None, "one value")
     if np.ptp(found) == 0:
         return Interval(float(found[0]), float(found[0]), "equal values")
-    n = found.size
-    t = stats.t.ppf((1 + CONFIDENCE) / 2, n - 1)
-    confidence = 1 - 2 * stats.norm.cdf(-math.sqrt(n / (n - 1)) * t)
     methods: tuple[Method, ...] = ("BCa", "percentile")
     for method in methods:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # BCa tells so where it is not defined, and gives NaN
             result = stats.bootstrap(
                 (found,), np.mean, vectorized=True, n_resamples=RESAMPLES,
-                confidence_level=confidence, method=method, rng=np.random.default_rng(0),
+                confidence_level=raised_confidence(found.size), method=method,
+                rng=np.random.default_rng(0),
             )  # fmt: skip
         low, high = map(float, result.confidence_interval)
         if math.isfinite(low) and math.isfinite(high):
             return Interval(low, high, method)
     raise AssertionError("percentiles of finite values are finite")
+
+
+def raised_confidence(n: int) -> float:
+    """Return the nominal confidence at which a bootstrap of n values covers about 95 %.
+
+    The bootstrap divides by n where n − 1 is due, and knows nothing of Student's t. With
+    Student's 97.5 % quantile ``t`` at n − 1 degrees of freedom, ``1 − 2 Φ(−√(n/(n−1)) t)`` makes
+    up for both: the expanded interval of Hesterberg (2015, "What Teachers Should Know About the
+    Bootstrap").
+    """
+    t = float(stats.t.ppf((1 + CONFIDENCE) / 2, n - 1))
+    return 1 - 2 * float(stats.norm.cdf(-math.sqrt(n / (n - 1)) * t))
 
 
 def time_to_target(epochs: Sequence[float] | Values) -> TimeToTarget:

@@ -84,10 +84,10 @@ def decompose(runs: pd.DataFrame, factors: Sequence[str], value: str) -> list[Ef
             "each configuration has one seed: what the seed does cannot be told from what the "
             "hyper-parameters do together. Run two seeds or more."
         )
-    whole = float(((found - found.mean()) ** 2).sum())
-    if whole == 0:
+    if np.ptp(found) == 0:
         raise DesignError(f"every run has the same {value}: there is no variation to explain.")
 
+    whole = float(((found - found.mean()) ** 2).sum())
     between: dict[tuple[str, ...], float] = {(): 0.0}
     for size in range(1, len(names) + 1):
         for chosen in combinations(names, size):
