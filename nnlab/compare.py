@@ -243,6 +243,7 @@ def _notes(runs: pd.DataFrame, table: pd.DataFrame, metric: str) -> list[str]:
 
 
 def _diverged_note(runs: pd.DataFrame, metric: str) -> list[str]:
-    diverged = int((runs[metric].isna() & (runs["outcome"] == "diverged")).sum())
+    worst = math.inf if lower_is_better(metric) else 0.0
+    diverged = int(((runs["outcome"] == "diverged") & (results(runs, metric) == worst)).sum())
     counts_as = "infinite" if lower_is_better(metric) else "0"
     return [f"{diverged} diverged runs count as {metric} {counts_as}."] if diverged else []

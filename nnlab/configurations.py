@@ -11,7 +11,7 @@ from nnlab.init import FREE_INITS
 
 SEED = "seed"
 DIGEST = "data_digest"
-DIGITS = 8  # of a dataset's digest, where it tells datasets of one name apart
+FINAL = ("final_val_accuracy", "final_val_loss", "final_train_loss")  # of no diverged run
 ENDINGS = (
     "learned", "stalled", "dead", "diverged", "pruned", "FAILED", "KILLED", "RUNNING", "SCHEDULED",
 )  # fmt: skip
@@ -62,7 +62,7 @@ def results(runs: pd.DataFrame, metric: str) -> "pd.Series[float]":
     ended without having reached its target needed infinitely many epochs. What a run would have
     come to that was pruned, killed, failed or is at work still is not known.
     """
-    values = runs[metric].astype(float)
+    values = pd.Series(runs.get(metric, math.nan), index=runs.index, dtype=float)
     if metric == "epochs_to_target":
         return values.where(values.notna() | runs["outcome"].isna(), math.inf)
     if metric.endswith(("accuracy", "loss")):
@@ -87,7 +87,7 @@ def once_each(runs: pd.DataFrame, fields: list[str]) -> pd.DataFrame:
 
 
 def metric_of(runs: pd.DataFrame, metric: str) -> str:
-    """Return the whole name of a metric that some run has.
+    """Return the whole name of a metric that some run has, or counts as having.
 
     Raises
     ------
@@ -95,7 +95,9 @@ def metric_of(runs: pd.DataFrame, metric: str) -> str:
         Where no run has it.
     """
     metrics: list[str] = runs.attrs["metrics"]
-    if metrics == []:
+    if (runs["outcome"] == "diverged").any():  # perhaps of all, and a result nevertheless
+        metrics = list(dict.fromkeys((*metrics, *FINAL)))
+    if not metrics:
         raise ComparisonError(f"None of these {len(runs)} runs has a result yet.")
     if metric == "epochs_to_target" and metric not in runs:
         raise ComparisonError(

@@ -80,6 +80,22 @@ def test_there_is_one_row_a_configuration_with_the_columns_that_vary_best_first(
         )
 
 
+def test_where_all_runs_diverged_there_is_a_table_nevertheless(compared):
+    (row,) = compare(["last"], compared, where="lr>1").to_dict(orient="records")
+    assert (row["mean"], row["seeds"], row["diverged"]) == (0, 4, 4)
+
+
+def test_the_commands_help_loads_nothing_heavy():
+    code = (
+        "import sys, nnlab.cli\n"
+        "print({'pandas', 'scipy', 'mlflow', 'matplotlib', 'numpy'} & set(sys.modules))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "set()"
+
+
 def test_outcomes_are_counted_and_epochs_to_target_say_how_many_reached_it(compared, first):
     runs = read_runs(compared, [first])
     table = compare([first], compared)

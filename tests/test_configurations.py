@@ -18,7 +18,8 @@ from nnlab.configurations import (
 from nnlab.errors import ComparisonError
 
 
-def made(params, **columns):
+def made(params, outcome=None, **columns):
+    columns["outcome"] = outcome
     runs = pd.DataFrame({"data_digest": "d", **params, **columns})
     runs.attrs.update(params=list(params), metrics=[name for name in columns if "final" in name])
     return runs
@@ -66,6 +67,12 @@ def test_only_what_diverged_has_a_result_without_a_value():
     assert found("final_val_loss") == [0.5, math.inf, None, None]
     assert found("epochs_to_target") == [0.5, math.inf, math.inf, None]
     assert found("dead_fraction") == [0.5, None, None, None]
+
+
+def test_of_runs_that_all_diverged_the_final_accuracy_is_known_without_a_value():
+    runs = made({"lr": [0.1, 0.2]}, outcome="diverged", best_val_accuracy=0.1)
+    assert metric_of(runs, "final_val_accuracy") == "final_val_accuracy"
+    assert results(runs, "final_val_accuracy").tolist() == [0, 0]
 
 
 def test_a_run_that_is_complete_stands_for_its_repetitions_and_of_those_the_newest():
