@@ -180,6 +180,8 @@ def _pairs(table: pd.DataFrame) -> pd.DataFrame:
 def _verdict(row: Row, *, a_is_better: bool) -> str:
     if row["decided"]:
         return f"{'A' if a_is_better else 'B'} is better: the seeds suffice"
+    if row["interval"] == "not finite":
+        return "no mean difference"
     if pd.isna(row["further"]):
         return "open: no difference to go by"
     if row["further"] > MOST:
@@ -236,7 +238,9 @@ def _value(value: Any) -> str:  # noqa: ANN401 - any parameter
 
 
 def _figure(value: float | None, sign: str = "") -> str:
-    return "-" if value is None or math.isnan(value) else f"{value:{sign}.4f}"
+    if value is None or math.isnan(value):
+        return "-"
+    return f"{value:{sign}.4f}" if abs(value) < 10 else f"{value:{sign}.1f}"  # noqa: PLR2004 - epochs
 
 
 def _interval(row: Row, sign: str = "") -> str:

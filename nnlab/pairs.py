@@ -225,5 +225,8 @@ def _notes(table: pd.DataFrame, added: int) -> list[str]:
     if (table["seeds"] == 1).any():
         notes.append("One seed each proves nothing.")
     if (table["interval"] == "not finite").any():
-        notes.append("A diverged run's loss is infinite: the difference has no mean.")
+        notes.append(
+            "A value is infinite (the loss of a diverged run, a target that was not reached): "
+            "there is no mean difference, but a pair is won or lost."
+        )
     return notes

@@ -138,9 +138,10 @@ def bootstrap_interval(values: Sequence[float] | Values) -> Interval:
     """Return a 95 % interval of the mean: bias-corrected and accelerated bootstrap (Efron 1987).
 
     A plain bootstrap interval is too narrow for a handful of seeds, so it is asked for at a
-    :func:`raised_confidence`. Of 5 normal values it then covers the true mean in 91 cases of 100,
-    where the plain one covers it in 85; of 3 in 78, against 70: no interval within the range of 3
-    values can do much better. The order of the values does not matter.
+    :func:`raised_confidence`. Of 5 normal values it then covers the true mean in 92 cases of 100,
+    where the plain one covers it in 83; of 10 in 94, against 89; of 3 in 75, against 71: an
+    interval within the range of 3 values cannot do better. The order of the values does not
+    matter.
     """
     found = np.sort(np.asarray(values, np.float64))
     if not found.size:

@@ -282,6 +282,16 @@ def test_a_difference_that_the_seeds_decide_needs_no_command(compared):
     assert table.loc[0, "command"] is None
 
 
+def test_a_pair_of_infinite_losses_is_won_or_lost_but_has_no_mean_difference(compared):
+    sides = run_of(compared, lr=0.5, init="he"), run_of(compared, lr=1e30)
+    (row,) = pair(*sides, compared, "final_val_loss").to_dict(orient="records")
+    assert row["a_beats_b"] == 1
+    assert (row["difference"], row["decided"], row["command"]) == (None, False, None)
+    out = nnlab(*sides, "--uri", compared, "--metric", "final_val_loss").stdout
+    assert "no mean difference" in out
+    assert "but a pair is won or lost" in out
+
+
 def undecided(compared):
     a = run_of(compared, init="he", lr=0.5, seed=0)
     b = run_of(compared, init="randn_small", lr=0.5, seed=0)
