@@ -47,7 +47,7 @@ def show(
     name = metric or METRIC
     fields = None if by is None else [each for each in by.split(",") if each]
     if fields is not None and (explain or len(selection) == BOTH):
-        what = "--importance" if explain else "Two selections, compared with each other,"
+        what = "--importance" if explain else "Two selections, compared seed by seed,"
         raise ComparisonError(f"{what} and --by do not go together: leave one of them out.")
     if explain:
         table = importance(selection or (LAST,), uri, name, where)
@@ -205,8 +205,7 @@ def _print(cells: pd.DataFrame, remarks: Sequence[str], commands: Sequence[str])
     console.print(table)
     if len(cells) > ROWS:
         console.print(f"… and {len(cells) - ROWS} more: --format csv has every row")
-    console.print()
-    for line in remarks:
+    for line in ("", *remarks):
         console.print(line, soft_wrap=True, markup=False)
     if commands:
         console.print("The further seeds, and nothing else:", soft_wrap=True)

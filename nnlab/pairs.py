@@ -2,7 +2,7 @@
 
 import re
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import product
 from typing import Any
 
@@ -74,7 +74,9 @@ def pair(
     """
     chosen = [set(read_runs(uri, [side])["run_id"]) for side in (a, b)]
     pool = _with_all_seeds(uri, set.union(*chosen))
-    name = metric_of(pool, metric)
+    if SEED not in pool:
+        raise ComparisonError(f"The runs of {a} and {b} have no parameter `seed` to pair them by.")
+    name, first = metric_of(pool, metric), int(pool[SEED].max()) + 1
     if where is not None:
         pool = meeting(pool, where)
     fields = varying(pool)
@@ -98,7 +100,7 @@ def pair(
                 "b": _label(other, fields, shared),
                 **{field: one[fields.index(field)] for field in shared},
                 **compared,
-                "command": _command(configurations, compared, uri),
+                "command": _command(configurations, compared["further"], first, uri),
             }
         )
     table = pd.DataFrame(rows)
@@ -169,14 +171,12 @@ def _compared(a: pd.DataFrame, b: pd.DataFrame, metric: str) -> dict[str, Any]:
 
 
 def _command(
-    configurations: Sequence[pd.DataFrame], compared: Mapping[str, Any], uri: str | None
+    configurations: Sequence[pd.DataFrame], further: int | None, first: int, uri: str | None
 ) -> str | None:
-    """Write the command that runs the further seeds of both, from the highest one on."""
-    further = compared["further"]
+    """Write the command that runs the further seeds of both, from the first unused one on."""
     recorded = [_overrides(runs, uri) for runs in configurations]
     if not further or further > MOST or None in recorded:
         return None
-    first = int(max(runs[SEED].max() for runs in configurations)) + 1
     seeds = f"seed=range({first},{first + further})"
     elsewhere = [] if tracking_uri(uri) == tracking_uri(None) else [f"tracking.uri={uri}"]
     return "\n".join(
