@@ -174,6 +174,31 @@ def predict(
 
 
 @main.command()
+@click.argument("selection", nargs=-1)
+@URI
+@click.option("--metric", metavar="NAME", help="What to compare; final_val_accuracy by default.")
+@click.option(
+    "--by", metavar="FIELDS", help="Pivot: rows by the first fields, columns by the last."
+)
+@click.option("--where", metavar="CONDITION", help="Such as \"lr>0.1 and outcome=='learned'\".")
+@click.option(
+    "--importance", "explain", is_flag=True, help="What each hyper-parameter explains, on a grid."
+)
+@click.option(
+    "--format", "form", type=click.Choice(["table", "csv", "json", "markdown"]), default="table"
+)
+def compare(selection: tuple[str, ...], form: str, **choices: object) -> None:
+    """Compare configurations over their seeds: of SELECTION, or of the last sweep.
+
+    SELECTION: ids of sweeps or runs (or their beginnings; several may be joined by commas), an
+    experiment's name, or `last`. Exactly two are compared with each other, seed by seed.
+    """
+    from nnlab.comparison_tables import show
+
+    show(selection, form, **choices)  # type: ignore[arg-type]
+
+
+@main.command()
 @click.argument("run", required=False)
 @click.option("--port", type=click.IntRange(1, 65535), help="A port; by default a free one.")
 @URI

@@ -52,3 +52,9 @@ class RecordError(NnlabError):
     """What the store keeps of a run is not enough for what is asked for."""
 
     exit_code = 2
+
+
+class ComparisonError(NnlabError):
+    """What is asked of some runs cannot be told from them, or was not asked in words known here."""
+
+    exit_code = 2

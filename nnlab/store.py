@@ -73,8 +73,10 @@ class RunRecord:
     Attributes
     ----------
     status : RUNNING, FINISHED, FAILED, KILLED or SCHEDULED
+    params : as they were logged: text
     metrics : metric -> its last value
     steps : metric -> the epoch of that value
+    start_time : milliseconds since 1970, UTC
     """
 
     run_id: str
@@ -85,6 +87,7 @@ class RunRecord:
     params: dict[str, str]
     metrics: dict[str, float]
     steps: dict[str, int]
+    start_time: int
 
     @classmethod
     def of(cls, run: "MlflowRun") -> "RunRecord":
@@ -99,6 +102,7 @@ class RunRecord:
             dict(run.data.params),
             {name: float(metric.value) for name, metric in latest.items()},
             {name: int(metric.step) for name, metric in latest.items()},
+            int(run.info.start_time),
         )
 
 
@@ -223,8 +227,22 @@ class Store:
             self._artifacts[run_id] = local_path(uri) or uri
         return self._artifacts[run_id]
 
-    def download(self, run_id: str, file: str = "") -> Path:
+    def experiments(self) -> dict[str, str]:
+        """Return the names of all experiments by their ids."""
+        with said_plainly(self.uri):
+            found = patiently(self.client.search_experiments)
+        return {str(each.experiment_id): str(each.name) for each in found}
+
+    def curve(self, run_id: str, metric: str) -> list[tuple[int, float]]:
+        """Return a metric's values by epoch, as they were logged."""
+        with said_plainly(self.uri):
+            points = patiently(lambda: self.client.get_metric_history(run_id, metric))
+        return [(int(point.step), float(point.value)) for point in points]
+
+    def download(self, run_id: str, file: str = "", to: Path | None = None) -> Path:
         """Return a local copy of a run's files, or of one; of a local store, the files themselves.
+
+        The copy is in the folder ``to``, or else in a new one that nobody removes.
 
         Raises
         ------
@@ -235,7 +253,13 @@ class Store:
         if here is not None:
             return Path(here) / file
         with said_plainly(self.uri):
-            return Path(patiently(lambda: self.client.download_artifacts(run_id, file)))
+            return Path(
+                patiently(
+                    lambda: self.client.download_artifacts(
+                        run_id, file, None if to is None else str(to)
+                    )
+                )
+            )
 
 
 def existing_store(uri: str | None) -> Store:

@@ -40,6 +40,25 @@ def store(tmp_path):
     return f"sqlite:///{tmp_path}/store/mlflow.db"
 
 
+@pytest.fixture(scope="session")
+def compared(tmp_path_factory):
+    """A store with two real sweeps, to be read only; the second reuses runs of the first.
+
+    Two inits × two learning rates × three seeds; then one init at two learning rates, one of which
+    diverges, with a fourth seed.
+    """
+    store = f"sqlite:///{tmp_path_factory.mktemp('compared')}/mlflow.db"
+    small = ("epochs=20", "data.val_size=4000", "pictures=0", "target_accuracy=0.3")
+    for sweep in (
+        ("init=randn_small,he", "lr=0.1,0.5", "seed=range(0,3)"),
+        ("init=he", "lr=0.5,1e30", "seed=range(0,4)", "reuse=true"),
+    ):
+        words = [sys.executable, "run.py", "-m", *sweep, *small, f"tracking.uri={store}"]
+        launcher = "hydra.launcher.backend=sequential"
+        subprocess.run([*words, launcher], cwd=ROOT, check=True, capture_output=True, timeout=240)
+    return store
+
+
 @pytest.fixture
 def run_py():
     """Run ``python run.py …`` in a process of its own; return what it did."""

@@ -1,0 +1,148 @@
+"""Conditions on runs, as they are typed: ``lr > 0.1 and outcome == 'learned'``.
+
+A condition is Python's syntax, and a small part of it: its tree is walked over the columns, and
+nothing is ever evaluated as code.
+"""
+
+import ast
+import difflib
+import operator
+from collections.abc import Callable, Sequence
+from functools import reduce
+from typing import Any
+
+import pandas as pd
+
+from nnlab.errors import ComparisonError
+
+ORDERED: dict[type[ast.cmpop], Callable[[Any, Any], Any]] = {
+    ast.Lt: operator.lt,
+    ast.LtE: operator.le,
+    ast.Gt: operator.gt,
+    ast.GtE: operator.ge,
+}
+ALLOWED = (
+    "comparisons (== != < <= > >= in, not in) of columns with numbers, 'words' and [lists], joined "
+    "by and, or, not"
+)
+
+
+def column(name: str, columns: Sequence[str]) -> str:
+    """Return the column that is meant by a name: by its own, or by a shorter one.
+
+    As on the command line, ``init`` is ``init.name``; and ``val_accuracy`` is ``val/accuracy``.
+
+    Raises
+    ------
+    ComparisonError
+        Where there is none.
+    """
+    short = {each.replace("/", "_"): each for each in columns}
+    short |= {each.removesuffix(".name"): each for each in columns if each.endswith(".name")}
+    short |= {each: each for each in columns}
+    if name in short:
+        return short[name]
+    close = difflib.get_close_matches(name, short, n=1)
+    hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(columns)}."
+    raise ComparisonError(f"{name} is no column of these runs: {hint}")
+
+
+def meeting(runs: pd.DataFrame, condition: str) -> pd.DataFrame:
+    """Return those runs that meet a condition.
+
+    Names are columns of the runs (parameters, metrics, ``outcome``, ``status``, …). Only numbers
+    are ordered: a column's words are neither more nor less than a number. A value that a run does
+    not have equals nothing but ``None``.
+
+    Raises
+    ------
+    ComparisonError
+        Where the condition cannot be read, names no column, or no run meets it.
+    """
+    try:
+        tree = ast.parse(condition.strip(), mode="eval").body
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        raise ComparisonError(f"--where {condition!r} cannot be read: give {ALLOWED}.") from error
+    found = runs[_Condition(runs, condition).truth(tree)]
+    if found.empty:
+        raise ComparisonError(f"No run of the {len(runs)} meets --where {condition!r}.")
+    return found
+
+
+class _Condition:
+    """One condition over the columns of some runs."""
+
+    def __init__(self, runs: pd.DataFrame, text: str) -> None:
+        self._runs = runs
+        self._text = text
+
+    def truth(self, node: ast.expr) -> "pd.Series[bool]":
+        """Tell of each run whether it meets this part."""
+        match node:
+            case ast.BoolOp(ast.And(), values):
+                return reduce(operator.and_, map(self.truth, values))
+            case ast.BoolOp(ast.Or(), values):
+                return reduce(operator.or_, map(self.truth, values))
+            case ast.UnaryOp(ast.Not(), operand):
+                return ~self.truth(operand)
+            case ast.Compare(left, ops, comparators):
+                sides = [left, *comparators]
+                result = pd.Series(data=True, index=self._runs.index)
+                for sign, one, other in zip(ops, sides, sides[1:], strict=False):
+                    result &= self._compared(sign, one, other)
+                return result
+        raise self._refusal(node)
+
+    def _compared(self, op: ast.cmpop, left: ast.expr, right: ast.expr) -> "pd.Series[bool]":
+        one = self._side(left)
+        if isinstance(op, ast.In | ast.NotIn):
+            if not isinstance(right, ast.List | ast.Tuple | ast.Set):
+                raise self._refusal(right)
+            among = one.isin([self._constant(each) for each in right.elts])
+            return among if isinstance(op, ast.In) else ~among
+        other = self._side(right)
+        if type(op) in ORDERED:
+            ordered: pd.Series[bool] = ORDERED[type(op)](_numbers(one), _numbers(other))
+            return ordered
+        if not isinstance(op, ast.Eq | ast.NotEq):
+            raise self._refusal(left)
+        equal = ((one == other) | (one.isna() & other.isna())).fillna(value=False).astype(bool)
+        return equal if isinstance(op, ast.Eq) else ~equal
+
+    def _side(self, node: ast.expr) -> pd.Series:
+        if isinstance(node, ast.Name | ast.Attribute):
+            return self._runs[column(self._name(node), list(self._runs.columns))].astype(object)
+        value = self._constant(node)
+        return pd.Series([value] * len(self._runs), index=self._runs.index, dtype=object)
+
+    def _name(self, node: ast.expr) -> str:
+        match node:
+            case ast.Name(name):
+                return name
+            case ast.Attribute(value, attribute):
+                return f"{self._name(value)}.{attribute}"
+        raise self._refusal(node)
+
+    def _constant(self, node: ast.expr) -> int | float | str | None:
+        match node:
+            case ast.Constant(bool()):
+                raise self._refusal(node)
+            case ast.Constant(int() | float() | str() | None as value):
+                return value
+            case ast.UnaryOp(ast.USub(), ast.Constant(int() | float() as value)):
+                return -value
+            case ast.Name(name):
+                raise ComparisonError(
+                    f"--where {self._text!r}: {name} in a list is a word: write {name!r}."
+                )
+        raise self._refusal(node)
+
+    def _refusal(self, node: ast.expr) -> ComparisonError:
+        part = ast.get_source_segment(self._text.strip(), node) or self._text
+        return ComparisonError(
+            f"--where {self._text!r}: {part!r} is not allowed there; give {ALLOWED}."
+        )
+
+
+def _numbers(values: pd.Series) -> "pd.Series[float]":
+    return pd.to_numeric(values, errors="coerce").astype(float)
