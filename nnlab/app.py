@@ -17,7 +17,7 @@ from hydra.errors import HydraException, OverrideParseException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from nnlab.errors import NnlabError
+from nnlab.errors import ConfigError, NnlabError
 from nnlab.interrupts import Terminated, terminable
 from nnlab.launcher import sessions
 from nnlab.provenance import CHECKOUT
@@ -74,7 +74,12 @@ def run(main: Callable[[], object]) -> None:
     OmegaConf.register_new_resolver("nnlab.fields", documented_fields, replace=True)
     with terminable(), plainly(), sessions():
         _let_optuna_maximise()
-        main()
+        try:
+            main()
+        except ValueError as error:  # Hydra's, of its own flags
+            if "Only one of --run, --multirun, --cfg" not in str(error):
+                raise
+            raise ConfigError("-m, --cfg and --info exclude each other: leave -m out.") from error
 
 
 @contextmanager
