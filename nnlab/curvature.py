@@ -92,7 +92,7 @@ def mean_hessian_product(params: Params, v: Params, blocks: Iterable[Block]) -> 
         )
         total.w1[..., columns] += part.w1
         for whole, share in zip(total[1:], part[1:], strict=True):
-            whole += share
+            np.add(whole, share, out=whole)
         samples += block.samples
     return Params(*(array / samples for array in total))
 
@@ -143,6 +143,4 @@ def unflattened(vector: NDArray[np.float64], like: Params) -> Params:
     """Cut a vector into parameters of these shapes, the opposite of :func:`flattened`."""
     ends = np.cumsum([array.size for array in like])
     pieces = np.split(vector.ravel(), ends[:-1])
-    return Params(
-        *(piece.reshape(array.shape) for piece, array in zip(pieces, like, strict=True))
-    )
+    return Params(*(piece.reshape(array.shape) for piece, array in zip(pieces, like, strict=True)))
