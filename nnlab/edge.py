@@ -16,6 +16,7 @@ from nnlab.init import stack
 from nnlab.plan import Run
 from nnlab.stability import Course, Edges, Train, Trial, search
 from nnlab.stacks import STACK_ROWS
+from nnlab.training_data import TrainingData
 
 EDGES = ("stable", "largest")
 
@@ -93,7 +94,7 @@ def find_edges(runs: Sequence[Run], tolerance: float) -> list[Network]:
 
 
 def _sharpness(run: Run) -> float:
-    training = run.prepared.training(run.job.config)
+    training = _training_only(run.prepared.training(run.job.config))
     initial = run.initial()
     loss = measure(State.start(initial, [0]), training).values["train/loss"]
     if not np.isfinite(loss).all():
@@ -113,7 +114,7 @@ def _trainer(runs: Sequence[Run]) -> Train:
         places = [network for network, _ in wanted]
         for members in counted(_stacks(runs, places), f"{len(wanted)} trainings"):
             config = runs[places[members[0]]].job.config
-            training = runs[places[members[0]]].prepared.training(config)
+            training = _training_only(runs[places[members[0]]].prepared.training(config))
             threads = config.threads or available_cores()
             start = State.start(
                 stack([initials[places[member]] for member in members]),
@@ -129,6 +130,11 @@ def _trainer(runs: Sequence[Run]) -> Train:
         return [courses[member] for member in range(len(wanted))]
 
     return train
+
+
+def _training_only(data: TrainingData) -> TrainingData:
+    """Leave the validation images out, which say nothing here; the engine wants a few of some."""
+    return TrainingData(data.train, data.train[:1])
 
 
 def _stacks(runs: Sequence[Run], places: Sequence[int]) -> list[list[int]]:
