@@ -73,9 +73,9 @@ def doctor(uri: str | None, host: str | None, *, dry_run: bool) -> None:
 def stability(overrides: tuple[str, ...], tolerance: float) -> None:
     """Find the largest stable learning rate, and compare it with 2 over the sharpness.
 
-    OVERRIDES are those of `python run.py -m`, without lr: 'seed=range(0,5)' init=he,randn. For
-    every network, rates are tried for so many epochs; sharpness is the largest eigenvalue of the
-    Hessian of the untrained network's loss.
+    OVERRIDES are those of `python run.py -m`, without lr: 'seed=range(0,5)' init=he,randn. Every
+    network is trained at dozens of rates, for `epochs` epochs each. Sharpness is the largest
+    eigenvalue of the Hessian of the untrained network's loss.
     """
     from nnlab.edge_study import study_stability
 

@@ -207,7 +207,7 @@ def verdict(networks: Sequence[Network]) -> str:
         )
     holes = sum(network.edges.holes > 0 for network in networks)
     if holes:
-        lines.append(f"In {holes} of {len(networks)} networks it fails to at some lower rate, too.")
+        lines.append(f"In {holes} of {len(networks)} networks it does not at some lower rate.")
     unknown = 2 * len(networks) - len(stable) - len(largest)
     if unknown:
         lines.append(f"{unknown} edges were not found in the range that was searched.")

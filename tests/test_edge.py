@@ -2,8 +2,10 @@
 
 import csv
 import re
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -246,3 +248,33 @@ def test_a_study_that_fails_says_so_in_the_store(store):
     (run,) = client.search_runs([experiment])
     assert run.info.status == "FAILED"
     assert "not finite" in run.data.tags["reason"]
+
+
+@pytest.mark.long
+def test_a_study_that_is_interrupted_is_killed_in_the_store(store):
+    import mlflow
+
+    process = subprocess.Popen(
+        [sys.executable, "-m", "nnlab", "stability", "epochs=20000", "init=he",
+         f"tracking.uri={store}"],
+        cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    try:
+        database, deadline = Path(store.removeprefix("sqlite:///")), time.monotonic() + 60
+        runs = []
+        while not runs and time.monotonic() < deadline:
+            time.sleep(0.5)
+            if database.exists():
+                client = mlflow.MlflowClient(store)
+                runs = client.search_runs(
+                    [each.experiment_id for each in client.search_experiments()]
+                )
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert process.returncode == 130
+    assert "Traceback" not in errors
+    (run,) = client.search_runs([runs[0].info.experiment_id])
+    assert run.info.status == "KILLED"
+    assert run.data.tags["reason"] == "interrupted"
