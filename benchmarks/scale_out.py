@@ -18,13 +18,13 @@ from pathlib import Path
 
 import numpy as np
 
+from nnlab.codebase import CodeVersion
 from nnlab.config import DataConfig
 from nnlab.crews import open_crew
 from nnlab.engine import State
 from nnlab.history import METRICS
 from nnlab.init import draw_params, named, stack
 from nnlab.prepare import prepare
-from nnlab.provenance import CodeVersion
 from nnlab.tracking import DatasetRecord, Tracker
 from nnlab.training_data import TrainingData
 from nnlab.worker import Segment, run_segment
@@ -89,7 +89,7 @@ def start(hidden: int, runs: int) -> State:
 
 def print_parent(name: str, uri: str) -> None:
     """Measure what writing costs: a run without any epoch, and each epoch."""
-    tracker = Tracker(uri, "benchmark", CodeVersion(None, None))
+    tracker = Tracker(uri, "benchmark", CodeVersion())
     costs = {0: [], 200: []}
     for turn in range(8):
         for epochs, seconds in costs.items():

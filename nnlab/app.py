@@ -6,6 +6,7 @@ import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from hydra.core.config_store import ConfigStore
 from hydra.core.hydra_config import HydraConfig
@@ -69,6 +70,10 @@ def run(main: Callable[[], object]) -> None:
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra hands its exceptions over instead of exiting
     resolvers.register()
     with terminable(), plainly(), sessions():
+        if any(word.startswith("--config-from") for word in sys.argv[1:]):
+            from nnlab.derive import begin_as_recorded
+
+            sys.argv[1:] = begin_as_recorded(sys.argv[1:], Path(resolvers.scratch_folder()))
         _let_optuna_maximise()
         try:
             main()

@@ -5,7 +5,6 @@ import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -13,6 +12,10 @@ from nnlab.config import RunConfig, to_yaml
 from nnlab.history import METRICS, STEPS
 from nnlab.network import Array, Params
 from nnlab.outcomes import Curve
+from nnlab.provenance import Origin
+
+PATCH = "code.patch"
+ENVIRONMENT = "environment.json"
 
 
 def in_notes_shapes(params: Params, run: int = 0) -> dict[str, Array]:
@@ -63,17 +66,19 @@ def write(
     )
 
 
-def write_shared(folder: Path, split: dict[str, Array], environment: dict[str, Any]) -> None:
+def write_shared(folder: Path, split: dict[str, Array], origin: Origin) -> None:
     """Write what all runs of a sweep share.
 
     Parameters
     ----------
     split : ``train`` and ``val``: indices into the dataset's own order
-    environment : see :func:`nnlab.provenance.environment`
+    origin : its patch makes a file only where there is something to patch
     """
+    if origin.patch:
+        (folder / PATCH).write_bytes(origin.patch)
     np.savez(folder / "split.npz", **split)  # type: ignore[arg-type]
-    (folder / "environment.json").write_text(
-        json.dumps(environment, indent=2) + "\n", encoding="utf-8"
+    (folder / ENVIRONMENT).write_text(
+        json.dumps(origin.environment, indent=2) + "\n", encoding="utf-8"
     )
 
 
@@ -84,9 +89,18 @@ def read_weights(folder: Path) -> Params:
 
 
 def read_history(folder: Path) -> Curve:
-    """Read a run's curve as :func:`write_history` wrote it, every bit of it."""
+    """Read a run's curve as :func:`write_history` wrote it, every bit of it.
+
+    Raises
+    ------
+    OSError, ValueError
+        Where it is not there, or not such a file.
+    """
     with (folder / "history.csv").open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
+        reader = csv.DictReader(file)
+        if reader.fieldnames != ["epoch", *METRICS]:
+            raise ValueError(f"history.csv has the columns {reader.fieldnames}.")
+        rows = list(reader)
     epochs = np.array([int(row["epoch"]) for row in rows], np.int64)
     columns = {name: np.array([float(row[name] or "nan") for row in rows]) for name in METRICS}
     return Curve(epochs, columns)

@@ -1,12 +1,13 @@
 """The ``nnlab`` command."""
 
 import sys
+from pathlib import Path
 
 import click
 
 from nnlab import __version__
 from nnlab.app import plainly
-from nnlab.errors import RunsFailedError
+from nnlab.errors import ConfigError, RunsFailedError
 from nnlab.interrupts import terminable
 
 
@@ -59,6 +60,117 @@ def doctor(uri: str | None, host: str | None, *, dry_run: bool) -> None:
 
     if not examine(uri, dry_run=dry_run, gone=host):
         sys.exit(1)
+
+
+@main.command()
+@click.argument("run", metavar="RUN|SWEEP")
+@click.argument("overrides", nargs=-1, metavar="[data.dir=…] [data.path=…] [threads=…]")
+@URI
+@click.option("--all", "sweep", is_flag=True, help="Certify every run of a sweep, stacked.")
+@click.option("--at-commit", is_flag=True, help="Run the original code: commit and patch.")
+@click.option("--yes", is_flag=True, help="Run the original code without asking.")
+@click.option("--tolerance", type=click.FloatRange(min=0), help="Allowed deviation of a value.")
+@click.option("--json", "as_json", is_flag=True, help="Print the certificates as JSON.")
+def reproduce(
+    run: str,
+    overrides: tuple[str, ...],
+    uri: str | None,
+    *,
+    at_commit: bool,
+    yes: bool,
+    tolerance: float | None,
+    as_json: bool,
+    sweep: bool,
+) -> None:
+    """Train RUN again as it was recorded, and certify whether its result stands.
+
+    RUN is an id or its beginning, an address in the UI, or `last`. Exit code 0: bit-identical, or
+    within tolerance. 1: different.
+    """
+    from nnlab.certificate import TOLERANCE
+    from nnlab.findings import report_certificates
+    from nnlab.reproduce import reproduce as repeat
+    from nnlab.reproduce import reproduce_at_commit
+
+    allowed = TOLERANCE if tolerance is None else tolerance
+    if at_commit:
+        certificates = reproduce_at_commit(
+            run, uri, sweep=sweep, overrides=overrides, tolerance=allowed,
+            agree=lambda what: _agree(what, yes=yes),
+        )  # fmt: skip
+    else:
+        certificates = repeat(run, uri, sweep=sweep, overrides=overrides, tolerance=allowed)
+    if as_json:
+        import json
+
+        found = [certificate.as_dict() for certificate in certificates]
+        click.echo(json.dumps(found if sweep else found[0], indent=2))
+    else:
+        report_certificates(certificates)
+    if not all(certificate.stands for certificate in certificates):
+        sys.exit(1)
+
+
+def _agree(what: str, *, yes: bool) -> None:
+    """Have somebody agree to run code of other days.
+
+    Raises
+    ------
+    ConfigError
+        Where nobody does.
+    """
+    click.echo(f"About to run {what}, on this machine, with your rights.", err=True)
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise ConfigError("Nobody is here to agree to that: read it, and add --yes.")
+    if not click.confirm("Run it?", err=True):
+        raise ConfigError("Nothing was run.")
+
+
+@main.command()
+@click.argument("one", metavar="A")
+@click.argument("other", metavar="B")
+@URI
+@click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
+def explain(one: str, other: str, uri: str | None, *, as_json: bool) -> None:
+    """Tell what differs between runs A and B, and where their curves part."""
+    from nnlab.explain import explain as compare
+    from nnlab.findings import report_explanation
+
+    found = compare(one, other, uri)
+    if as_json:
+        import json
+
+        click.echo(json.dumps(found.as_dict(), indent=2))
+    else:
+        report_explanation(found)
+
+
+@main.command()
+@click.argument("run")
+@click.argument("images", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--out", metavar="FILE", type=click.Path(path_type=Path), help="A new CSV file.")
+@click.option("--kaggle", is_flag=True, help="Write ImageId,Label, as the competition wants it.")
+@click.option("--invert", is_flag=True, help="The images are black on white, not as MNIST's.")
+@URI
+def predict(
+    run: str,
+    images: tuple[Path, ...],
+    out: Path | None,
+    uri: str | None,
+    *,
+    kaggle: bool,
+    invert: bool,
+) -> None:
+    """Classify IMAGES by the recorded weights of RUN (an id or its beginning), and write a CSV.
+
+    IMAGES is one .csv, .npy or IDX file of many images, or pictures (.png, .jpg). Pixels are whole
+    numbers from 0 to 255; floats in a .npy file are taken as divided by 255 already.
+    """
+    from nnlab.predictions import predict_files
+
+    predict_files(run, images, out=out, uri=uri, kaggle=kaggle, invert=invert)
 
 
 @main.command()

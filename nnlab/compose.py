@@ -21,9 +21,9 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from nnlab import resolvers
+from nnlab.codebase import CHECKOUT
 from nnlab.config import RunConfig, from_hydra, from_mapping
 from nnlab.errors import ConfigError
-from nnlab.provenance import CHECKOUT
 
 PLAIN = re.compile(r"(?P<field>\w+(?:\.\w+)*)=[^$]*")  # no +, ~, @, no interpolation
 

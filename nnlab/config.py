@@ -17,7 +17,9 @@ from nnlab.init import FREE_INITS, INIT_NAMES, Bias, Initialiser, InitName, name
 # 2: sums run over panels of blocks, and stacked products give each run whole groups of rows.
 SEMANTICS = 3
 
-CONFIG_SCHEMA = 1  # recorded with each config, so that later versions can read older ones
+# Recorded with each config, so that later versions can read older ones. Raise it with the fields.
+# 2: derived_from, model.
+CONFIG_SCHEMA = 2
 
 Model = TypeVar("Model", bound=BaseModel)
 Objective = Literal["final_val_accuracy", "best_val_accuracy", "final_val_loss", "final_train_loss"]
@@ -104,7 +106,9 @@ class RunConfig(Checked):
         None, ge=1, description="a whole number, 1 or more, or null for all cores"
     )
     pictures: int = Field(12, ge=0, description="a whole number, 0 or more")
+    model: bool = Field(False, description="true or false")
     reuse: bool = Field(False, description="true or false")
+    derived_from: str | None = Field(None, description="the id of a run, or null")
     prune: PruneConfig = PruneConfig()
     objective: Objective = Field(
         "final_val_accuracy", description="one of " + ", ".join(get_args(Objective))

@@ -4,6 +4,7 @@ The workers stand behind ``concurrent.futures``; what differs is how the data re
 what it looks like when one of them dies.
 """
 
+import logging
 import socket
 import tempfile
 from collections.abc import Iterable, Iterator
@@ -185,7 +186,7 @@ class DaskCrew:
             self._check()
 
     def _check(self) -> None:
-        """A client that has lost its scheduler has lost its orders too, even if it finds it again."""
+        """A client that loses its scheduler loses its orders, even if it finds it again."""
         if self._client.status != "running":
             raise WorkersLostError(_SCHEDULER_GONE)
 
@@ -249,6 +250,8 @@ def _dask_client(count: int, threads: int, address: str | None) -> Iterator["Cli
         raise ConfigError(
             "hydra.launcher.backend=dask needs dask: pip install 'nnlab[dask]'."
         ) from error
+    # It tells of a lost scheduler with a traceback; we say it in a sentence.
+    logging.getLogger("distributed.client").setLevel(logging.CRITICAL)
     if address is None:
         with (
             LocalCluster(  # type: ignore[no-untyped-call]

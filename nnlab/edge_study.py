@@ -12,6 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from nnlab import artifacts, provenance
+from nnlab.codebase import code_version
 from nnlab.compose import compose_grid
 from nnlab.edge import EDGES, Network, check, find_edges
 from nnlab.errors import ConfigError, TrackingError
@@ -51,7 +52,7 @@ def study_stability(overrides: Sequence[str], tolerance: float) -> list[Network]
     sweep = Sweep.of(configs, jobs)
     runs = plan_runs(sweep.jobs)
     tracking = configs[0].tracking
-    tracker = Tracker(tracking.uri, tracking.experiment, provenance.code_version())
+    tracker = Tracker(tracking.uri, tracking.experiment, code_version())
     tags = {"kind": "stability", "overrides": " ".join(overrides)}
     with _recorded(tracker, f"stability {sweep.name}", tags) as parent:
         networks = find_edges(runs, tolerance)
@@ -88,7 +89,7 @@ def _record(tracker: Tracker, parent: str, networks: Sequence[Network]) -> None:
             tracker.finish(run.run_id, "FINISHED")
     with held_back(), tracker.folder(parent) as folder:
         split = networks[0].run.prepared.compact_split
-        artifacts.write_shared(folder, split, provenance.environment())
+        artifacts.write_shared(folder, split, provenance.origin())
         _write(folder / "stability.csv", map(_edges_row, networks))
         _write(folder / "trials.csv", (row for network in networks for row in _trial_rows(network)))
     means = {name: ratios for name in EDGES if (ratios := _ratios(networks, name))}

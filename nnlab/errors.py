@@ -46,3 +46,9 @@ class ResumeError(NnlabError):
     """A sweep cannot be taken up where it stopped."""
 
     exit_code = 2
+
+
+class RecordError(NnlabError):
+    """What the store keeps of a run is not enough for what is asked for."""
+
+    exit_code = 2

@@ -51,19 +51,52 @@ def read_kaggle(path: Path) -> tuple[Array, Array, tuple[int, int]]:
     return pixels, table["labels"], shape
 
 
+def read_images(path: Path) -> tuple[Array, Array | None]:
+    """Read a CSV of images to classify: with or without a header, with or without labels.
+
+    Returns
+    -------
+    pixels : (images, columns) uint8
+        All columns but the labels.
+    labels : (images,) int64, or None where no column is called ``label``
+
+    Raises
+    ------
+    DataError
+        Naming the line and the column of the first cell that is not what it should be.
+    """
+    content = read_whole(path)
+    columns, body = _first_line(content, path)
+    if columns.count(LABEL) == 1:
+        table = _parse(content, path)
+        return table["pixels"], table["labels"]
+    if _are_pixels(columns):
+        columns, body = [str(place) for place in range(1, len(columns) + 1)], 0
+    elif not content[body:].strip():
+        raise DataError(f"{path}: found no rows below the header, expected an image a row.")
+    return _rows(content, body, path, columns), None
+
+
 def _parse(content: bytes, path: Path) -> dict[str, Array]:
     columns, body = _header(content, path)
-    rows = _plain_rows(content[body:], len(columns))
-    if rows is None:
-        rows = _checked_rows(content, path, columns)
+    rows = _rows(content, body, path, columns)
     label = columns.index(LABEL)
     # pandas keeps a table by columns; an image a row is what the cache should hold.
     pixels = np.ascontiguousarray(np.delete(rows, label, axis=1))
     return {"pixels": pixels, "labels": rows[:, label].astype(np.int64)}
 
 
-def _header(content: bytes, path: Path) -> tuple[list[str], int]:
-    """Return the names of the columns, and where the rows begin."""
+def _are_pixels(cells: Sequence[str]) -> bool:
+    """Tell whether a first line is an image already: numbers, and not those of the columns."""
+    try:
+        numbers = [float(cell) for cell in cells]
+    except ValueError:
+        return False
+    return numbers != [numbers[0] + place for place in range(len(numbers))]
+
+
+def _first_line(content: bytes, path: Path) -> tuple[list[str], int]:
+    """Return the cells of the first line, and where it ends."""
     if not content.strip():
         raise DataError(f"{path}: the file is empty, expected a header label,pixel0,….")
     if content.startswith(b"PK\x03\x04"):
@@ -74,16 +107,28 @@ def _header(content: bytes, path: Path) -> tuple[list[str], int]:
         (columns,) = csv.reader([line[0].decode("utf-8-sig").strip()])
     except (UnicodeDecodeError, csv.Error, ValueError) as error:
         raise DataError(f"{path}: found bytes that are no text, expected a CSV file.") from error
+    return columns, line.end()
+
+
+def _header(content: bytes, path: Path) -> tuple[list[str], int]:
+    """Return the names of the columns, one of them the label's, and where the rows begin."""
+    columns, body = _first_line(content, path)
     if columns.count(LABEL) != 1:
         found = "no column" if LABEL not in columns else f"{columns.count(LABEL)} columns"
         raise DataError(
             f"{path}: found {found} `{LABEL}` in the header (it begins {','.join(columns[:3])!r}), "
             "expected label,pixel0,…; the competition's test.csv has no labels to train on."
         )
-    if len(columns) == 1 or not content[line.end() :].strip():
+    if len(columns) == 1 or not content[body:].strip():
         what = "pixel columns" if len(columns) == 1 else "rows below the header"
         raise DataError(f"{path}: found no {what}, expected label,pixel0,… and an image a row.")
-    return columns, line.end()
+    return columns, body
+
+
+def _rows(content: bytes, body: int, path: Path, columns: Sequence[str]) -> Array:
+    """Return all cells behind a place in the content, (images, columns) uint8."""
+    rows = _plain_rows(content[body:], len(columns))
+    return _checked_rows(content, path, columns, header=body > 0) if rows is None else rows
 
 
 def _plain_rows(body: bytes, columns: int) -> Array | None:
@@ -99,7 +144,9 @@ def _plain_rows(body: bytes, columns: int) -> Array | None:
     return table.to_numpy() if table.shape[1] == columns else None
 
 
-def _checked_rows(content: bytes, path: Path, columns: Sequence[str]) -> Array:
+def _checked_rows(
+    content: bytes, path: Path, columns: Sequence[str], *, header: bool = True
+) -> Array:
     """Return all cells, (images, columns) uint8, or name the first that is not a byte."""
     try:
         text = content.decode("utf-8-sig")
@@ -109,12 +156,13 @@ def _checked_rows(content: bytes, path: Path, columns: Sequence[str]) -> Array:
     filled = (row for row in reader if len(row) > 1 or any(cell.strip() for cell in row))
     rows = []
     try:
-        next(filled)  # the header
+        if header:
+            next(filled)
         for row in filled:
             if len(row) != len(columns):
                 raise DataError(
                     f"{path}: line {reader.line_num} has a length of {len(row)}, expected "
-                    f"{len(columns)} cells as in the header."
+                    f"{len(columns)} cells as in the {'header' if header else 'first'}."
                 )
             try:
                 rows.append(bytes(map(VALUES.__getitem__, row)))  # far quicker than cell by cell

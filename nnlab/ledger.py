@@ -14,6 +14,7 @@ from typing import Any
 
 from nnlab.checkpoints import Checkpoints, writing
 from nnlab.errors import ResumeError
+from nnlab.store import Kind
 
 FORMAT = 1
 PLAN = "plan.json"
@@ -29,6 +30,7 @@ class PlannedJob:
     config : the resolved config, with the version of its schema
     key : the run's identity
     data_digest : of the images and the split that its config led to
+    tags : more that the store is to say of it
     """
 
     name: str
@@ -36,6 +38,7 @@ class PlannedJob:
     config: dict[str, Any]
     key: str
     data_digest: str
+    tags: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -54,7 +57,7 @@ class Plan:
     created : ISO 8601, UTC
     """
 
-    kind: str
+    kind: Kind
     name: str
     varying: tuple[str, ...]
     tracking_uri: str

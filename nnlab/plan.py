@@ -1,7 +1,7 @@
 """The plan: which runs there are, what is known of each, and how many workers share them."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -21,11 +21,17 @@ KEPT_SHARE = 0.5  # share of the pixels that blocks keep, likewise
 
 @dataclass(frozen=True)
 class Job:
-    """One run to make: its config, the overrides that led to it, and what to call it."""
+    """One run to make: its config, the overrides that led to it, and what to call it.
+
+    Attributes
+    ----------
+    tags : more that the store is to say of it
+    """
 
     config: RunConfig
     overrides: tuple[str, ...]
     name: str
+    tags: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass

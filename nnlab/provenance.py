@@ -3,25 +3,32 @@
 import os
 import platform as system
 import re
-import subprocess
 import sys
-from dataclasses import dataclass
-from functools import cache
+from dataclasses import dataclass, field
 from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any
 
 from nnlab import __version__
+from nnlab.codebase import CHECKOUT, code_version
 
-CHECKOUT = Path(__file__).resolve().parent.parent  # where run.py and conf/ stand beside nnlab/
+# Variables of the environment that decide which kernels run and on how many threads.
+DECISIVE = (
+    "OPENBLAS_CORETYPE", "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS",
+    "MKL_CBWR", "BLIS_NUM_THREADS", "VECLIB_MAXIMUM_THREADS", "NPY_DISABLE_CPU_FEATURES",
+    "NPY_ENABLE_CPU_FEATURES",
+)  # fmt: skip
 
-
-@dataclass(frozen=True)
-class CodeVersion:
-    """The git commit of the working tree, and whether it holds uncommitted changes."""
-
-    commit: str | None
-    dirty: bool | None
+# Where every random number of a run comes from: all are drawn by PCG64 from these streams.
+STREAMS = {
+    "generator": "PCG64",
+    "W1": "SeedSequence(seed).spawn(4)[0]",
+    "W2": "SeedSequence(seed).spawn(4)[1]",
+    "b1": "SeedSequence(seed).spawn(4)[2]",
+    "b2": "SeedSequence(seed).spawn(4)[3]",
+    "split": "SeedSequence(data_seed).spawn(2)[0]",
+    "order of epoch e": "SeedSequence(data_seed, spawn_key=(1, e))",
+}
 
 
 def project_root() -> Path:
@@ -34,37 +41,49 @@ def project_root() -> Path:
     return CHECKOUT if (CHECKOUT / "run.py").exists() else Path.cwd()
 
 
-@cache
-def code_version() -> CodeVersion:
-    """Ask git about the code that is running; without git or a checkout, nothing is known."""
-    folder = Path(__file__).resolve().parent
+@dataclass(frozen=True)
+class Origin:
+    """What a run's files say of where it comes from.
 
-    def git(*arguments: str) -> str:
-        command = ["git", "-C", str(folder), *arguments]
-        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=20)  # noqa: S603 - fixed words
-        return done.stdout.strip()
+    Attributes
+    ----------
+    environment : see :func:`environment`
+    patch : see :class:`nnlab.codebase.CodeVersion`
+    """
 
-    try:
-        return CodeVersion(git("rev-parse", "HEAD"), git("status", "--porcelain") != "")
-    except (OSError, subprocess.SubprocessError):
-        return CodeVersion(None, None)
+    environment: dict[str, Any]
+    patch: bytes = field(repr=False)
+
+
+def origin() -> Origin:
+    """Describe the code and the environment of this process."""
+    return Origin(environment(), code_version().patch)
 
 
 def environment() -> dict[str, Any]:
     """Describe what a result may depend on besides config, data and code."""
-    from nnlab import blas  # NumPy, which the command line does without
+    import numpy as np  # which the command line does without
+
+    from nnlab import blas
+    from nnlab.config import SEMANTICS
 
     code = code_version()
     return {
         "nnlab": __version__,
+        "semantics": SEMANTICS,
         "git_commit": code.commit,
         "git_dirty": code.dirty,
+        "patch_left_out": list(code.left_out),
+        "modules": code.modules,
         "python": sys.version.split()[0],
         "os": system.platform(),
         "processor": _processor(),
+        "instructions": np.show_config(mode="dicts")["SIMD Extensions"],
         "cores": os.cpu_count(),
         "blas": blas.description(),
         "blas_threads": 1,
+        "variables": {name: os.environ[name] for name in DECISIVE if name in os.environ},
+        "streams": STREAMS,
         "packages": _packages(),
     }
 
@@ -95,5 +114,6 @@ def _packages() -> dict[str, str]:
         name, dash, version = folder.stem.partition("-")
         if folder.suffix != ".dist-info" or not dash:
             name, version = distribution.name, distribution.version
-        found[name.replace("_", "-").lower()] = version
+        # Of two on the path, the first is the one that is imported.
+        found.setdefault(name.replace("_", "-").lower(), version)
     return dict(sorted(found.items()))

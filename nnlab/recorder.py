@@ -1,11 +1,12 @@
 """The recorder: turns what happens to a run into what the tracking store says of it."""
 
 from collections.abc import Iterable, Sequence
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 
 from nnlab import artifacts
+from nnlab.config import SEMANTICS
 from nnlab.errors import RunsFailedError
 from nnlab.history import METRICS
 from nnlab.interrupts import held_back
@@ -13,6 +14,8 @@ from nnlab.network import Array, Params
 from nnlab.outcomes import Curve, summarise
 from nnlab.passes import predict
 from nnlab.plan import Run
+from nnlab.provenance import Origin
+from nnlab.serving import save_model
 from nnlab.tracking import DatasetRecord, Point, Tracker
 
 
@@ -37,7 +40,7 @@ class Recorder:
     tracker : where they are written
     watcher : told of every step
     parent : the id of the run that groups them, in a sweep
-    environment : goes to every run's files; None where the sweep keeps it once for all
+    origin : goes to every run's files; None where the sweep keeps it once for all
     """
 
     def __init__(
@@ -46,12 +49,12 @@ class Recorder:
         watcher: Watcher,
         *,
         parent: str | None,
-        environment: dict[str, Any] | None,
+        origin: Origin | None,
     ) -> None:
         self.tracker = tracker
         self.watcher = watcher
         self._parent = parent
-        self._environment = environment
+        self._origin = origin
 
     def start(self, runs: Iterable[Run]) -> None:
         """Create the runs in the store, unless they are there already."""
@@ -75,7 +78,11 @@ class Recorder:
                 "job": str(run.index),
                 "run_key": run.key,
                 "data_digest": run.prepared.digest,
+                "semantics": str(SEMANTICS),
+                **run.job.tags,
             }
+            if run.job.config.derived_from is not None:
+                tags["derived_from"] = run.job.config.derived_from
             with held_back():
                 run.run_id = self.tracker.start(
                     run.job.name,
@@ -119,7 +126,8 @@ class Recorder:
         curve = piece if run.curve is None else run.curve.then(piece)
         summary = summarise(curve, diverged_at, config.target_accuracy, pruned=pruned is not None)
         metrics = dict(summary.metrics)
-        if diverged_at < 0 and pruned is None:
+        trained = diverged_at < 0 and pruned is None
+        if trained:
             metrics.update(self._test_accuracy(run, final))
         last = int(curve.epochs[-1]) if curve.epochs.size else 0
         with self.tracker.folder(run.run_id) as folder:
@@ -131,8 +139,10 @@ class Recorder:
                 final=final,
                 curve=curve,
             )
-            if self._environment is not None:
-                artifacts.write_shared(folder, run.prepared.compact_split, self._environment)
+            if self._origin is not None:
+                artifacts.write_shared(folder, run.prepared.compact_split, self._origin)
+            if config.model and trained:
+                save_model(folder, final)
         tags = {"outcome": summary.outcome, "weights_sha256": artifacts.weights_sha256(final)}
         if pruned is not None:
             tags["reason"] = pruned

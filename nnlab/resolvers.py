@@ -8,8 +8,8 @@ from typing import TypeVar
 
 from omegaconf import OmegaConf
 
+from nnlab.codebase import CHECKOUT
 from nnlab.errors import ConfigError
-from nnlab.provenance import CHECKOUT
 
 T = TypeVar("T")
 

@@ -54,7 +54,10 @@ def resume(
 
 def take_up(plan: Plan, head: str, settings: LaunchConfig, *, anew: bool = False) -> list[Run]:
     """Go on with a plan under the run that stands for it."""
-    jobs = [Job(from_record(_at(job.config, plan)), job.overrides, job.name) for job in plan.jobs]
+    jobs = [
+        Job(from_record(_at(job.config, plan)), job.overrides, job.name, job.tags)
+        for job in plan.jobs
+    ]
     runs = plan_runs(jobs)
     changed = _changed(plan, runs)
     for difference in differences(plan.platform, provenance.platform()):

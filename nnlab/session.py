@@ -8,6 +8,7 @@ from typing import Self
 
 from nnlab import artifacts, provenance
 from nnlab.checkpoints import Checkpoints
+from nnlab.codebase import PATCH_LIMIT, code_version
 from nnlab.config import SEMANTICS, LaunchConfig, RunConfig, to_record
 from nnlab.crews import available_cores, open_crew
 from nnlab.display import Display, say
@@ -20,9 +21,9 @@ from nnlab.pruning import Halving
 from nnlab.recorder import Recorder
 from nnlab.results import report_run, report_sweep
 from nnlab.runner import train
-from nnlab.store import RunRecord, sweeps_folder
+from nnlab.store import Kind, RunRecord, sweeps_folder
 from nnlab.summing import write_end
-from nnlab.sweep import Sweep, job_name
+from nnlab.sweep import NAMELESS, Sweep, job_name
 from nnlab.tracking import Tracker
 
 
@@ -36,6 +37,8 @@ class Session:
     kind : ``sweep`` or ``run``
     first : any of the configs; they agree on where they are logged
     settings : how to work
+    tags : more that the store is to say of a sweep's parent run
+    show : whether the results are printed at the end
 
     Attributes
     ----------
@@ -43,9 +46,19 @@ class Session:
     runs : all there are so far
     """
 
-    def __init__(self, kind: str, first: RunConfig, settings: LaunchConfig) -> None:
+    def __init__(
+        self,
+        kind: Kind,
+        first: RunConfig,
+        settings: LaunchConfig,
+        *,
+        tags: Mapping[str, str] | None = None,
+        show: bool = True,
+    ) -> None:
         self.kind = kind
         self.settings = settings
+        self._tags = dict(tags or {})
+        self._show = show
         self.runs: list[Run] = []
         self.varying: tuple[str, ...] = ()
         self.head = ""
@@ -58,8 +71,14 @@ class Session:
             # Before the tracker: the studio sets up while MLflow is imported.
             self._studio = opened.enter_context(studio(self._config.pictures, available_cores()))
             tracking = self._config.tracking
-            self.tracker = Tracker(tracking.uri, tracking.experiment, provenance.code_version())
+            self.tracker = Tracker(tracking.uri, tracking.experiment, code_version())
             self._display = opened.enter_context(Display())
+            if code_version().left_out:
+                say(
+                    f"Note: the record of the code lacks {', '.join(code_version().left_out)}: "
+                    f"changed since the commit, and too large for its {PATCH_LIMIT >> 20} MiB. "
+                    "Commit it, and the runs can be repeated with it."
+                )
             self._exit = opened.pop_all()
         return self
 
@@ -104,12 +123,14 @@ class Session:
             self.head = self.runs[0].run_id
             self._ledger = self._lock(self.head)
             return
-        self.head = self.tracker.start(name, _common_params(self.runs), {"kind": "sweep"})
+        self.head = self.tracker.start(
+            name, _common_params(self.runs), {"kind": "sweep", **self._tags}
+        )
         self._ledger = self._lock(self.head)
         self._recorder = self._record(parent=self.head)
         with self.tracker.folder(self.head) as folder:
             split = self.runs[0].prepared.compact_split
-            artifacts.write_shared(folder, split, provenance.environment())
+            artifacts.write_shared(folder, split, provenance.origin())
 
     def take_up(
         self, plan: Plan, head: str, runs: Sequence[Run], changed: Mapping[int, str], *, anew: bool
@@ -161,14 +182,16 @@ class Session:
     def _record(self, parent: str | None) -> Recorder:
         datasets = {id(run.prepared) for run in self.runs}
         shared = parent is not None and len(datasets) == 1  # kept once, by the parent
-        environment = None if shared else provenance.environment()
-        return Recorder(self.tracker, self._display, parent=parent, environment=environment)
+        origin = None if shared else provenance.origin()
+        return Recorder(self.tracker, self._display, parent=parent, origin=origin)
 
     def _reuse(self, runs: Sequence[Run]) -> None:
         """Take over finished runs of the same identity, wherever in the store they are."""
         wanted = {run.key: run for run in runs if not run.complete}
         for record in self.tracker.search("attributes.status = 'FINISHED'"):
             run = wanted.get(record.tags.get("run_key", ""))
+            if "reproduces" in record.tags:  # it may have come out differently
+                continue
             if run is not None and not run.complete and "outcome" in record.tags:
                 run.run_id, run.reused = record.run_id, True
                 _adopt(run, record)
@@ -205,7 +228,8 @@ class Session:
             self._end(error)
             if all(run.complete for run in self.runs):
                 self._ledger.close()
-            self._report(error)
+            if self._show:
+                self._report(error)
 
     def _end(self, error: BaseException | None) -> None:
         """Say in the store how it ended."""
@@ -247,6 +271,8 @@ def run_one(config: RunConfig, overrides: Sequence[str]) -> Run:
         Where the data or the store cannot be used, or training itself failed.
     """
     name = config.run_name or job_name(overrides)
+    if name == NAMELESS and config.derived_from is not None:
+        name = f"as {config.derived_from[:8]}"
     runs = plan_runs([Job(config, tuple(overrides), name)])
     with Session("run", config, LaunchConfig()) as session:
         session.begin(name, (), runs)
@@ -274,7 +300,14 @@ def run_sweep(sweep: Sweep, settings: LaunchConfig) -> list[Run]:
 
 def _planned(run: Run) -> PlannedJob:
     job = run.job
-    return PlannedJob(job.name, job.overrides, to_record(job.config), run.key, run.prepared.digest)
+    return PlannedJob(
+        job.name,
+        job.overrides,
+        to_record(job.config),
+        run.key,
+        run.prepared.digest,
+        dict(job.tags),
+    )
 
 
 def _complete(record: RunRecord) -> bool:

@@ -2,15 +2,16 @@
 
 import gc
 import os
+import re
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Literal, TypeVar
 from urllib.parse import urlparse
 from urllib.request import url2pathname
 
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
     from mlflow.entities import Run as MlflowRun
 
 T = TypeVar("T")
+Kind = Literal["sweep", "run"]
+
+RUN_ADDRESS = re.compile(r"(?:/runs/|^runs:/)([0-9a-f]{32})\b")  # in the UI, or MLflow's own form
 
 PATIENCE = 120  # seconds to wait for a database that another writer has locked
 PAGE = 1000  # runs that one request returns
@@ -78,6 +82,7 @@ class RunRecord:
     name: str
     status: str
     tags: dict[str, str]
+    params: dict[str, str]
     metrics: dict[str, float]
     steps: dict[str, int]
 
@@ -91,6 +96,7 @@ class RunRecord:
             str(run.info.run_name),
             str(run.info.status),
             dict(run.data.tags),
+            dict(run.data.params),
             {name: float(metric.value) for name, metric in latest.items()},
             {name: int(metric.step) for name, metric in latest.items()},
         )
@@ -143,21 +149,71 @@ class Store:
             newest = self.client.search_runs(ids, max_results=1) if ids else []
         return str(newest[0].info.experiment_id) if newest else None
 
-    def find_run(self, beginning: str) -> RunRecord:
-        """Return the one run whose id begins so.
+    def find_run(self, which: str, kind: Kind | None = None) -> RunRecord:
+        """Return the one run that is meant.
+
+        Parameters
+        ----------
+        which : beginning of its id, or of the id that it had where it was imported from; its
+            address in the UI, or ``runs:/…``; or ``last``, the newest
+        kind : what it must be: a ``sweep`` or a ``run``; None takes either
 
         Raises
         ------
         TrackingError
-            Where no run's id begins so, or several do.
+            Where there is no such run, or several are meant.
         """
+        if which == "last":
+            found = self._newest(kind)
+        else:
+            address = RUN_ADDRESS.search(which)
+            found = self._by_id(address.group(1) if address else which)
+        is_sweep = found.tags.get("kind") == "sweep"
+        if kind == "run" and is_sweep:
+            raise TrackingError(f"{found.run_id[:8]} is a sweep: name one of its runs, or --all.")
+        if kind == "sweep" and not is_sweep:
+            raise TrackingError(f"{found.run_id[:8]} is a single run, and no sweep.")
+        return found
+
+    def _newest(self, kind: Kind | None) -> RunRecord:
+        """Return the newest run that is somebody's work, not the repetition of another."""
+        conditions = {None: "", "run": "tags.job != ''", "sweep": "tags.kind = 'sweep'"}
+        for record in self.search(conditions[kind]):
+            if "reproduces" not in record.tags:
+                return record
+        raise TrackingError(f"{self.uri} has no {kind or 'run'} yet.")
+
+    def _by_id(self, beginning: str) -> RunRecord:
         if not beginning.isalnum():
-            raise TrackingError(f"{beginning!r} is no run id: give its first letters and digits.")
-        found = list(islice(self.search(f"attributes.run_id LIKE '{beginning}%'"), 2))
-        if len(found) != 1:
-            how_many = "several runs begin" if found else "no run begins"
-            raise TrackingError(f"In {self.uri} {how_many} with {beginning}: give more of the id.")
-        return found[0]
+            raise TrackingError(
+                f"{beginning!r} is no run: give the first letters and digits of its id, its "
+                "address in the UI, or `last`."
+            )
+        condition = f"attributes.run_id LIKE '{beginning}%'"
+        found = list(islice(self.search(condition), 2))
+        if not found:
+            condition = f"tags.imported_from LIKE '{beginning}%'"
+            found = list(islice(self.search(condition), 2))
+        if len(found) == 1:
+            return found[0]
+        how_many = "several runs begin" if found else "no run begins"
+        raise TrackingError(f"In {self.uri} {how_many} with {beginning}: give more of the id.")
+
+    def experiment_of(self, run: RunRecord) -> str:
+        """Return the name of a run's experiment."""
+        with said_plainly(self.uri):
+            return str(self.client.get_experiment(run.experiment_id).name)
+
+    def history(self, run_id: str, names: Iterable[str]) -> dict[tuple[str, int], float]:
+        """Return every value of some metrics, by metric and epoch."""
+        with said_plainly(self.uri):
+            return {
+                (name, int(point.step)): float(point.value)
+                for name in names
+                for point in patiently(
+                    lambda name=name: self.client.get_metric_history(run_id, name)  # type: ignore[misc]
+                )
+            }
 
     def artifacts(self, run_id: str) -> str:
         """Return where a run's files are: a folder's path for a local store, else a URI."""

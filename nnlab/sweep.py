@@ -9,8 +9,9 @@ from nnlab.plan import Job
 
 ELSEWHERE = (
     "tracking.", "data.dir=", "data.path=", "threads=", "pictures=", "run_name=", "hydra.",
-    "hydra/", "reuse=", "objective=",
+    "hydra/", "reuse=", "objective=", "derived_from=", "model=",
 )  # fmt: skip
+NAMELESS = "defaults"  # a run that changes nothing
 LISTED = 4  # values of a field that a sweep's name lists before it counts them
 SHARED = ("tracking", "prune", "reuse")  # parts of the config that belong to a sweep as a whole
 
@@ -61,7 +62,7 @@ def job_name(overrides: Sequence[str], fields: Sequence[str] | None = None) -> s
         for override in filter(_tells, overrides)
         if fields is None or override.partition("=")[0].lstrip("+~") in fields
     ]
-    return " ".join(chosen) or "defaults"
+    return " ".join(chosen) or NAMELESS
 
 
 def _tells(override: str) -> bool:

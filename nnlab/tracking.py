@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from nnlab.codebase import CodeVersion
 from nnlab.errors import TrackingError
 from nnlab.owner import Owner
-from nnlab.provenance import CodeVersion
 from nnlab.store import Store, local_database, local_path, patiently, said_plainly, tracking_uri
 
 Status = Literal["FINISHED", "FAILED", "KILLED"]

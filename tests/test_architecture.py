@@ -53,7 +53,12 @@ def test_the_maths_imports_numpy_and_itself_alone(module):
 
 
 def test_each_heavy_library_has_its_own_few_modules():
-    assert importers("mlflow") <= {"nnlab.tracking", "nnlab.store", "nnlab.database"}
+    assert importers("mlflow") <= {
+        "nnlab.tracking",
+        "nnlab.store",
+        "nnlab.database",
+        "nnlab.serving",  # writes MLflow's model format into a folder; knows no store and no run
+    }
     assert importers("hydra") | importers("omegaconf") <= {
         "nnlab.app",
         "nnlab.compose",
@@ -71,6 +76,11 @@ def test_mlflow_is_imported_only_when_it_is_needed():
         if any(each.startswith("mlflow") for each in imports_of(path, top_level_only=True))
     }
     assert tops == set()
+
+
+def test_the_code_that_models_carry_knows_nothing_of_nnlab_or_mlflow():
+    known = {each.split(".")[0] for each in imports_of(PACKAGE / "served_model.py")}
+    assert known - sys.stdlib_module_names == {"numpy"}
 
 
 def test_the_engine_does_not_know_the_tracker_the_config_or_hydra():

@@ -9,13 +9,13 @@ import pytest
 from click.testing import CliRunner
 
 from nnlab.cli import main
-from nnlab.provenance import CodeVersion
+from nnlab.codebase import CodeVersion
 from nnlab.tracking import Tracker
 
 
 @pytest.fixture
 def tracker(store):
-    return Tracker(store, "nnlab", CodeVersion(None, None))
+    return Tracker(store, "nnlab", CodeVersion())
 
 
 @pytest.fixture
@@ -29,8 +29,8 @@ def doctor(store):
 def orphan(store):
     """A run whose process has ended without a word."""
     code = (
-        "from nnlab.tracking import *; from nnlab.provenance import CodeVersion\n"
-        f"tracker = Tracker({store!r}, 'nnlab', CodeVersion(None, None))\n"
+        "from nnlab.tracking import *; from nnlab.codebase import CodeVersion\n"
+        f"tracker = Tracker({store!r}, 'nnlab', CodeVersion())\n"
         "print(tracker.start('orphan', {}, {}))"
     )
     done = subprocess.run(

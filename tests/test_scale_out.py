@@ -59,7 +59,7 @@ def weights(uri):
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory):
     root = tmp_path_factory.mktemp("undisturbed")
-    _, err = start(*SWEEP, root=root).communicate(timeout=240)
+    _, err = start(*SWEEP, root=root).communicate(timeout=500)
     assert err is not None
     return weights(f"sqlite:///{root}/mlruns/mlflow.db")
 
@@ -87,7 +87,7 @@ def test_a_sweep_on_a_cluster_that_loses_a_worker_is_whole_on_the_server(
     )  # fmt: skip
     wait_for_finished(server, 2, process)
     workers[1].kill()
-    out, err = process.communicate(timeout=400)
+    out, err = process.communicate(timeout=500)
     assert process.returncode == 0, err
     assert "16 runs" in out
     assert weights(server) == undisturbed
@@ -127,14 +127,14 @@ def test_a_cluster_that_is_lost_leaves_a_sweep_that_goes_on_elsewhere(
         assert process.poll() is None, process.communicate()
     wait_for_finished(uri, 2, process)
     scheduler.kill()
-    out, err = process.communicate(timeout=120)
+    out, err = process.communicate(timeout=500)
     assert process.returncode == 1, err
     assert "Traceback" not in err
     assert "The dask scheduler is gone" in err
     assert "nnlab resume" in out
     done = subprocess.run(
         [sys.executable, "-m", "nnlab", "resume", "--backend", "loky"], cwd=ROOT, text=True,
-        env={**os.environ, "NNLAB_ROOT": str(root)}, capture_output=True, timeout=240, check=False,
+        env={**os.environ, "NNLAB_ROOT": str(root)}, capture_output=True, timeout=500, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert weights(uri) == undisturbed

@@ -8,8 +8,8 @@ import time
 
 import pytest
 
+from nnlab.codebase import CodeVersion
 from nnlab.errors import TrackingError
-from nnlab.provenance import CodeVersion
 from nnlab.store import Store, tracking_uri
 from nnlab.tracking import DatasetRecord, Tracker
 
@@ -18,13 +18,13 @@ DATASET = DatasetRecord("digits", "d" * 64, "a test", 10, 784, 10)
 
 @pytest.fixture
 def tracker(store):
-    return Tracker(store, "nnlab", CodeVersion(None, None))
+    return Tracker(store, "nnlab", CodeVersion())
 
 
 def test_many_writers_may_log_the_same_new_dataset_at_once(store, tracker):
     code = (
-        "import sys; from nnlab.tracking import *; from nnlab.provenance import CodeVersion\n"
-        f"tracker = Tracker({store!r}, 'nnlab', CodeVersion(None, None))\n"
+        "import sys; from nnlab.tracking import *; from nnlab.codebase import CodeVersion\n"
+        f"tracker = Tracker({store!r}, 'nnlab', CodeVersion())\n"
         "print('ready', flush=True); sys.stdin.readline()\n"
         "for number in range(15):\n"
         "    dataset = DatasetRecord('digits', f'{number:064d}'[::-1], 'a test', 10, 784, 10)\n"
@@ -93,7 +93,7 @@ def test_a_run_is_found_by_the_beginning_of_its_id(tracker):
 def test_a_deleted_experiment_is_not_written_to(tracker):
     tracker.client.delete_experiment(tracker.experiment_id)
     with pytest.raises(TrackingError, match=r"experiment=nnlab was deleted .* restore it"):
-        Tracker(tracker.uri, "nnlab", CodeVersion(None, None))
+        Tracker(tracker.uri, "nnlab", CodeVersion())
 
 
 def test_the_first_store_and_one_from_the_template_hold_the_same_tables(tmp_path, monkeypatch):

@@ -41,7 +41,7 @@ class Lab:
     def nnlab(self, *arguments):
         return subprocess.run(
             [sys.executable, "-m", "nnlab", *arguments],
-            env=self.env, cwd=ROOT, capture_output=True, text=True, timeout=240, check=False,
+            env=self.env, cwd=ROOT, capture_output=True, text=True, timeout=500, check=False,
         )  # fmt: skip
 
     def ask(self, query):
@@ -53,7 +53,7 @@ class Lab:
         finally:
             connection.close()
 
-    def wait_for(self, process, query, least, seconds=120):
+    def wait_for(self, process, query, least, seconds=300):
         """Wait until a query counts so much, and the process goes on."""
         deadline = time.monotonic() + seconds
         while True:
@@ -119,7 +119,7 @@ def undisturbed(tmp_path_factory):
     """The weights of the sweep when nothing happens to it, trained in this process alone."""
     lab = Lab(tmp_path_factory.mktemp("undisturbed"))
     process = lab.start(*SWEEP, EPOCHS)
-    out, err = process.communicate(timeout=240)
+    out, err = process.communicate(timeout=500)
     assert process.returncode == 0, err
     assert "40 runs" in out
     found = lab.weights()
@@ -139,7 +139,7 @@ def test_a_sweep_that_was_killed_is_resumed_and_ends_with_the_same_bits(lab, tmp
     assert "6 runs" in done.stdout
     other = Lab(tmp_path / "other")
     alone = other.start(*arguments)
-    alone.communicate(timeout=240)
+    alone.communicate(timeout=500)
     assert lab.weights() == other.weights()
     again = lab.nnlab("resume")
     assert again.returncode == 0
@@ -153,7 +153,7 @@ def test_a_killed_worker_costs_nothing_but_time(lab, undisturbed):
     workers_of(process)[0].kill()
     lab.wait_for(process, "SELECT count(*) FROM runs WHERE status = 'FINISHED'", 20)
     workers_of(process)[-1].kill()
-    out, err = process.communicate(timeout=240)
+    out, err = process.communicate(timeout=500)
     assert process.returncode == 0, err
     assert "Traceback" not in err
     assert lab.weights() == undisturbed
@@ -190,7 +190,7 @@ def test_a_sweep_may_be_killed_again_and_again(lab, undisturbed):
             [sys.executable, "-m", "nnlab", "resume"], env=lab.env, cwd=ROOT,
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         )  # fmt: skip
-    _, err = process.communicate(timeout=240)
+    _, err = process.communicate(timeout=500)
     assert process.returncode == 0, err
     assert lab.weights() == undisturbed
     lab.check()
@@ -210,7 +210,7 @@ def test_an_interrupted_sweep_says_how_to_go_on_and_does(
     for _ in range(times):
         process.send_signal(number)
         time.sleep(0.05)
-    out, err = process.communicate(timeout=120)
+    out, err = process.communicate(timeout=500)
     assert process.returncode == code, err
     assert "Traceback" not in err
     (parent,) = lab.ask("SELECT run_uuid, status FROM runs WHERE name LIKE 'lr=%(10)'")
@@ -232,7 +232,7 @@ def test_a_database_locked_for_30_seconds_is_waited_for(lab, undisturbed):
     release.wait(30)
     connection.execute("COMMIT")
     connection.close()
-    _, err = process.communicate(timeout=240)
+    _, err = process.communicate(timeout=500)
     assert process.returncode == 0, err
     assert lab.weights() == undisturbed
     lab.check()
@@ -258,7 +258,7 @@ def test_a_full_disk_ends_the_sweep_in_a_sentence_and_it_goes_on_when_there_is_r
         with contextlib.suppress(OSError), ballast.open("wb", buffering=0) as file:
             while True:
                 file.write(bytes(4096))
-        _, err = process.communicate(timeout=240)
+        _, err = process.communicate(timeout=500)
         assert process.returncode == 2, err
         assert "Traceback" not in err
         assert "free space" in err
@@ -276,7 +276,7 @@ def test_two_sweeps_may_begin_at_once_on_a_store_that_does_not_exist_yet(lab):
         lab.start(*SWEEP, "epochs=20", f"tracking.experiment={name}") for name in ("one", "other")
     ]
     for process in both:
-        _, err = process.communicate(timeout=240)
+        _, err = process.communicate(timeout=500)
         assert process.returncode == 0, err
     runs = lab.children()
     assert len(runs) == 80
@@ -293,7 +293,7 @@ def test_runs_that_raise_do_not_stop_the_others_and_the_exit_code_is_1(lab):
         "-m", "hidden_size=10,1000000000", "seed=range(0,20)", "epochs=20", "data.val_size=4000",
         "pictures=0", *WORKERS,
     )  # fmt: skip
-    out, err = process.communicate(timeout=240)
+    out, err = process.communicate(timeout=500)
     assert process.returncode == 1, err
     assert "20 of 40 runs failed" in err
     assert "Traceback" not in err
@@ -332,7 +332,7 @@ def test_the_same_command_goes_on_with_its_unfinished_sweep_where_resume_is_aske
     process.kill()
     process.communicate()
     again = lab.start(*SWEEP, EPOCHS, *WORKERS, "hydra.launcher.resume=true")
-    _, err = again.communicate(timeout=240)
+    _, err = again.communicate(timeout=500)
     assert again.returncode == 0, err
     assert lab.weights() == undisturbed  # which sees each identity once
     lab.check()
@@ -341,9 +341,9 @@ def test_the_same_command_goes_on_with_its_unfinished_sweep_where_resume_is_aske
 @pytest.mark.long
 def test_the_same_sweep_with_reuse_runs_only_what_is_missing(lab, undisturbed):
     first = lab.start(*SWEEP[:1], "lr=0.05,0.1", *SWEEP[2:], EPOCHS)
-    first.communicate(timeout=240)
+    first.communicate(timeout=500)
     second = lab.start(*SWEEP, EPOCHS, "reuse=true")
-    out, err = second.communicate(timeout=240)
+    out, err = second.communicate(timeout=500)
     assert second.returncode == 0, err
     assert "40 runs, 20 reused" in out
     assert lab.weights() == undisturbed
@@ -399,7 +399,7 @@ def test_a_pruned_sweep_that_was_killed_drops_the_same_runs(lab, tmp_path):
     done = lab.nnlab("resume")
     assert done.returncode == 0, done.stderr
     other = Lab(tmp_path / "other")
-    other.start(*arguments).communicate(timeout=240)
+    other.start(*arguments).communicate(timeout=500)
     assert lab.weights() == other.weights()
     outcomes = [
         {run.data.tags["run_key"]: run.data.tags["outcome"] for run in each.children()}
@@ -420,7 +420,7 @@ def test_a_single_run_is_resumed_too(lab, tmp_path):
     done = lab.complete()
     assert "val accuracy" in done.stdout
     other = Lab(tmp_path / "other")
-    other.start(*arguments).communicate(timeout=240)
+    other.start(*arguments).communicate(timeout=500)
     assert lab.weights() == other.weights()
 
 

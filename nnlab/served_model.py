@@ -1,0 +1,95 @@
+"""The network as MLflow serves it. This file is copied into the model: it knows NumPy alone.
+
+Input: an image a row, its pixels as they are in the data: whole numbers from 0 to 255, as a table
+(images, pixels) or as (images, rows, columns). Output: for each image its label and the
+probabilities of all classes.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+LARGEST = 255  # of pixels
+
+
+class ServedNetwork:
+    """A two-layer network with its recorded weights.
+
+    Parameters
+    ----------
+    weights : a ``weights.npz`` as a run leaves it behind: ``W1 (hidden, pixels)``,
+        ``b1 (hidden, 1)``, ``W2 (classes, hidden)``, ``b2 (classes, 1)``
+    """
+
+    def __init__(self, weights: str | Path) -> None:
+        with np.load(weights, allow_pickle=False) as file:
+            self.W1, self.b1, self.W2, self.b2 = (file[name] for name in ("W1", "b1", "W2", "b2"))
+
+    def predict(self, model_input: Any) -> dict[str, NDArray[Any]]:  # noqa: ANN401 - any table
+        """Classify some images.
+
+        Parameters
+        ----------
+        model_input : (images, pixels) or (images, rows, columns)
+            A DataFrame, an array or nested lists of whole numbers from 0 to 255.
+
+        Returns
+        -------
+        dict
+            ``label (images,)`` int64 and ``probabilities (images, classes)`` in the weights' dtype.
+
+        Raises
+        ------
+        ValueError
+            Where the input is something else.
+        """
+        X = self._scaled(model_input).T
+        A1 = np.maximum(self.W1 @ X + self.b1, 0)
+        Z2 = self.W2 @ A1 + self.b2
+        A2 = np.exp(Z2 - Z2.max(axis=0))
+        A2 /= A2.sum(axis=0)
+        return {"label": Z2.argmax(axis=0), "probabilities": A2.T}
+
+    def _scaled(self, model_input: Any) -> NDArray[Any]:  # noqa: ANN401 - any table
+        """Check the pixels, and divide them by 255 as in training: (images, pixels)."""
+        if _is_an_image(list(getattr(model_input, "columns", ()))):
+            raise ValueError(
+                "The first row was taken for the names of the columns, but it holds pixels: put a "
+                "header such as pixel0,pixel1,… above it, or the first image is lost."
+            )
+        pixels = np.asarray(model_input)
+        wanted = self.W1.shape[1]
+        images = len(pixels) if pixels.ndim > 1 else 0
+        if not images or pixels.size != images * wanted:
+            raise ValueError(
+                f"Found an input of shape {pixels.shape}, expected (images, {wanted}): an image a "
+                "row, without a label."
+            )
+        if (
+            pixels.dtype.kind not in "uif"
+            or not ((pixels >= 0) & (pixels <= LARGEST) & (pixels == np.floor(pixels))).all()
+        ):
+            raise ValueError(
+                f"Found values that are no whole numbers from 0 to {LARGEST}: give the pixels as "
+                "they are in the data; the model itself divides them by 255."
+            )
+        dtype = self.W1.dtype
+        return np.asarray(pixels.reshape(images, wanted).astype(dtype) / np.asarray(LARGEST, dtype))
+
+
+def _is_an_image(names: list[Any]) -> bool:
+    """Tell whether what was read as a CSV's header is numbers, and not merely counts columns."""
+    if not names or not all(isinstance(name, str) for name in names):
+        return False  # the columns were never named
+    try:
+        numbers = [float(name) for name in names]
+    except ValueError:
+        return False
+    return numbers != [numbers[0] + place for place in range(len(numbers))]
+
+
+def _load_pyfunc(weights: str) -> ServedNetwork:
+    """Load the model: MLflow looks for a function of this name."""
+    return ServedNetwork(weights)
