@@ -1,12 +1,9 @@
 """The way in from the command line: signals, exit codes, and Hydra's errors said plainly."""
 
-import atexit
 import difflib
 import os
 import re
-import shutil
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,11 +12,11 @@ from hydra.core.config_store import ConfigStore
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.plugins import Plugins
 from hydra.errors import HydraException, OverrideParseException
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from nnlab.codebase import CHECKOUT
-from nnlab.errors import NnlabError
+from nnlab import resolvers
+from nnlab.errors import ConfigError, NnlabError
 from nnlab.interrupts import Terminated, terminable
 from nnlab.launcher import sessions
 
@@ -71,15 +68,19 @@ def run(main: Callable[[], object]) -> None:
     """
     os.environ.setdefault(DEBUG, os.environ.get("HYDRA_FULL_ERROR", "0"))
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra hands its exceptions over instead of exiting
-    OmegaConf.register_new_resolver("nnlab.scratch", _scratch_folder, use_cache=True, replace=True)
-    OmegaConf.register_new_resolver("nnlab.fields", documented_fields, replace=True)
+    resolvers.register()
     with terminable(), plainly(), sessions():
         if any(word.startswith("--config-from") for word in sys.argv[1:]):
             from nnlab.derive import begin_as_recorded
 
-            sys.argv[1:] = begin_as_recorded(sys.argv[1:], Path(_scratch_folder()))
+            sys.argv[1:] = begin_as_recorded(sys.argv[1:], Path(resolvers.scratch_folder()))
         _let_optuna_maximise()
-        main()
+        try:
+            main()
+        except ValueError as error:  # Hydra's, of its own flags
+            if "Only one of --run, --multirun, --cfg" not in str(error):
+                raise
+            raise ConfigError("-m, --cfg and --info exclude each other: leave -m out.") from error
 
 
 @contextmanager
@@ -99,28 +100,6 @@ def plainly() -> Iterator[None]:
             raise
         _say(explain(error))
         raise SystemExit(error.exit_code if isinstance(error, NnlabError) else 2) from None
-
-
-def documented_fields() -> str:
-    """Return the fields with their defaults and comments, as they stand in ``conf/``."""
-    conf = CHECKOUT / "conf"
-    main = (conf / "config.yaml").read_text(encoding="utf-8")
-    fields = main[main.index("\nlr:") + 1 : main.index("\nhydra:")].rstrip()
-    groups = []
-    for group, option, when in (
-        ("data", "mnist_sample", "the default"),
-        ("init", "normal", "with init=normal or init=uniform; the others fix scale and shift"),
-        ("prune", "halving", "with prune=halving"),
-        ("hydra/launcher", "nnlab", "how a sweep is carried out"),
-    ):
-        lines = (conf / group / f"{option}.yaml").read_text(encoding="utf-8").splitlines()
-        skipped = ("#", "source:", "_target_:", "rule:")
-        inner = [f"  {line}" for line in lines if not line.startswith(skipped)]
-        head = f"\n{group.replace('/', '.')}:  # {when}\n"
-        groups.append(head + "\n".join(inner))
-    groups.append("")
-    # Hydra's help is a string.Template, to which a dollar means something.
-    return "\n".join((fields, *groups)).replace("$", "$$")
 
 
 def explain(error: BaseException) -> str:
@@ -184,10 +163,3 @@ def _let_optuna_maximise() -> None:
 
 def _say(text: str) -> None:
     sys.stderr.write(text + "\n")
-
-
-def _scratch_folder() -> str:
-    """Return a temporary folder for the one file that Hydra's sweeper insists on writing."""
-    folder = tempfile.mkdtemp(prefix="nnlab-hydra-")
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    return folder

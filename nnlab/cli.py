@@ -199,6 +199,27 @@ def compare(selection: tuple[str, ...], form: str, **choices: object) -> None:
 
 
 @main.command()
+@click.argument("overrides", nargs=-1)
+@click.option(
+    "--tolerance",
+    type=click.FloatRange(0.001, 1),
+    default=0.03,
+    show_default=True,
+    help="Relative width of the intervals of learning rates.",
+)
+def stability(overrides: tuple[str, ...], tolerance: float) -> None:
+    """Find the largest stable learning rate, and compare it with 2 over the sharpness.
+
+    OVERRIDES are those of `python run.py -m`, without lr: 'seed=range(0,5)' init=he,randn. Every
+    network is trained at dozens of rates, for `epochs` epochs each. Sharpness is the largest
+    eigenvalue of the Hessian of the untrained network's loss.
+    """
+    from nnlab.edge_study import study_stability
+
+    study_stability(overrides, tolerance)
+
+
+@main.command()
 @click.argument("run", required=False)
 @click.option("--port", type=click.IntRange(1, 65535), help="A port; by default a free one.")
 @URI

@@ -12,11 +12,18 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
+from hydra import initialize_config_dir
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.config_loader import ConfigLoader
+from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
+from nnlab import resolvers
+from nnlab.codebase import CHECKOUT
 from nnlab.config import RunConfig, from_hydra, from_mapping
+from nnlab.errors import ConfigError
 
 PLAIN = re.compile(r"(?P<field>\w+(?:\.\w+)*)=[^$]*")  # no +, ~, @, no interpolation
 
@@ -69,6 +76,44 @@ class Composer:
         """Have Hydra compose a config, and leave out Hydra's own part."""
         config = self._loader.load_sweep_config(self._config, list(overrides))
         return OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
+
+
+def compose_grid(overrides: Sequence[str]) -> tuple[list[tuple[str, ...]], list[RunConfig]]:
+    """Compose the configs that ``python run.py -m`` would train, for a command of our own.
+
+    Parameters
+    ----------
+    overrides : as they are typed: fields, choices from groups, several values of either; what an
+        ``experiment=…`` sweeps over counts too
+
+    Returns
+    -------
+    jobs : the overrides of each config
+    configs : the product of all that is given
+
+    Raises
+    ------
+    ConfigError, HydraException
+        Where they are wrong.
+    """
+    folder = CHECKOUT / "conf"
+    if not folder.is_dir():
+        raise ConfigError(f"There is no {folder}: configs are composed in a checkout of nnlab.")
+    resolvers.register()
+    parser = OverridesParser.create()
+    fixed = [
+        each for each in parser.parse_overrides(list(overrides)) if not each.is_sweep_override()
+    ]
+    with initialize_config_dir(str(folder), version_base="1.3"):
+        loader = GlobalHydra.instance().config_loader()
+        words = [str(each.input_line) for each in fixed]
+        master = loader.load_configuration("config", words, run_mode=RunMode.MULTIRUN)
+        params = OmegaConf.select(master, "hydra.sweeper.params") or {}
+        swept = [f"{field}={values}" for field, values in params.items()]
+        parsed = parser.parse_overrides([*swept, *overrides])
+        (jobs,) = BasicSweeper.split_arguments(parsed, max_batch_size=None)
+        composer = Composer(loader, master)
+        return [tuple(job) for job in jobs], [composer.compose(job) for job in jobs]
 
 
 def _put(plain: dict[str, Any], override: str) -> bool:

@@ -1,16 +1,18 @@
 """What the terminal shows: a live bar, or plain sparse lines where there is no terminal."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeVar
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn, track
 
 from nnlab.plan import Run
+
+T = TypeVar("T")
 
 QUIET_SECONDS = 5.0  # between two plain lines
 
@@ -18,6 +20,20 @@ QUIET_SECONDS = 5.0  # between two plain lines
 def say(text: str) -> None:
     """Say something that is not a result: on the error stream."""
     Console(stderr=True, highlight=False, markup=False).print(text, soft_wrap=True)
+
+
+def counted(items: Sequence[T], what: str) -> Iterator[T]:
+    """Yield the items, and show on the error stream how far they are."""
+    console = Console(stderr=True, highlight=False)
+    if console.is_terminal:
+        yield from track(items, description=what, console=console, transient=True)
+        return
+    said = time.monotonic()
+    for place, item in enumerate(items):
+        if time.monotonic() - said > QUIET_SECONDS:
+            said = time.monotonic()
+            console.print(f"{what}: {place}/{len(items)}", soft_wrap=True, markup=False)
+        yield item
 
 
 class Display(AbstractContextManager["Display"]):

@@ -64,6 +64,7 @@ def test_each_heavy_library_has_its_own_few_modules():
         "nnlab.compose",
         "nnlab.config",
         "nnlab.launcher",
+        "nnlab.resolvers",
     }
     assert all(name.startswith("nnlab.plots") for name in importers("matplotlib"))
 
