@@ -1,6 +1,7 @@
 """The ``nnlab`` command."""
 
 import sys
+from pathlib import Path
 
 import click
 
@@ -59,6 +60,42 @@ def doctor(uri: str | None, host: str | None, *, dry_run: bool) -> None:
 
     if not examine(uri, dry_run=dry_run, gone=host):
         sys.exit(1)
+
+
+@main.command()
+@click.argument("run", metavar="RUN|SWEEP")
+@click.argument("out", type=click.Path(dir_okay=False, path_type=Path), metavar="OUT.ZIP")
+@URI
+def export(run: str, out: Path, uri: str | None) -> None:
+    """Pack RUN, or SWEEP with all its runs, into a zip file: metrics, files, lineage."""
+    from nnlab.exports import export as pack
+
+    done = pack(run, out, uri)
+    for run_id in done.gone:
+        click.echo(f"left out: {run_id}, which the sweep lists and the store no longer has")
+    if done.models:
+        click.echo(f"left out: {done.models} models that are logged beside their runs' files")
+    click.echo(f"{out}: {_counted(done.runs)}, {done.files:,} files, {done.size / 1e6:,.1f} MB")
+
+
+@main.command("import")
+@click.argument("parcel", type=click.Path(path_type=Path), metavar="OUT.ZIP")
+@URI
+def import_(parcel: Path, uri: str | None) -> None:
+    """Check what `nnlab export` has packed, and write it into the store."""
+    from nnlab.imports import import_parcel
+
+    done = import_parcel(parcel, uri)
+    for run_id, here in done.there.items():
+        found = "" if here == run_id else f", as {here[:8]}"
+        click.echo(f"left alone {run_id[:8]}: it is in the store already{found}")
+    for run_id, here in done.made.items():
+        click.echo(f"imported {run_id[:8]} as {here}")
+    click.echo(f"imported {_counted(len(done.made))} from {parcel}")
+
+
+def _counted(runs: int) -> str:
+    return f"{runs} run{'s' * (runs != 1)}"
 
 
 @main.command()

@@ -8,18 +8,23 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, TypeVar
 
 from nnlab.errors import TrackingError
 from nnlab.owner import Owner
+from nnlab.parcels import DatasetInput, Measurement
 from nnlab.provenance import CodeVersion
 from nnlab.store import Store, local_database, local_path, patiently, said_plainly, tracking_uri
+
+T = TypeVar("T")
 
 Status = Literal["FINISHED", "FAILED", "KILLED"]
 Point = tuple[str, float, int]  # metric, value, epoch
 
 METRICS_A_BATCH = 1000  # MLflow's limit for one request
+TEXTS_A_BATCH = 20  # of the longest params or tags, below MLflow's limit of a megabyte
 TAG_LENGTH = 5000  # below MLflow's limit
 
 
@@ -174,6 +179,37 @@ class Tracker(Store):
             with suppress(MlflowException):  # it had none
                 self.client.delete_tag(run_id, "reason")
 
+    def restore(
+        self,
+        run_id: str,
+        *,
+        params: Mapping[str, str],
+        tags: Mapping[str, str],
+        metrics: Iterable[Measurement],
+        datasets: Iterable[DatasetInput],
+    ) -> None:
+        """Write into a run what another store said of it, with its own times, as it stands."""
+        from mlflow.entities import Dataset, InputTag, Metric, Param, RunTag
+        from mlflow.entities import DatasetInput as Input
+
+        def send(**entities: list[Any]) -> None:
+            patiently(lambda: self.client.log_batch(run_id, **entities))
+
+        with said_plainly(self.uri):
+            for batch in _batches(params.items(), TEXTS_A_BATCH):
+                send(params=[Param(*each) for each in batch])
+            for batch in _batches(tags.items(), TEXTS_A_BATCH):
+                send(tags=[RunTag(*each) for each in batch])
+            for points in _batches(metrics, METRICS_A_BATCH):
+                send(metrics=[Metric(*each) for each in points])
+            inputs = []
+            for each in datasets:
+                source, texts = (each.source_type, each.source), (each.data_schema, each.profile)
+                marks = [InputTag(*tag) for tag in each.tags.items()]
+                inputs.append(Input(Dataset(each.name, each.digest, *source, *texts), marks))
+            if inputs:
+                patiently(lambda: self.client.log_inputs(run_id, inputs))
+
     @contextmanager
     def folder(self, run_id: str) -> Iterator[Path]:
         """Provide a folder whose files are a run's artifacts; what it holds already stays.
@@ -198,3 +234,9 @@ class Tracker(Store):
                 f"The artifacts of run {run_id[:8]} cannot be written to {where}: {error}. Check "
                 "the folder's permissions and free space."
             ) from error
+
+
+def _batches(entities: Iterable[T], size: int) -> Iterator[list[T]]:
+    rest = iter(entities)
+    while batch := list(islice(rest, size)):
+        yield batch
