@@ -55,7 +55,11 @@ def resume(sweep: str | None, uri: str | None, *, anew: bool, **changes: object)
 @click.option("--dry-run", is_flag=True, help="Only tell what would be done.")
 @click.option("--host", help="Close runs of this machine too, of which you know that it is gone.")
 def doctor(uri: str | None, host: str | None, *, dry_run: bool) -> None:
-    """Check the store, and close runs that are RUNNING though their process is gone."""
+    """Check the store, and mend it.
+
+    Addresses of a store that was moved or copied are turned to where it is now; runs that are
+    RUNNING though their process is gone are closed.
+    """
     from nnlab.doctor import examine
 
     if not examine(uri, dry_run=dry_run, gone=host):

@@ -16,6 +16,7 @@ from urllib.request import url2pathname
 
 from nnlab.database import ensure_database
 from nnlab.errors import TrackingError
+from nnlab.moving import astray, refuse_moved
 from nnlab.provenance import project_root
 
 if TYPE_CHECKING:
@@ -164,6 +165,9 @@ class Store:
         if run_id not in self._artifacts:
             with said_plainly(self.uri):
                 uri = str(patiently(lambda: self.client.get_run(run_id)).info.artifact_uri)
+            database = local_database(self.uri)
+            if database is not None and astray(database, uri):
+                refuse_moved(database)
             self._artifacts[run_id] = local_path(uri) or uri
         return self._artifacts[run_id]
 

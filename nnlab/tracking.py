@@ -5,14 +5,15 @@ import json
 import math
 import tempfile
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Literal, TypeVar
 
 from nnlab.errors import TrackingError
+from nnlab.moving import astray, refuse_moved
 from nnlab.owner import Owner
 from nnlab.parcels import DatasetInput, Measurement
 from nnlab.provenance import CodeVersion
@@ -59,6 +60,7 @@ class Tracker(Store):
     def _get_or_create_experiment(self) -> str:
         from mlflow.exceptions import MlflowException
 
+        database = local_database(self.uri)
         found = self.client.get_experiment_by_name(self.experiment)
         if found is not None:
             if found.lifecycle_stage != "active":
@@ -66,8 +68,9 @@ class Tracker(Store):
                     f"tracking.experiment={self.experiment} was deleted in {self.uri}: restore it "
                     f"with `mlflow experiments restore -x {found.experiment_id}`, or name another."
                 )
+            if database is not None and astray(database, found.artifact_location):
+                refuse_moved(database)  # its runs would be written elsewhere
             return str(found.experiment_id)
-        database = local_database(self.uri)
         location = None if database is None else (database.parent / "artifacts").as_uri()
         try:
             return str(self.client.create_experiment(self.experiment, location))
@@ -192,8 +195,12 @@ class Tracker(Store):
         from mlflow.entities import Dataset, InputTag, Metric, Param, RunTag
         from mlflow.entities import DatasetInput as Input
 
-        def send(**entities: list[Any]) -> None:
-            patiently(lambda: self.client.log_batch(run_id, **entities))
+        def send(
+            params: Sequence[Param] = (),
+            tags: Sequence[RunTag] = (),
+            metrics: Sequence[Metric] = (),
+        ) -> None:
+            patiently(lambda: self.client.log_batch(run_id, metrics, params, tags))
 
         with said_plainly(self.uri):
             for batch in _batches(params.items(), TEXTS_A_BATCH):
