@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from nnlab.errors import ParcelError
 from nnlab.lineage import IMPORTING, NAME, PARENT, whereabouts
@@ -23,10 +22,8 @@ from nnlab.store import (
     tracking_uri,
 )
 
-if TYPE_CHECKING:
-    from mlflow.entities import Run as MlflowRun
-
 ENDED = ("FINISHED", "FAILED", "KILLED")
+OWN_FIELDS = (PARENT, NAME, IMPORTING)  # tags that are fields of their own, or of no meaning
 TABLE = "runs.csv"  # among the files of a sweep's run
 
 
@@ -77,16 +74,14 @@ def export(which: str, out: Path, uri: str | None = None) -> Exported:
     models = 0
     with writing(out) as parcel:
         for record in sorted(runs, key=lambda each: each.run_id):
-            with said_plainly(store.uri):
-                run = patiently(lambda record=record: store.client.get_run(record.run_id))  # type: ignore[misc]
-                if record.experiment_id not in names:
-                    found = store.client.get_experiment(record.experiment_id)
-                    names[record.experiment_id] = found.name
-            models += len(run.outputs.model_outputs) if run.outputs else 0
+            if record.experiment_id not in names:
+                with said_plainly(store.uri):
+                    experiment = store.client.get_experiment(record.experiment_id)
+                names[record.experiment_id] = experiment.name
+            run, left = _packed(store, record.run_id, names[record.experiment_id])
+            models += left
             with _artifacts(store, record.run_id) as folder:
-                parcel.add_run(
-                    _pack(run, names[record.experiment_id]), _metrics(store, run), folder
-                )
+                parcel.add_run(run, _metrics(store, record), folder)
     return Exported(len(runs), len(parcel.files), parcel.size, gone, models)
 
 
@@ -139,16 +134,16 @@ def _artifacts(store: Store, run_id: str, only: str | None = None) -> Iterator[P
         yield Path(folder)
 
 
-def _metrics(store: Store, run: "MlflowRun") -> Iterator[Measurement]:
+def _metrics(store: Store, record: RunRecord) -> Iterator[Measurement]:
     """Yield the whole history of all metrics of a run."""
     database = local_database(store.uri)
     if database is not None:
-        yield from _rows(database, run.info.run_id)
+        yield from _rows(database, record.run_id)
         return
     with said_plainly(store.uri):
-        for key in run.data.metrics:
+        for key in record.metrics:
             for each in patiently(
-                lambda key=key: store.client.get_metric_history(run.info.run_id, key)  # type: ignore[misc]
+                lambda key=key: store.client.get_metric_history(record.run_id, key)  # type: ignore[misc]
             ):
                 yield Measurement(each.key, float(each.value), each.timestamp, each.step)
 
@@ -161,37 +156,34 @@ def _rows(database: Path, run_id: str) -> Iterator[Measurement]:
             yield Measurement(key, float("nan") if is_nan else float(value), timestamp, step)
 
 
-def _pack(run: "MlflowRun", experiment: str) -> PackedRun:
-    tags = {
-        key: value
-        for key, value in sorted(run.data.tags.items())
-        if key not in (PARENT, NAME, IMPORTING)
-    }
-    return packed(
-        run_id=run.info.run_id,
+def _packed(store: Store, run_id: str, experiment: str) -> tuple[PackedRun, int]:
+    """Return a run without its metrics and files; and how many models are logged beside these."""
+    with said_plainly(store.uri):
+        run = patiently(lambda: store.client.get_run(run_id))
+    found = packed(
+        run_id=run_id,
         name=run.info.run_name,
         experiment=experiment,
         status=run.info.status,
         start_time=run.info.start_time,
         end_time=run.info.end_time,
         parent=run.data.tags.get(PARENT),
-        tags=tags,
+        tags={key: run.data.tags[key] for key in sorted(run.data.tags) if key not in OWN_FIELDS},
         params=dict(sorted(run.data.params.items())),
-        datasets=_datasets(run),
+        datasets=[
+            {
+                "name": each.dataset.name,
+                "digest": each.dataset.digest,
+                "source_type": each.dataset.source_type,
+                "source": each.dataset.source,
+                "data_schema": each.dataset.schema,
+                "profile": each.dataset.profile,
+                "tags": {tag.key: tag.value for tag in sorted(each.tags, key=lambda tag: tag.key)},
+            }
+            for each in sorted(
+                run.inputs.dataset_inputs if run.inputs else (),
+                key=lambda each: (each.dataset.name, each.dataset.digest),
+            )
+        ],
     )
-
-
-def _datasets(run: "MlflowRun") -> list[dict[str, Any]]:
-    found = [
-        {
-            "name": each.dataset.name,
-            "digest": each.dataset.digest,
-            "source_type": each.dataset.source_type,
-            "source": each.dataset.source,
-            "data_schema": each.dataset.schema,
-            "profile": each.dataset.profile,
-            "tags": {tag.key: tag.value for tag in sorted(each.tags, key=lambda tag: tag.key)},
-        }
-        for each in (run.inputs.dataset_inputs if run.inputs else ())
-    ]
-    return sorted(found, key=lambda each: (each["name"], each["digest"]))
+    return found, len(run.outputs.model_outputs) if run.outputs else 0

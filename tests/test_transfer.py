@@ -337,10 +337,8 @@ WHILE = {
     "moment",
     ["ending", *(pytest.param(each, marks=pytest.mark.long) for each in ("creating", "filling"))],
 )
-def test_what_a_killed_import_leaves_is_taken_away_by_the_doctor(moment, lab, other, out, tmp_path):
-    uri, first, _ = lab
-    export(first, out, uri)
-    killed_import(out, other, WHILE[moment])
+def test_what_a_killed_import_leaves_is_taken_away_by_the_doctor(moment, other, parcel):
+    killed_import(parcel, other, WHILE[moment])
     left = [each.run_id for each in Store(other).search()]
     assert left
     told = nnlab("doctor", "--dry-run", "--uri", other)
