@@ -10,8 +10,9 @@ from pathlib import Path
 
 from nnlab.errors import ParcelError
 from nnlab.lineage import IMPORTING, NAME, PARENT, whereabouts
+from nnlab.measurements import Measurement
 from nnlab.packing import writing
-from nnlab.parcels import Measurement, PackedRun, packed
+from nnlab.parcels import PackedRun, packed
 from nnlab.store import (
     RunRecord,
     Store,

@@ -13,6 +13,7 @@ from typing import IO, Self
 
 from nnlab import __version__
 from nnlab.errors import ParcelError
+from nnlab.measurements import Measurement, to_csv
 from nnlab.parcels import (
     ARTIFACTS,
     FORMAT,
@@ -22,11 +23,9 @@ from nnlab.parcels import (
     FileEntry,
     Limits,
     Manifest,
-    Measurement,
     PackedRun,
     flaw,
     place,
-    to_csv,
     to_json,
 )
 

@@ -4,16 +4,11 @@
 and read the zip.
 """
 
-import csv
-import io
-import math
 import posixpath
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Annotated, Literal, NamedTuple, TypeVar
+from typing import Annotated, Literal, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -21,7 +16,6 @@ from pydantic import (
     ConfigDict,
     Field,
     StringConstraints,
-    TypeAdapter,
     ValidationError,
 )
 
@@ -32,7 +26,6 @@ Model = TypeVar("Model", bound=BaseModel)
 FORMAT = 1
 MANIFEST = "manifest.json"
 RUN, METRICS, ARTIFACTS = "run.json", "metrics.csv", "artifacts"
-COLUMNS = ("key", "value", "timestamp", "step")
 FILE = re.compile(r"runs/([0-9a-f]{32})/(run\.json|metrics\.csv|artifacts/.+)", re.DOTALL)
 
 
@@ -128,15 +121,6 @@ class PackedRun(Part):
     datasets: list[DatasetInput]
 
 
-class Measurement(NamedTuple):
-    """A value of a metric at a step; the timestamp is in milliseconds since 1970."""
-
-    key: str
-    value: float
-    timestamp: int
-    step: int
-
-
 def place(run_id: str, *parts: str) -> str:
     """Return the name of a run's file in a parcel."""
     return "/".join(("runs", run_id, *parts))
@@ -206,7 +190,7 @@ def parse(model: type[Model], text: bytes, name: str) -> Model:
     try:
         return model.model_validate_json(text)
     except ValidationError as error:
-        raise ParcelError(f"{name!r} cannot be read: {_first(error)}.") from error
+        raise ParcelError(f"{name!r} cannot be read: {first_flaw(error)}.") from error
 
 
 def packed(**fields: object) -> PackedRun:
@@ -221,58 +205,12 @@ def packed(**fields: object) -> PackedRun:
         return PackedRun.model_validate(fields)
     except ValidationError as error:
         raise ParcelError(
-            f"Run {fields['run_id']} cannot go into a parcel: {_first(error)}."
+            f"Run {fields['run_id']} cannot go into a parcel: {first_flaw(error)}."
         ) from error
 
 
-def _first(error: ValidationError) -> str:
+def first_flaw(error: ValidationError) -> str:
+    """Say in which field, if in any, the first thing is that pydantic does not accept."""
     found = error.errors()[0]
     where = ".".join(map(str, found["loc"]))
     return f"{where}: {found['msg']}" if where else found["msg"]
-
-
-def to_csv(metrics: Iterable[Measurement]) -> bytes:
-    """Write measurements, in an order of their own, every bit of their values."""
-    text = io.StringIO(newline="")
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    rows = [(each.key, each.step, each.timestamp, repr(each.value)) for each in metrics]
-    for key, step, timestamp, value in sorted(rows):
-        writer.writerow((key, value, timestamp, step))
-    return text.getvalue().encode()
-
-
-def read_csv(path: Path, name: str) -> Iterator[Measurement]:
-    """Yield the measurements of a file.
-
-    Raises
-    ------
-    ParcelError
-        Where it holds something else.
-    """
-    known: set[str] = set()
-    with path.open(newline="", encoding="utf-8") as file:
-        rows = csv.reader(file, strict=True)
-        try:
-            if next(rows, None) != list(COLUMNS):
-                raise ParcelError(f"{name!r} does not begin with {','.join(COLUMNS)}.")
-            for row in rows:
-                yield _measurement(row, known)
-        except (csv.Error, ValueError) as error:
-            reason = _first(error) if isinstance(error, ValidationError) else error
-            raise ParcelError(f"{name!r}, line {rows.line_num}: {reason}.") from error
-
-
-def _measurement(row: list[str], known: set[str]) -> Measurement:
-    """Read a line; ``known`` gathers the keys that are found to be fit."""
-    if len(row) != len(COLUMNS):
-        raise ValueError(f"found {len(row)} cells, expected {len(COLUMNS)}")
-    key, value, timestamp, step = row
-    if key not in known:
-        known.add(TypeAdapter(Key).validate_python(key))
-    found = Measurement(key, float(value), int(timestamp), int(step))
-    if math.isinf(found.value):
-        raise ValueError("an infinite value, which no store can hold")
-    if not (0 <= found.timestamp <= LARGEST and abs(found.step) <= LARGEST):
-        raise ValueError("a time or a step beyond all bounds")
-    return found

@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Literal, TypeVar
 
 from nnlab.errors import TrackingError
+from nnlab.measurements import Measurement
 from nnlab.moving import astray, refuse_moved
 from nnlab.owner import Owner
-from nnlab.parcels import DatasetInput, Measurement
+from nnlab.parcels import DatasetInput
 from nnlab.provenance import CodeVersion
 from nnlab.store import Store, local_database, local_path, patiently, said_plainly, tracking_uri
 

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from nnlab.errors import ParcelError
+from nnlab.measurements import Measurement, read_csv
 from nnlab.parcels import (
     ARTIFACTS,
     LARGEST,
@@ -26,13 +27,11 @@ from nnlab.parcels import (
     FileEntry,
     Limits,
     Manifest,
-    Measurement,
     PackedRun,
     flaw,
     folded,
     parse,
     place,
-    read_csv,
     read_manifest,
 )
 

@@ -1,20 +1,14 @@
 """A store whose folder was moved or copied is noticed, mended once, and used as before."""
 
-import contextlib
-import os
 import shutil
-import signal
 import sqlite3
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import mlflow
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from conftest import ROOT
+from stopped import resume, stopped_sweep
 
 from nnlab.artifacts import read_weights, weights_sha256
 from nnlab.cli import main
@@ -216,46 +210,15 @@ def test_models_of_mlflows_registry_move_along(old, new):
     assert all(each.startswith(new.as_uri()) for each in addresses(new))
 
 
-SWEEP = (
-    "-m", "lr=0.05,0.1", "seed=0,1", "epochs=80", "data.val_size=4000", "pictures=0",
-    "hydra.launcher.n_jobs=1", "hydra.launcher.stack=1",
-)  # fmt: skip
-
-
 @pytest.mark.long
 def test_a_sweep_that_was_stopped_goes_on_after_its_store_has_moved(old, new):
-    def environment(root):
-        return {**os.environ, "NNLAB_ROOT": str(root)}
-
-    process = subprocess.Popen(
-        [sys.executable, "run.py", *SWEEP],
-        cwd=ROOT, env=environment(old), stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-    )  # fmt: skip
-    database = old / "mlruns" / "mlflow.db"
-    deadline = time.monotonic() + 120
-    finished = 0
-    while not finished:
-        assert process.poll() is None, process.communicate()
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-        with contextlib.suppress(sqlite3.OperationalError):  # not made yet
-            connection = sqlite3.connect(f"{database.as_uri()}?mode=ro", uri=True)
-            query = "SELECT count(*) FROM runs WHERE status = 'FINISHED'"
-            (finished,) = connection.execute(query).fetchone()
-            connection.close()
-    process.send_signal(signal.SIGTERM)
-    process.communicate(timeout=120)
-    assert process.returncode == 143
-
+    stopped_sweep(old)
     old.rename(new)
     refused = CliRunner().invoke(main, ["resume", "--uri", uri_of(new / "mlruns")])
     assert refused.exit_code == 2
     assert "`nnlab doctor --uri" in refused.output
     assert "was moved" in doctor(new / "mlruns")
-    subprocess.run(
-        [sys.executable, "-m", "nnlab", "resume"],
-        cwd=ROOT, env=environment(new), capture_output=True, check=True, timeout=240,
-    )  # fmt: skip
+    resume(new)
     assert not old.exists()
     store = Store(uri_of(new / "mlruns"))
     runs = list(store.search("tags.job != ''"))

@@ -17,6 +17,7 @@ from click.testing import CliRunner
 from conftest import ROOT
 from mlflow.entities import Metric
 from servers import mlflow_server
+from stopped import resume, stopped_sweep
 from zips import ONE, TWO
 
 from nnlab import imports
@@ -115,8 +116,11 @@ def record(uri, run_id, folder):
 
 
 def expected(found, run_id, ids):
-    """A record as it should be in the other store: ids are those there."""
-    text = json.dumps(found["tags"])
+    """A record as it should be in the other store: ids are those there, parents are there."""
+    tags = dict(found["tags"])
+    if tags.get("mlflow.parentRunId") not in ids:
+        tags.pop("mlflow.parentRunId", None)
+    text = json.dumps(tags)
     for before, after in ids.items():
         text = text.replace(before, after)
     return {**found, "tags": {**json.loads(text), "imported_from": run_id}}
@@ -439,3 +443,17 @@ def test_runs_go_through_a_server_and_back(lab, other, out, tmp_path):
         before = record(uri, run_id, tmp_path / "a" / run_id)
         after = record(other, here, tmp_path / "b" / run_id)
         assert after == expected(before, run_id, first_ids)
+
+
+@pytest.mark.long
+def test_a_sweep_that_was_stopped_goes_on_in_another_store(other, out, tmp_path):
+    stopped_sweep(tmp_path)
+    store = Store(f"sqlite:///{tmp_path}/mlruns/mlflow.db")
+    (head,) = store.search("tags.kind = 'sweep'")
+    done = {each.run_id for each in store.children(head.run_id) if each.status == "FINISHED"}
+    export(head.run_id, out, store.uri)
+    made = import_parcel(out, other).made
+    resume(tmp_path, made[head.run_id], "--uri", other)
+    runs = Store(other).children(made[head.run_id])
+    assert [each.status for each in runs] == ["FINISHED"] * 4
+    assert {each.tags.get("imported_from") for each in runs} >= done
