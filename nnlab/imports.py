@@ -127,7 +127,7 @@ def _write(
 
 def _create(tracker: Tracker, run: PackedRun) -> str:
     """Create a run: RUNNING, and marked as being imported by this process."""
-    tags = {IMPORTING: str(Owner.this_process())}
+    tags = {IMPORTING: str(Owner.this_process()), IMPORTED_FROM: _origin(run)}
     if "mlflow.user" in run.tags:
         tags["mlflow.user"] = run.tags["mlflow.user"]  # MLflow keeps it in a column as well
     with said_plainly(tracker.uri):
@@ -145,12 +145,10 @@ def _fill(tracker: Tracker, unpacked_run: UnpackedRun, ids: Mapping[str, str]) -
     tags = {key: value for key, value in run.tags.items() if key not in OURS}
     if run.parent is not None and run.parent in ids:
         tags[PARENT] = run.parent
-    tags = {key: _renamed(value, ids) for key, value in tags.items()}
-    tags[IMPORTED_FROM] = _origin(run)
     tracker.restore(
         run_id,
         params=run.params,
-        tags=tags,
+        tags={key: _renamed(value, ids) for key, value in tags.items()},
         metrics=unpacked_run.metrics(),
         datasets=run.datasets,
     )

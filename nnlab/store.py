@@ -109,6 +109,7 @@ class Store:
     def __init__(self, uri: str) -> None:
         self.uri = uri
         self._artifacts: dict[str, str] = {}  # run -> where its files are
+        self._in_place = False  # known to have been neither moved nor copied
         with said_plainly(uri):
             self.client = _client(uri)
 
@@ -166,8 +167,9 @@ class Store:
             with said_plainly(self.uri):
                 uri = str(patiently(lambda: self.client.get_run(run_id)).info.artifact_uri)
             database = local_database(self.uri)
-            if database is not None and astray(database, uri):
+            if not self._in_place and database is not None and astray(database, uri):
                 refuse_moved(database)
+                self._in_place = True
             self._artifacts[run_id] = local_path(uri) or uri
         return self._artifacts[run_id]
 

@@ -7,7 +7,6 @@ import socket
 import struct
 import subprocess
 import sys
-import zipfile
 from pathlib import Path
 
 import mlflow
@@ -415,16 +414,15 @@ def test_an_import_that_is_under_way_is_neither_closed_nor_doubled(other, parcel
     )
 
 
-def test_a_parcel_holds_no_way_to_delete_or_close_runs(tracker, other, out):
-    """The marks of an import are not taken over from a parcel."""
-    run_id = tracker.start("run", {}, {"importing": "gone:1:1.0"})
-    tracker.finish(run_id, "FINISHED")
-    export(run_id, out, tracker.uri)
-    with zipfile.ZipFile(out) as file:
-        tags = json.loads(file.read(f"runs/{run_id}/run.json"))["tags"]
-    assert "importing" not in tags
-    (here,) = import_parcel(out, other).made.values()
-    assert "importing" not in Store(other).get(here).tags
+def test_a_parcel_cannot_mark_its_runs_for_the_doctor_or_put_them_under_others(tracker, out):
+    mine = tracker.start("mine", {}, {})
+    tracker.finish(mine, "FINISHED")
+    marks = {"importing": "gone:1:1.0", "mlflow.runName": "other", "mlflow.parentRunId": mine}
+    zips.write(out, zips.files(tags=marks))
+    (here,) = import_parcel(out, tracker.uri).made.values()
+    record = tracker.get(here)
+    assert record.name == zips.RUN["name"]
+    assert not {"importing", "mlflow.parentRunId"} & set(record.tags)
 
 
 @pytest.mark.long
