@@ -17,10 +17,14 @@ from urllib.request import url2pathname
 
 from nnlab.errors import TrackingError
 
-# Where MLflow keeps addresses; the first two hold folders that are a run's or a model's alone.
+# Where MLflow keeps addresses; the first ones are of folders that are a run's or a model's alone.
 FILES = (("runs", "artifact_uri", "run_uuid"), ("logged_models", "artifact_location", "model_id"))
-PLACES = (("experiments", "artifact_location"),)
-COPIES = (("model_versions", "source"), ("model_versions", "storage_location"))
+OTHERS = (
+    ("experiments", "artifact_location"),
+    ("model_versions", "source"),
+    ("model_versions", "storage_location"),
+)
+OWN = "artifacts"  # the folder beside the database that nnlab gives its experiments
 BUSY = 120  # seconds to wait for another writer
 
 
@@ -139,7 +143,7 @@ def _moves(connection: sqlite3.Connection, database: Path) -> Iterator[Move]:
     }
     others = [
         (table, column, address)
-        for table, column in (*PLACES, *COPIES)
+        for table, column in OTHERS
         for (address,) in _rows(connection, table, column)
     ]
     paths = {each: path for each in (*own, *others) if (path := _strayed(each[2], new)) is not None}
@@ -148,7 +152,9 @@ def _moves(connection: sqlite3.Connection, database: Path) -> Iterator[Move]:
         stay = {
             each
             for each, path in below.items()
-            if each[0] != PLACES[0][0] and path.exists() and not _beside(path, old, new).exists()
+            if path.exists()
+            and not _beside(path, old, new).exists()
+            and path != old / OWN  # where new runs go, and those of a copy may not
         }
         paths = {each: path for each, path in paths.items() if each not in below}
         changes = tuple(
@@ -184,7 +190,7 @@ def _origins(
         "SELECT artifact_location FROM experiments WHERE experiment_id = 0"
     ).fetchone()
     first = _strayed(made[0], new) if made and made[0] else None
-    if first is not None and first.name == "artifacts":
+    if first is not None and first.name == OWN:
         old = first.parent
         if not any(
             path.exists()

@@ -171,10 +171,14 @@ def test_a_database_that_was_moved_without_its_files_still_reads_them(old, new):
 def test_files_that_are_in_the_old_place_alone_stay_reachable(old, new):
     tracker = tracker_of(old)
     here, left = run_in(tracker), run_in(tracker)
+    tracker.client.create_experiment("mount", (old / "mount").as_uri())
+    mounted = run_in(tracker_of(old, "mount"))
     old.rename(new)
     shutil.move(new / "artifacts" / left, old / "artifacts" / left)
-    assert f"1 addresses stay: their files are in {old} alone" in doctor(new)
+    shutil.move(new / "mount", old / "mount")
+    assert f"3 addresses stay: their files are in {old} alone" in doctor(new)
     store = Store(uri_of(new))
+    assert store.download(mounted) == old / "mount" / mounted / "artifacts"
     assert store.download(left) == old / "artifacts" / left / "artifacts"
     assert store.download(here).is_relative_to(new)
 
