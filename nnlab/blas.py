@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
+from typing import Any
 
 from threadpoolctl import ThreadpoolController
 
@@ -25,18 +26,18 @@ def one_thread() -> Iterator[None]:
 
 
 def numpys() -> str:
-    """Name the BLAS that NumPy uses, whatever others are loaded: vendor, version, kernels."""
-    found = [library for library in _controller().info() if library["user_api"] == "blas"]
-    own = [library for library in found if "numpy" in library["filepath"]] or found
+    """Name the BLAS that NumPy uses: vendor, version, kernels."""
     keys = ("internal_api", "version", "architecture")
-    return ", ".join(" ".join(str(each.get(key, "")) for key in keys).strip() for each in own)
+    return ", ".join(" ".join(str(each.get(key, "")) for key in keys).strip() for each in _own())
 
 
 def description() -> list[dict[str, str]]:
-    """Tell which BLAS libraries are loaded: vendor, version, kernels, threading layer."""
+    """Describe the BLAS that NumPy uses: vendor, version, kernels, threading layer."""
     keys = ("internal_api", "version", "architecture", "threading_layer")
-    return [
-        {key: str(library[key]) for key in keys if key in library}
-        for library in _controller().info()
-        if library["user_api"] == "blas"
-    ]
+    return [{key: str(each[key]) for key in keys if key in each} for each in _own()]
+
+
+def _own() -> list[dict[str, Any]]:
+    """Return NumPy's BLAS, whatever others are loaded: SciPy, for one, brings its own."""
+    found = [library for library in _controller().info() if library["user_api"] == "blas"]
+    return [library for library in found if "numpy" in library["filepath"]] or found

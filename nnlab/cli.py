@@ -55,7 +55,11 @@ def resume(sweep: str | None, uri: str | None, *, anew: bool, **changes: object)
 @click.option("--dry-run", is_flag=True, help="Only tell what would be done.")
 @click.option("--host", help="Close runs of this machine too, of which you know that it is gone.")
 def doctor(uri: str | None, host: str | None, *, dry_run: bool) -> None:
-    """Check the store, and close runs that are RUNNING though their process is gone."""
+    """Check the store, and mend it.
+
+    Addresses of a store that was moved or copied are turned to where it is now; runs that are
+    RUNNING though their process is gone are closed.
+    """
     from nnlab.doctor import examine
 
     if not examine(uri, dry_run=dry_run, gone=host):
@@ -217,6 +221,42 @@ def stability(overrides: tuple[str, ...], tolerance: float) -> None:
     from nnlab.edge_study import study_stability
 
     study_stability(overrides, tolerance)
+
+
+@main.command()
+@click.argument("run", metavar="RUN|SWEEP")
+@click.argument("out", type=click.Path(dir_okay=False, path_type=Path), metavar="OUT.ZIP")
+@URI
+def export(run: str, out: Path, uri: str | None) -> None:
+    """Pack RUN, or SWEEP with all its runs, into a zip file: metrics, files, lineage."""
+    from nnlab.exports import export as pack
+
+    done = pack(run, out, uri)
+    for run_id in done.gone:
+        click.echo(f"left out: {run_id}, which the sweep lists and the store no longer has")
+    if done.models:
+        click.echo(f"left out: {done.models} models that are logged beside their runs' files")
+    click.echo(f"{out}: {_counted(done.runs)}, {done.files:,} files, {done.size / 1e6:,.1f} MB")
+
+
+@main.command("import")
+@click.argument("parcel", type=click.Path(path_type=Path), metavar="OUT.ZIP")
+@URI
+def import_(parcel: Path, uri: str | None) -> None:
+    """Check what `nnlab export` has packed, and write it into the store."""
+    from nnlab.imports import import_parcel
+
+    done = import_parcel(parcel, uri)
+    for run_id, here in done.there.items():
+        found = "" if here == run_id else f", as {here[:8]}"
+        click.echo(f"left alone {run_id[:8]}: it is in the store already{found}")
+    for run_id, here in done.made.items():
+        click.echo(f"imported {run_id[:8]} as {here}")
+    click.echo(f"imported {_counted(len(done.made))} from {parcel}")
+
+
+def _counted(runs: int) -> str:
+    return f"{runs} run{'s' * (runs != 1)}"
 
 
 @main.command()

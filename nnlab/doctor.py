@@ -1,4 +1,4 @@
-"""The doctor: whether the store is sound, and every run that is RUNNING has a living owner."""
+"""The doctor: whether the store is sound and where it says, and who owns what is RUNNING."""
 
 import sqlite3
 from pathlib import Path
@@ -6,14 +6,17 @@ from pathlib import Path
 import click
 
 from nnlab.errors import TrackingError
+from nnlab.imports import settle
 from nnlab.interrupts import held_back
 from nnlab.ledger import unfinished
+from nnlab.lineage import IMPORTING
+from nnlab.moving import mend, survey
 from nnlab.owner import Owner
 from nnlab.store import RunRecord, Store, local_database, patiently, sweeps_folder, tracking_uri
 
 
 def examine(uri: str | None, *, dry_run: bool = False, gone: str | None = None) -> bool:
-    """Check a store, close the runs of dead processes, and tell what can be resumed.
+    """Check a store, mend its addresses, close the runs of dead processes, tell what can go on.
 
     Parameters
     ----------
@@ -41,10 +44,14 @@ def examine(uri: str | None, *, dry_run: bool = False, gone: str | None = None) 
     click.echo(f"store {address}")
     if not _is_sound(database):
         return False
+    if database is not None:
+        _mend(database, dry_run=dry_run)
     store = Store(address)
+    for line in settle(store, dry_run=dry_run, gone=gone):
+        click.echo(line)
     orphans = 0
     for record in list(store.search("attributes.status = 'RUNNING'")):
-        finding = _finding(record, gone)
+        finding = None if IMPORTING in record.tags else _finding(record, gone)
         if finding is None:
             continue
         close = finding.startswith("its process")
@@ -57,6 +64,23 @@ def examine(uri: str | None, *, dry_run: bool = False, gone: str | None = None) 
         click.echo("every run that is RUNNING has a living owner")
     _tell_unfinished(store, dry_run=dry_run)
     return True
+
+
+def _mend(database: Path, *, dry_run: bool) -> None:
+    """Turn the addresses of a store that was moved or copied to where it is."""
+    moves, backup = (survey(database), None) if dry_run else mend(database)
+    verb = "would mend" if dry_run else "mended"
+    for move in moves:
+        what = (
+            f"is a copy of the one in {move.old}, into which its runs would be written"
+            if move.copied
+            else f"was moved from {move.old}"
+        )
+        click.echo(f"the store {what}: {verb} {len(move.changes)} addresses")
+        if move.left:
+            click.echo(f"{move.left} addresses stay: their files are in {move.old} alone")
+    if backup is not None:
+        click.echo(f"the database as it was: {backup}")
 
 
 def _tell_unfinished(store: Store, *, dry_run: bool) -> None:

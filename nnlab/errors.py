@@ -28,6 +28,12 @@ class TrackingError(NnlabError):
     exit_code = 2
 
 
+class ParcelError(NnlabError):
+    """A parcel of runs cannot be written, or holds what none may hold."""
+
+    exit_code = 2
+
+
 class RunsFailedError(NnlabError):
     """A sweep is complete, but not all of its runs came to their end."""
 

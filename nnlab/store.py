@@ -17,6 +17,7 @@ from urllib.request import url2pathname
 
 from nnlab.database import ensure_database
 from nnlab.errors import TrackingError
+from nnlab.moving import astray, refuse_moved
 from nnlab.provenance import project_root
 
 if TYPE_CHECKING:
@@ -118,6 +119,7 @@ class Store:
     def __init__(self, uri: str) -> None:
         self.uri = uri
         self._artifacts: dict[str, str] = {}  # run -> where its files are
+        self._in_place = False  # known to have been neither moved nor copied
         with said_plainly(uri):
             self.client = _client(uri)
 
@@ -224,6 +226,10 @@ class Store:
         if run_id not in self._artifacts:
             with said_plainly(self.uri):
                 uri = str(patiently(lambda: self.client.get_run(run_id)).info.artifact_uri)
+            database = local_database(self.uri)
+            if not self._in_place and database is not None and astray(database, uri):
+                refuse_moved(database)
+                self._in_place = True
             self._artifacts[run_id] = local_path(uri) or uri
         return self._artifacts[run_id]
 

@@ -5,21 +5,28 @@ import json
 import math
 import tempfile
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 from nnlab.codebase import CodeVersion
 from nnlab.errors import TrackingError
+from nnlab.measurements import Measurement
+from nnlab.moving import astray, refuse_moved
 from nnlab.owner import Owner
+from nnlab.parcels import DatasetInput
 from nnlab.store import Store, local_database, local_path, patiently, said_plainly, tracking_uri
+
+T = TypeVar("T")
 
 Status = Literal["FINISHED", "FAILED", "KILLED"]
 Point = tuple[str, float, int]  # metric, value, epoch
 
 METRICS_A_BATCH = 1000  # MLflow's limit for one request
+TEXTS_A_BATCH = 20  # of the longest params or tags, below MLflow's limit of a megabyte
 TAG_LENGTH = 5000  # below MLflow's limit
 
 
@@ -54,6 +61,7 @@ class Tracker(Store):
     def _get_or_create_experiment(self) -> str:
         from mlflow.exceptions import MlflowException
 
+        database = local_database(self.uri)
         found = self.client.get_experiment_by_name(self.experiment)
         if found is not None:
             if found.lifecycle_stage != "active":
@@ -61,8 +69,9 @@ class Tracker(Store):
                     f"tracking.experiment={self.experiment} was deleted in {self.uri}: restore it "
                     f"with `mlflow experiments restore -x {found.experiment_id}`, or name another."
                 )
+            if database is not None and astray(database, found.artifact_location):
+                refuse_moved(database)  # its runs would be written elsewhere
             return str(found.experiment_id)
-        database = local_database(self.uri)
         location = None if database is None else (database.parent / "artifacts").as_uri()
         try:
             return str(self.client.create_experiment(self.experiment, location))
@@ -174,6 +183,41 @@ class Tracker(Store):
             with suppress(MlflowException):  # it had none
                 self.client.delete_tag(run_id, "reason")
 
+    def restore(
+        self,
+        run_id: str,
+        *,
+        params: Mapping[str, str],
+        tags: Mapping[str, str],
+        metrics: Iterable[Measurement],
+        datasets: Iterable[DatasetInput],
+    ) -> None:
+        """Write into a run what another store said of it, with its own times, as it stands."""
+        from mlflow.entities import Dataset, InputTag, Metric, Param, RunTag
+        from mlflow.entities import DatasetInput as Input
+
+        def send(
+            params: Sequence[Param] = (),
+            tags: Sequence[RunTag] = (),
+            metrics: Sequence[Metric] = (),
+        ) -> None:
+            patiently(lambda: self.client.log_batch(run_id, metrics, params, tags))
+
+        with said_plainly(self.uri):
+            for batch in _batches(params.items(), TEXTS_A_BATCH):
+                send(params=[Param(*each) for each in batch])
+            for batch in _batches(tags.items(), TEXTS_A_BATCH):
+                send(tags=[RunTag(*each) for each in batch])
+            for points in _batches(metrics, METRICS_A_BATCH):
+                send(metrics=[Metric(*each) for each in points])
+            inputs = []
+            for each in datasets:
+                source, texts = (each.source_type, each.source), (each.data_schema, each.profile)
+                marks = [InputTag(*tag) for tag in each.tags.items()]
+                inputs.append(Input(Dataset(each.name, each.digest, *source, *texts), marks))
+            if inputs:
+                patiently(lambda: self.client.log_inputs(run_id, inputs))
+
     @contextmanager
     def folder(self, run_id: str) -> Iterator[Path]:
         """Provide a folder whose files are a run's artifacts; what it holds already stays.
@@ -198,3 +242,9 @@ class Tracker(Store):
                 f"The artifacts of run {run_id[:8]} cannot be written to {where}: {error}. Check "
                 "the folder's permissions and free space."
             ) from error
+
+
+def _batches(entities: Iterable[T], size: int) -> Iterator[list[T]]:
+    rest = iter(entities)
+    while batch := list(islice(rest, size)):
+        yield batch

@@ -17,11 +17,11 @@ from PIL import Image
 from nnlab import session
 from nnlab.artifacts import read_weights
 from nnlab.cli import main
+from nnlab.codebase import CodeVersion
 from nnlab.config import LaunchConfig, from_mapping
 from nnlab.images import load_images
 from nnlab.passes import predict as predict_blocks
 from nnlab.predictions import classify
-from nnlab.provenance import CodeVersion
 from nnlab.store import Store
 from nnlab.sweep import Sweep
 from nnlab.tracking import Tracker
@@ -310,7 +310,7 @@ def test_many_images_in_one_file_are_classified_alone(made, tmp_path):
 
 def test_a_run_without_weights_says_why_it_has_none(made, tmp_path):
     path = as_array(made.pixels[:1], tmp_path / "x.npy")
-    tracker = Tracker(made.uri, "nnlab", CodeVersion(None, None))
+    tracker = Tracker(made.uri, "nnlab", CodeVersion())
     failed = tracker.start("failed", {}, {})
     tracker.finish(failed, "FAILED", tags={"reason": "OSError: no space"})
     sentence = made.refusal(*path, run=failed)

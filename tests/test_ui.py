@@ -67,7 +67,7 @@ def test_the_ui_shows_the_run_and_leaves_no_process_behind(run_py, store, number
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["no/id"], "'no/id' is no run id"),
+        (["no/id"], "'no/id' is no run: "),
         (["ffffffff"], "no run begins with ffffffff"),
         (["--uri", "http://127.0.0.1:9"], "is a tracking server already: open it in a browser"),
     ],
