@@ -12,7 +12,7 @@ def runs_of(store):
     return mlflow.MlflowClient(store).search_runs(["1"])
 
 
-@pytest.mark.parametrize("sweeper", ["nnlab", "basic"])
+@pytest.mark.parametrize("sweeper", ["nnlab", pytest.param("basic", marks=pytest.mark.long)])
 def test_hydras_own_sweeper_does_the_same(run_py, store, sweeper):
     done = run_py(
         "-m", "lr=0.1,0.5", "init=he,randn", *SMALL, f"hydra/sweeper={sweeper}",
@@ -26,6 +26,7 @@ def test_hydras_own_sweeper_does_the_same(run_py, store, sweeper):
     }
 
 
+@pytest.mark.long
 def test_a_sweep_in_batches_is_one_sweep(run_py, store):
     done = run_py(
         "-m", "seed=range(0,5)", "hydra.sweeper.max_batch_size=2", *SMALL, f"tracking.uri={store}"
@@ -39,7 +40,13 @@ def test_a_sweep_in_batches_is_one_sweep(run_py, store):
     assert done.stdout.count("5 runs") == 1
 
 
-@pytest.mark.parametrize("arguments", [(), ("objective=final_val_loss", "hydra.sweeper.direction=minimize")])  # fmt: skip  # noqa: E501
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        pytest.param((), marks=pytest.mark.long),
+        ("objective=final_val_loss", "hydra.sweeper.direction=minimize"),
+    ],
+)
 def test_optuna_finds_the_better_learning_rates(run_py, store, arguments):
     pytest.importorskip("hydra_plugins.hydra_optuna_sweeper")
     done = run_py(
@@ -56,6 +63,7 @@ def test_optuna_finds_the_better_learning_rates(run_py, store, arguments):
     assert sum(accuracy[12:]) > sum(accuracy[:12])
 
 
+@pytest.mark.long
 def test_a_trial_that_fails_does_not_end_optunas_search(run_py, store):
     pytest.importorskip("hydra_plugins.hydra_optuna_sweeper")
     done = run_py(

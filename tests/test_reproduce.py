@@ -330,7 +330,16 @@ def test_a_changed_init_constant_is_named_and_the_original_code_still_gives_the_
     assert {point.step for point in client(lab).get_metric_history(new.info.run_id, "val/loss")}
     assert lab.state == before
 
-    # Killed in the middle, it leaves the tree as it was, and the next one works.
+
+
+@pytest.mark.long
+def test_original_code_that_is_killed_leaves_the_tree_as_it_was_and_no_worktree_for_long(tmp_path):
+    lab = Checkout(tmp_path / "lab")
+    lab.edit("nnlab/init.py", "0.01, 0.0, bias", "0.02, 0.0, bias")
+    lab.run("lr=0.5", "epochs=6", "init=randn_small", *SMALL)
+    lab.git("checkout", "-q", "--", ".")
+    lab.edit("conf/config.yaml", "lr: 0.1 ", "lr: 0.3 ")
+    before = lab.state
     process = subprocess.Popen(
         [sys.executable, "-m", "nnlab", "reproduce", "last", "--at-commit", "--yes"],
         cwd=lab.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
@@ -362,10 +371,17 @@ def test_a_run_starts_from_a_recorded_config_with_changes(lab, single):
     (new,) = search(lab, f"tags.derived_from = '{base.info.run_id}'")
     assert new.info.run_name == "lr=0.2"
     assert {**new.data.params, "lr": "0.1"} == base.data.params
+
+
+
+@pytest.mark.long
+def test_a_sweep_or_the_very_same_run_may_start_from_a_recorded_config(lab, single):
+    lab.run("init=normal", "init.scale=0.4", "hidden_size=6", "epochs=4", *SMALL)
+    (base,) = search(lab, "params.hidden_size = '6' and attributes.run_name LIKE '%0.4%'")
     lab.run("-m", f"--config-from={base.info.run_id}", "init=he,randn", "pictures=0")
     made = search(lab, f"tags.derived_from = '{base.info.run_id}' and {CHILDREN}")
     assert {run.data.params["init.name"] for run in made} == {"he", "randn"}
-    assert {run.data.params["hidden_size"] for run in made} == {"7"}
+    assert {run.data.params["hidden_size"] for run in made} == {"6"}
     same = lab.run(f"--config-from={single}", "pictures=0")
     assert f"as {single[:8]}" in same.stdout
     weights = {
@@ -376,7 +392,6 @@ def test_a_run_starts_from_a_recorded_config_with_changes(lab, single):
         done = lab.python("run.py", *words)
         assert done.returncode == 2
         assert "needs a run" in done.stderr or "no run begins with" in done.stderr
-
 
 def test_two_runs_are_explained_by_what_differs_and_where_their_curves_part(lab, single):
     lab.run("lr=0.3", "epochs=8", "seed=3", *SMALL)

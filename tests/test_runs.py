@@ -270,7 +270,10 @@ def test_help_documents_the_fields_wherever_the_runs_are_kept(run_py, tmp_path):
 
 @pytest.mark.parametrize(
     ("number", "code", "word"),
-    [(signal.SIGINT, 130, "Interrupted."), (signal.SIGTERM, 143, "Terminated.")],
+    [
+        (signal.SIGINT, 130, "Interrupted."),
+        pytest.param(signal.SIGTERM, 143, "Terminated.", marks=pytest.mark.long),
+    ],
 )
 @pytest.mark.parametrize("sweep", [pytest.param(False, marks=pytest.mark.long), True])
 def test_an_interrupted_run_is_killed_in_the_store_with_the_curve_so_far(

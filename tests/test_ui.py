@@ -89,6 +89,7 @@ def test_a_file_that_is_no_database_is_not_touched(tmp_path):
     assert database.read_text() == "my thesis"
 
 
+@pytest.mark.long
 def test_a_torn_database_is_named_and_not_touched(tmp_path, run_py):
     whole, torn = tmp_path / "whole.db", tmp_path / "torn.db"
     done = run_py("epochs=0", "pictures=0", f"tracking.uri=sqlite:///{whole}")
