@@ -75,6 +75,11 @@ def test_what_is_too_large_is_left_out_and_said_aloud(checkout):
     assert left_out == ["nnlab/big.py"]
     assert '+            return Initialiser("normal", 0.02' in patch
     assert len(patch) < codebase.PATCH_LIMIT
+
+
+@pytest.mark.long
+def test_a_run_whose_code_was_not_recorded_whole_says_so_and_is_not_run_with_it_again(checkout):
+    (checkout.folder / "nnlab" / "big.py").write_text("X = 1\n" * 300_000)
     done = checkout.run("epochs=1", "data.val_size=4000", "pictures=0")
     assert "the record of the code lacks nnlab/big.py" in done.stderr
     done = checkout.nnlab("reproduce", "last", "--at-commit", "--yes")

@@ -64,7 +64,7 @@ def bias_descent(run, lr):
 @pytest.mark.parametrize(
     ("overrides", "plain"),
     [
-        (("init=he", "dtype=float64"), plain_descent),
+        pytest.param(("init=he", "dtype=float64"), plain_descent, marks=pytest.mark.long),
         (("init=randn_small", "dtype=float64", "hidden_size=4"), plain_descent),
         (("init=randn_minus_half", "dtype=float64"), bias_descent),
     ],

@@ -42,11 +42,9 @@ def test_a_sweep_in_batches_is_one_sweep(run_py, store):
 
 @pytest.mark.parametrize(
     "arguments",
-    [
-        pytest.param((), marks=pytest.mark.long),
-        ("objective=final_val_loss", "hydra.sweeper.direction=minimize"),
-    ],
+    [(), ("objective=final_val_loss", "hydra.sweeper.direction=minimize")],
 )
+@pytest.mark.long
 def test_optuna_finds_the_better_learning_rates(run_py, store, arguments):
     pytest.importorskip("hydra_plugins.hydra_optuna_sweeper")
     done = run_py(

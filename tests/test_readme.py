@@ -38,9 +38,16 @@ def table(text):
     return [line.split() for line in text.splitlines() if re.match(r"\d+ ", line)]
 
 
-def test_the_first_command_gives_the_output_that_is_shown(tmp_path):
+@pytest.fixture(scope="module")
+def first(tmp_path_factory):
+    """The first command that is shown, and the folder of its store, for what comes behind it."""
+    root = tmp_path_factory.mktemp("readme")
+    return run(SWEEP, root), root
+
+
+def test_the_first_command_gives_the_output_that_is_shown(first):
     assert COMMANDS[0] == SWEEP
-    done = run(SWEEP, tmp_path)
+    done, _ = first
     assert done.returncode == 0, done.stderr
     shown, found = table(BLOCKS[0]), table(done.stdout)
     assert len(shown) == len(found) == 3
@@ -56,12 +63,13 @@ def test_the_first_command_gives_the_output_that_is_shown(tmp_path):
 
 @pytest.mark.long
 @pytest.mark.parametrize("command", [command for command in COMMANDS if command != SWEEP])
-def test_a_command_that_is_shown_runs(command, tmp_path):
-    done = run(command, tmp_path)
+def test_a_command_that_is_shown_runs(command, first):
+    done = run(command, first[1])
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip()
 
 
+@pytest.mark.long
 def test_the_notes_first_init_dies_as_the_text_says(tmp_path):
     command = next(command for command in COMMANDS if "randn_minus_half" in command)
     assert "dead" in run(command, tmp_path).stdout

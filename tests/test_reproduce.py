@@ -104,9 +104,9 @@ def test_a_run_from_a_stack_of_16_is_bit_identical_alone(lab):
 
 def test_a_whole_sweep_is_certified_in_one_stack(lab):
     (parent,) = search(lab, "attributes.run_name LIKE 'lr=0.1,0.5 %'")
-    found = certificate(lab, "--all", parent.info.run_id[:8])
-    assert [each["verdict"] for each in found] == ["bit-identical"] * 16
-    new = {client(lab).get_run(each["reproduction"]).data.tags["reproduces"] for each in found}
+    found = reproduce(parent.info.run_id[:8], lab.uri, sweep=True)
+    assert [each.verdict for each in found] == ["bit-identical"] * 16
+    new = {client(lab).get_run(each.reproduction).data.tags["reproduces"] for each in found}
     assert new == {run.info.run_id for run in search(lab, CHILDREN)} & new
     assert len(new) == 16
     (again,) = search(lab, f"tags.reproduces = '{parent.info.run_id}'")
@@ -247,7 +247,7 @@ def test_what_cannot_be_reproduced_is_refused_in_a_sentence(lab, single):
 def test_other_kernels_are_named_and_small_differences_are_within_tolerance(lab):
     if platform.machine() != "x86_64":
         pytest.skip("OPENBLAS_CORETYPE names x86 processors here")
-    lab.run("lr=0.05", "epochs=20", "init=he", "data.val_size=1000", "pictures=0")
+    lab.run("lr=0.05", "epochs=10", "init=he", "data.val_size=4000", "pictures=0")
     found = certificate(lab, "last", env={"OPENBLAS_CORETYPE": "Sandybridge"})
     assert found["verdict"] == "within tolerance"
     assert found["causes"] == ["BLAS or processor"]
@@ -256,11 +256,6 @@ def test_other_kernels_are_named_and_small_differences_are_within_tolerance(lab)
     assert found["first"]["epoch"] == 0
     named = {each["what"]: each for each in found["differences"]}
     assert named["variables"]["other"] == "OPENBLAS_CORETYPE Sandybridge"
-    strict = certificate(
-        lab, "last", "--tolerance", "0", code=1, env={"OPENBLAS_CORETYPE": "Sandybridge"}
-    )
-    assert strict["verdict"] == "different"
-    assert strict["beyond"]["epoch"] == 0
 
 
 def test_data_with_one_pixel_changed_is_named(lab, tmp_path):
@@ -308,7 +303,7 @@ def test_a_changed_init_constant_is_named_and_the_original_code_still_gives_the_
     lab.edit("conf/config.yaml", "lr: 0.2 ", "lr: 0.3 ")  # uncommitted work, not to be lost
     before = lab.state
 
-    found = certificate(lab, "last", code=1)
+    found = repeated(lab, "last")
     assert found["verdict"] == "different"
     assert found["causes"] == ["code"]
     what = [each["what"] for each in found["differences"] if each["decisive"]]
@@ -329,7 +324,6 @@ def test_a_changed_init_constant_is_named_and_the_original_code_still_gives_the_
     assert new.data.tags["git_commit"] == run.data.tags["git_commit"]
     assert {point.step for point in client(lab).get_metric_history(new.info.run_id, "val/loss")}
     assert lab.state == before
-
 
 
 @pytest.mark.long
@@ -364,14 +358,13 @@ def test_a_commit_that_is_not_there_is_refused_in_a_sentence(tmp_path):
     assert "is not in the repository" in done.stderr
 
 
-def test_a_run_starts_from_a_recorded_config_with_changes(lab, single):
+def test_a_run_starts_from_a_recorded_config_with_changes(lab):
     lab.run("init=normal", "init.scale=0.3", "hidden_size=7", "epochs=4", *SMALL)
     (base,) = search(lab, "params.hidden_size = '7'")
     lab.run("--config-from", base.info.run_id[:8], "lr=0.2", "pictures=0")
     (new,) = search(lab, f"tags.derived_from = '{base.info.run_id}'")
     assert new.info.run_name == "lr=0.2"
     assert {**new.data.params, "lr": "0.1"} == base.data.params
-
 
 
 @pytest.mark.long
@@ -392,6 +385,7 @@ def test_a_sweep_or_the_very_same_run_may_start_from_a_recorded_config(lab, sing
         done = lab.python("run.py", *words)
         assert done.returncode == 2
         assert "needs a run" in done.stderr or "no run begins with" in done.stderr
+
 
 def test_two_runs_are_explained_by_what_differs_and_where_their_curves_part(lab, single):
     lab.run("lr=0.3", "epochs=8", "seed=3", *SMALL)

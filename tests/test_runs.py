@@ -335,6 +335,7 @@ def test_a_diverged_run_is_finished_with_its_outcome_and_nothing_infinite_in_the
     assert all(abs(value) < 1e38 for value in run.data.metrics.values())
 
 
+@pytest.mark.long
 def test_several_sweeps_may_start_at_once_on_a_store_that_does_not_exist_yet(store, client, run_py):
     with ThreadPoolExecutor(4) as pool:
         done = list(
@@ -344,6 +345,7 @@ def test_several_sweeps_may_start_at_once_on_a_store_that_does_not_exist_yet(sto
     assert len(all_runs(client())) == 4
 
 
+@pytest.mark.long
 def test_a_run_from_a_subfolder_logs_to_the_projects_own_store(run_py, tmp_path):
     root, elsewhere = tmp_path / "root", tmp_path / "elsewhere"
     elsewhere.mkdir()

@@ -2,7 +2,7 @@
 
 ``stored/`` has an exported run of every schema of the config. A new schema adds one, made by
 
-    python run.py lr=0.5 init=he hidden_size=3 epochs=20 seed=1 data.val_size=4000 pictures=0
+    python run.py lr=0.2 init=he hidden_size=5 epochs=30 seed=1 data.val_size=4000 pictures=0
     nnlab export last tests/stored/schema-N.zip
 """
 
