@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 ROOT = Path(__file__).parent.parent
 
@@ -47,7 +48,16 @@ def compared(tmp_path_factory):
     Two inits × two learning rates × three seeds; then one init at two learning rates, one of which
     diverges, with a fourth seed.
     """
-    store = f"sqlite:///{tmp_path_factory.mktemp('compared')}/mlflow.db"
+    # The processes that share the tests out share it too: the first one that gets here makes it.
+    folder = tmp_path_factory.getbasetemp().parent / "compared"
+    store = f"sqlite:///{folder}/mlflow.db"
+    with FileLock(f"{folder}.lock"):
+        if not folder.exists():
+            _make_compared(store)
+    return store
+
+
+def _make_compared(store):
     small = ("epochs=20", "data.val_size=4000", "pictures=0", "target_accuracy=0.3")
     for sweep in (
         ("init=randn_small,he", "lr=0.1,0.5", "seed=range(0,3)"),
@@ -56,7 +66,6 @@ def compared(tmp_path_factory):
         words = [sys.executable, "run.py", "-m", *sweep, *small, f"tracking.uri={store}"]
         launcher = "hydra.launcher.backend=sequential"
         subprocess.run([*words, launcher], cwd=ROOT, check=True, capture_output=True, timeout=240)
-    return store
 
 
 @pytest.fixture

@@ -13,8 +13,10 @@ import mlflow
 import numpy as np
 import pytest
 from checkouts import Checkout
+from click.testing import CliRunner
 from idx_files import idx
 
+from nnlab.cli import main
 from nnlab.errors import NnlabError, RecordError
 from nnlab.explain import explain
 from nnlab.reproduce import reproduce
@@ -91,8 +93,9 @@ def test_a_run_made_alone_is_bit_identical_and_the_new_run_is_linked_to_it(lab, 
 
 
 def test_a_person_reads_the_verdict_and_where_it_is_logged(lab, single):
-    done = lab.nnlab("reproduce", f"http://127.0.0.1:5000/#/experiments/1/runs/{single}")
-    assert done.returncode == 0
+    address = f"http://127.0.0.1:5000/#/experiments/1/runs/{single}"
+    done = CliRunner().invoke(main, ["reproduce", address, "--uri", lab.uri])
+    assert done.exit_code == 0, done.stderr
     for part in ("certificate of", "bit-identical", "all equal", "logged as", "nnlab ui "):
         assert part in done.stdout
 
@@ -239,8 +242,8 @@ def test_what_cannot_be_reproduced_is_refused_in_a_sentence(lab, single):
             reproduce(which, lab.uri, **options)
         assert caught.value.exit_code == 2
     tracker.delete_run(killed)
-    done = lab.nnlab("reproduce", "ffffffff")
-    assert (done.returncode, done.stdout) == (2, "")
+    done = CliRunner().invoke(main, ["reproduce", "ffffffff", "--uri", lab.uri])
+    assert (done.exit_code, done.stdout) == (2, "")
     assert done.stderr.count("\n") == 1
 
 
@@ -276,9 +279,8 @@ def test_data_with_one_pixel_changed_is_named(lab, tmp_path):
             "pictures=0")  # fmt: skip
     moved = tmp_path / "elsewhere"
     first.rename(moved)
-    done = lab.nnlab("reproduce", "last")
-    assert done.returncode == 2
-    assert "digits" in done.stderr
+    with pytest.raises(NnlabError, match="digits"):
+        reproduce("last", lab.uri)
     assert repeated(lab, "last", overrides=[f"data.dir={moved}"])["verdict"] == "bit-identical"
     pixels[700, 400] ^= 255
     other = write(tmp_path / "other")
@@ -390,8 +392,9 @@ def test_a_sweep_or_the_very_same_run_may_start_from_a_recorded_config(lab, sing
 def test_two_runs_are_explained_by_what_differs_and_where_their_curves_part(lab, single):
     lab.run("lr=0.3", "epochs=8", "seed=3", *SMALL)
     (other,) = search(lab, "params.lr = '0.3'")
-    done = lab.nnlab("explain", single[:8], other.info.run_id[:8])
-    assert done.returncode == 0, done.stderr
+    words = ["explain", single[:8], other.info.run_id[:8], "--uri", lab.uri]
+    done = CliRunner().invoke(main, words)
+    assert done.exit_code == 0, done.stderr
     assert "config: lr: 0.5 | 0.3" in done.stdout
     assert done.stdout.count("config:") == 1
     found = explain(single, other.info.run_id, lab.uri).as_dict()

@@ -127,6 +127,7 @@ def undisturbed(tmp_path_factory):
     return found
 
 
+@pytest.mark.long
 def test_a_sweep_that_was_killed_is_resumed_and_ends_with_the_same_bits(lab, tmp_path):
     arguments = ("-m", "lr=0.1,0.2,0.5", "seed=0,1", "epochs=80", "data.val_size=4000",
                  "pictures=0", "hydra.launcher.stack=2")  # fmt: skip
