@@ -3,13 +3,14 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, TypeVar, get_args
+from typing import Annotated, Any, Literal, get_args
 
 import yaml
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import InterpolationKeyError, MissingMandatoryValue
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import Field, field_validator
 
+from nnlab.checked import Checked, checked
 from nnlab.errors import ConfigError
 from nnlab.init import FREE_INITS, INIT_NAMES, Bias, Initialiser, InitName, named
 
@@ -21,17 +22,8 @@ SEMANTICS = 3
 # 2: derived_from, model.
 CONFIG_SCHEMA = 2
 
-Model = TypeVar("Model", bound=BaseModel)
 Objective = Literal["final_val_accuracy", "best_val_accuracy", "final_val_loss", "final_train_loss"]
 Seed = Annotated[int, Field(ge=0, description="a whole number, 0 or more")]
-
-
-class Checked(BaseModel):
-    """A part of the config: immutable, no unknown fields, no silent conversions."""
-
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", strict=True, allow_inf_nan=False, validate_default=True
-    )
 
 
 class InitConfig(Checked):
@@ -217,7 +209,7 @@ def from_mapping(plain: Mapping[str, Any]) -> RunConfig:
     ConfigError
         Naming each field that is missing or holds what it may not hold.
     """
-    config = _checked(RunConfig, plain)
+    config = checked(RunConfig, plain)
     if config.prune.rule == "none" and config.prune.rungs:
         raise ConfigError(f"prune.rungs={config.prune.rungs} needs prune=halving.")
     if config.init.name not in FREE_INITS:
@@ -239,7 +231,7 @@ def launch_config(fields: Mapping[str, Any]) -> LaunchConfig:
     ConfigError
         Naming each field that holds what it may not hold.
     """
-    settings = _checked(LaunchConfig, fields, prefix="hydra.launcher.")
+    settings = checked(LaunchConfig, fields, prefix="hydra.launcher.")
     if settings.address is not None and settings.backend != "dask":
         raise ConfigError(
             f"hydra.launcher.address={settings.address} needs hydra.launcher.backend=dask."
@@ -273,42 +265,3 @@ def from_record(record: Mapping[str, Any]) -> RunConfig:
 def to_yaml(config: RunConfig) -> str:
     """Return the resolved config as YAML, with the version of its schema."""
     return str(yaml.dump(to_record(config), Dumper=yaml.CSafeDumper, sort_keys=False))
-
-
-def _checked(model: type[Model], plain: Mapping[str, Any], prefix: str = "") -> Model:
-    try:
-        return model.model_validate(dict(plain))
-    except ValidationError as error:
-        raise ConfigError(_sentences(error, model, prefix)) from error
-
-
-def _sentences(error: ValidationError, model: type[BaseModel], prefix: str) -> str:
-    """Say of each wrong field what was found and what is allowed."""
-    lines = []
-    for problem in error.errors():
-        path, allowed = _described(model, problem["loc"])
-        field = prefix + ".".join(path)
-        if problem["type"] == "extra_forbidden":
-            lines.append(f"{field} is not a field of the config; `python run.py --help` lists all.")
-        elif problem["type"] == "missing":
-            lines.append(f"{field} is missing: give it as {field}=… .")
-        else:
-            found = "null" if problem["input"] is None else problem["input"]
-            allowed = allowed or problem["msg"].lower()
-            lines.append(f"{field}={found} is not allowed: {field} must be {allowed}.")
-    return "\n".join(dict.fromkeys(lines))
-
-
-def _described(model: type[BaseModel], loc: tuple[int | str, ...]) -> tuple[list[str], str | None]:
-    """Return the field's dotted path, and what its own line in this module says of its values."""
-    path, allowed = [], None
-    for part in loc:
-        field = model.model_fields.get(str(part))
-        path.append(str(part))
-        if field is None:
-            return path, None
-        allowed = field.description
-        if not (isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)):
-            break  # what follows names members of a union, not fields
-        model = field.annotation
-    return path, allowed

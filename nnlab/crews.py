@@ -4,34 +4,21 @@ The workers stand behind ``concurrent.futures``; what differs is how the data re
 what it looks like when one of them dies.
 """
 
-import logging
-import socket
 import tempfile
 from collections.abc import Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Protocol
 
 import joblib
 
 from nnlab import child
-from nnlab.errors import ConfigError, WorkersLostError
+from nnlab.cluster import DaskCrew, connected
 from nnlab.pools import close_pool, open_pool
 from nnlab.training_data import TrainingData
 from nnlab.worker import Segment, SegmentResult, run_segment
-
-if TYPE_CHECKING:
-    from distributed import Client
-
-ANSWER_SECONDS = 20  # within which a dask scheduler must answer
-LOOK_SECONDS = 2.0  # between two looks at whether a dask scheduler is still there
-_NO_SCHEDULER = (
-    "hydra.launcher.address={}: no dask scheduler answers there. Start one with `dask scheduler`, "
-    "and workers with `dask worker`."
-)
-_SCHEDULER_GONE = "The dask scheduler is gone, and its workers with it."
 
 
 class Crew(Protocol):
@@ -137,66 +124,6 @@ class LokyCrew:
         close_pool(self._pool)
 
 
-class DaskCrew:
-    """The workers of a dask cluster; the data goes to each of them once."""
-
-    def __init__(self, client: "Client", count: int | None, threads: int | None) -> None:
-        self._client = client
-        self._most = count
-        self._executor = client.get_executor(pure=False)  # type: ignore[no-untyped-call]
-        self._data: dict[int, tuple[TrainingData, Any]] = {}
-        fewest = min((worker["nthreads"] for worker in self._workers()), default=1)
-        self.threads = min(threads or fewest, fewest)
-
-    def _workers(self) -> Iterable[dict[str, Any]]:
-        return list(self._client.scheduler_info(n_workers=-1).get("workers", {}).values())
-
-    @property
-    def count(self) -> int:
-        """As many as there are now: workers may come and go."""
-        there = max(1, len(list(self._workers())))
-        return there if self._most is None else min(self._most, there)
-
-    def submit(self, segment: Segment, data: TrainingData) -> Future[SegmentResult]:
-        """Hand a segment to the cluster; it sends the data where it is needed, once."""
-        self._check()
-        if id(data) not in self._data:
-            try:
-                there = self._client.scatter(data, hash=False, broadcast=True)  # type: ignore[no-untyped-call]
-            except OSError as error:  # its timeouts and closed connections too
-                raise WorkersLostError(_SCHEDULER_GONE) from error
-            self._data[id(data)] = data, there
-        future: Future[SegmentResult] = self._executor.submit(
-            run_segment, segment, self._data[id(data)][1]
-        )
-        return future
-
-    def wait(self, futures: Iterable[Future[SegmentResult]]) -> Iterable[Future[SegmentResult]]:
-        """Wait for the first.
-
-        A client that gives its scheduler up cancels most of what it waits for, but not always all.
-        """
-        waiting = set(futures)
-        while True:
-            done = wait(waiting, LOOK_SECONDS, FIRST_COMPLETED).done
-            if any(future.cancelled() for future in done):
-                raise WorkersLostError(_SCHEDULER_GONE)
-            if done:
-                return done
-            self._check()
-
-    def _check(self) -> None:
-        """A client that loses its scheduler loses its orders, even if it finds it again."""
-        if self._client.status != "running":
-            raise WorkersLostError(_SCHEDULER_GONE)
-
-    def lost_worker(self, error: BaseException) -> bool:
-        """Dask gives a segment to another worker by itself, and gives up after several died."""
-        from distributed import KilledWorker
-
-        return isinstance(error, KilledWorker)
-
-
 @contextmanager
 def open_crew(backend: str, count: int, threads: int, address: str | None) -> Iterator[Crew]:
     """Provide workers, and see to their end.
@@ -214,7 +141,7 @@ def open_crew(backend: str, count: int, threads: int, address: str | None) -> It
         Where dask is not installed, or no scheduler answers.
     """
     if backend == "dask":
-        with _dask_client(count, threads, address) as client:
+        with connected(count, threads, address) as client:
             yield DaskCrew(client, count if address is None else None, threads)
     elif backend == "sequential" or count == 1:
         yield Alone(threads)
@@ -225,48 +152,6 @@ def open_crew(backend: str, count: int, threads: int, address: str | None) -> It
                 yield crew
             finally:
                 crew.close()
-
-
-def check_address(address: str) -> None:
-    """Make sure that something listens at a scheduler's address, before anything is begun.
-
-    Raises
-    ------
-    ConfigError
-        Where nothing does.
-    """
-    host, _, port = address.rpartition("/")[2].rpartition(":")
-    try:
-        socket.create_connection((host.strip("[]"), int(port)), ANSWER_SECONDS).close()
-    except (OSError, ValueError) as error:
-        raise ConfigError(_NO_SCHEDULER.format(address)) from error
-
-
-@contextmanager
-def _dask_client(count: int, threads: int, address: str | None) -> Iterator["Client"]:
-    try:
-        from distributed import Client, LocalCluster
-    except ImportError as error:
-        raise ConfigError(
-            "hydra.launcher.backend=dask needs dask: pip install 'nnlab[dask]'."
-        ) from error
-    # It tells of a lost scheduler with a traceback; we say it in a sentence.
-    logging.getLogger("distributed.client").setLevel(logging.CRITICAL)
-    if address is None:
-        with (
-            LocalCluster(  # type: ignore[no-untyped-call]
-                n_workers=count, threads_per_worker=threads, dashboard_address=None
-            ) as cluster,
-            Client(cluster) as client,  # type: ignore[no-untyped-call]
-        ):
-            yield client
-        return
-    try:
-        client = Client(address, timeout=ANSWER_SECONDS)  # type: ignore[no-untyped-call]
-    except (OSError, ValueError) as error:
-        raise ConfigError(_NO_SCHEDULER.format(address)) from error
-    with client:
-        yield client
 
 
 def available_cores() -> int:

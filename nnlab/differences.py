@@ -19,8 +19,8 @@ INDIFFERENT = (
 DECISIVE = frozenset(
     f"{name}.py"
     for name in (
-        "blas", "blocks", "config", "data", "engine", "first_layer", "history", "init", "layout",
-        "minibatches", "network", "outcomes", "passes", "training_data", "workspace",
+        "blas", "blocks", "checked", "config", "data", "engine", "first_layer", "history", "init",
+        "layout", "minibatches", "network", "outcomes", "passes", "training_data", "workspace",
     )
 )  # fmt: skip
 

@@ -5,14 +5,16 @@ from pathlib import Path
 
 import click
 
+from nnlab.connection import patiently
 from nnlab.errors import TrackingError
 from nnlab.imports import settle
 from nnlab.interrupts import held_back
 from nnlab.ledger import unfinished
 from nnlab.lineage import IMPORTING
+from nnlab.locations import local_database, sweeps_folder, tracking_uri
 from nnlab.moving import mend, survey
 from nnlab.owner import Owner
-from nnlab.store import RunRecord, Store, local_database, patiently, sweeps_folder, tracking_uri
+from nnlab.store import RunRecord, Store
 
 
 def examine(uri: str | None, *, dry_run: bool = False, gone: str | None = None) -> bool:

@@ -8,20 +8,14 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from nnlab.connection import patiently, said_plainly
 from nnlab.errors import ParcelError
 from nnlab.lineage import IMPORTING, NAME, PARENT, whereabouts
+from nnlab.locations import local_database, local_path
 from nnlab.measurements import Measurement
 from nnlab.packing import writing
 from nnlab.parcels import PackedRun, packed
-from nnlab.store import (
-    RunRecord,
-    Store,
-    existing_store,
-    local_database,
-    local_path,
-    patiently,
-    said_plainly,
-)
+from nnlab.store import RunRecord, Store, existing_store
 
 ENDED = ("FINISHED", "FAILED", "KILLED")
 OWN_FIELDS = (PARENT, NAME, IMPORTING)  # tags that are fields of their own, or of no meaning

@@ -7,8 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 import pandas as pd
 
 from nnlab.errors import TrackingError
+from nnlab.locations import tracking_uri
 from nnlab.readers import PARENT, Reader, reader
-from nnlab.store import RunRecord, tracking_uri
+from nnlab.store import RunRecord
 
 LAST = "last"  # the selection of the newest sweep
 ID = re.compile(r"[0-9a-f]{1,32}")

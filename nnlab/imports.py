@@ -8,20 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nnlab.codebase import CodeVersion
+from nnlab.connection import patiently, said_plainly
 from nnlab.errors import ParcelError, TrackingError
 from nnlab.interrupts import held_back
 from nnlab.lineage import IMPORTED_FROM, IMPORTING, NAME, PARENT, whereabouts
+from nnlab.locations import local_database, local_path, tracking_uri
 from nnlab.owner import Owner
 from nnlab.parcels import PackedRun
-from nnlab.store import (
-    RunRecord,
-    Store,
-    local_database,
-    local_path,
-    patiently,
-    said_plainly,
-    tracking_uri,
-)
+from nnlab.store import RunRecord, Store
 from nnlab.tracking import Tracker
 from nnlab.unpacking import UnpackedRun, unpacked
 

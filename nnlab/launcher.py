@@ -59,9 +59,9 @@ class StackLauncher(Launcher):
         initial_job_idx: int,  # noqa: ARG002 - the session counts its runs itself
     ) -> Sequence[JobReturn]:
         """Check every job's config, and only then start; return the objectives in job order."""
+        from nnlab.cluster import check_address
         from nnlab.compose import Composer
         from nnlab.config import launch_config
-        from nnlab.crews import check_address
         from nnlab.plan import plan_runs
         from nnlab.resume import resume, same_sweep
         from nnlab.session import Session

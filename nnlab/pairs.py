@@ -22,8 +22,8 @@ from nnlab.configurations import (
 )
 from nnlab.errors import ComparisonError
 from nnlab.frames import read_file, read_runs, read_tagged
+from nnlab.locations import tracking_uri
 from nnlab.statistics import paired_difference
-from nnlab.store import tracking_uri
 
 ENOUGH = 5  # seeds in all, where a spread is not known yet from which to say more
 MOST = 1000  # further seeds for which a command is given

@@ -10,8 +10,9 @@ import numpy as np
 import pandas as pd
 
 from nnlab.errors import TrackingError
+from nnlab.locations import local_database
 from nnlab.rows import DatabaseReader
-from nnlab.store import RunRecord, Store, local_database
+from nnlab.store import RunRecord, Store
 
 PARENT = "mlflow.parentRunId"
 

@@ -5,14 +5,15 @@ from dataclasses import replace
 from typing import Any
 
 from nnlab import provenance
+from nnlab.cluster import check_address
 from nnlab.config import SEMANTICS, LaunchConfig, from_record, launch_config
-from nnlab.crews import check_address
 from nnlab.display import say
 from nnlab.errors import NothingLeftError, ResumeError, TrackingError
 from nnlab.ledger import PLAN, Ledger, Plan, differences, unfinished
+from nnlab.locations import sweeps_folder, tracking_uri
 from nnlab.plan import Job, Run, plan_runs
 from nnlab.session import Session
-from nnlab.store import Store, sweeps_folder, tracking_uri
+from nnlab.store import Store
 from nnlab.sweep import Sweep
 
 

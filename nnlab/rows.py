@@ -16,7 +16,8 @@ import numpy as np
 import pandas as pd
 
 from nnlab.errors import TrackingError
-from nnlab.store import RunRecord, local_path
+from nnlab.locations import local_path
+from nnlab.store import RunRecord
 
 # The ids are one argument, a JSON list, however many there are.
 RUNS = """

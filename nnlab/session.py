@@ -6,8 +6,7 @@ from datetime import UTC, datetime
 from types import TracebackType
 from typing import Self
 
-from nnlab import artifacts, provenance
-from nnlab.checkpoints import Checkpoints
+from nnlab import artifacts, earlier, provenance
 from nnlab.codebase import PATCH_LIMIT, code_version
 from nnlab.config import SEMANTICS, LaunchConfig, RunConfig, to_record
 from nnlab.crews import available_cores, open_crew
@@ -15,13 +14,14 @@ from nnlab.display import Display, say
 from nnlab.errors import ResumeError, RunsFailedError, TrackingError
 from nnlab.interrupts import held_back
 from nnlab.ledger import PLAN, Ledger, Plan, PlannedJob
+from nnlab.locations import sweeps_folder
 from nnlab.pictures import draw, studio
 from nnlab.plan import Job, Run, division, plan_runs
 from nnlab.pruning import Halving
 from nnlab.recorder import Recorder
 from nnlab.results import report_run, report_sweep
 from nnlab.runner import train
-from nnlab.store import Kind, RunRecord, sweeps_folder
+from nnlab.store import Kind
 from nnlab.summing import write_end
 from nnlab.sweep import NAMELESS, Sweep, job_name
 from nnlab.tracking import Tracker
@@ -100,7 +100,7 @@ class Session:
         Called again, as an optimiser asks for more, it adds them to the sweep.
         """
         if self._config.reuse:
-            self._reuse(runs)
+            earlier.reuse(self.tracker, runs)
         self.runs.extend(runs)
         self.varying = tuple(dict.fromkeys((*self.varying, *varying)))
         with held_back():
@@ -154,10 +154,10 @@ class Session:
         by_job = {record.tags.get("job"): record for record in reversed(records)}
         for run in runs:
             record = by_job.get(str(run.index))
-            if record is not None and (run.index not in changed or _complete(record)):
-                _restore(run, record, ledger.checkpoints)
+            if record is not None and (run.index not in changed or earlier.is_complete(record)):
+                earlier.restore(run, record, ledger.checkpoints)
         if self._config.reuse:
-            self._reuse(runs)
+            earlier.reuse(self.tracker, runs)
         stale = [run for run in runs if not run.complete and run.index in changed]
         if stale and not anew:
             raise ResumeError(
@@ -184,17 +184,6 @@ class Session:
         shared = parent is not None and len(datasets) == 1  # kept once, by the parent
         origin = None if shared else provenance.origin()
         return Recorder(self.tracker, self._display, parent=parent, origin=origin)
-
-    def _reuse(self, runs: Sequence[Run]) -> None:
-        """Take over finished runs of the same identity, wherever in the store they are."""
-        wanted = {run.key: run for run in runs if not run.complete}
-        for record in self.tracker.search("attributes.status = 'FINISHED'"):
-            run = wanted.get(record.tags.get("run_key", ""))
-            if "reproduces" in record.tags:  # it may have come out differently
-                continue
-            if run is not None and not run.complete and "outcome" in record.tags:
-                run.run_id, run.reused = record.run_id, True
-                _adopt(run, record)
 
     def work(self) -> None:
         """Train what is not complete."""
@@ -308,35 +297,6 @@ def _planned(run: Run) -> PlannedJob:
         run.prepared.digest,
         dict(job.tags),
     )
-
-
-def _complete(record: RunRecord) -> bool:
-    """Tell whether nothing is left to do on a run of the store."""
-    outcome = record.tags.get("outcome")
-    return outcome is not None and (record.status == "FINISHED" or outcome == "pruned")
-
-
-def _restore(run: Run, record: RunRecord, checkpoints: Checkpoints) -> None:
-    """Fill in what the store and the checkpoint know of a run."""
-    run.run_id = record.run_id
-    if _complete(record):
-        _adopt(run, record)
-        return
-    run.stopped = True
-    run.logged = record.steps
-    found = checkpoints.load(run.index)
-    if found is not None:
-        run.epoch, run.curve = found.epoch, found.curve
-
-
-def _adopt(run: Run, record: RunRecord) -> None:
-    """Take a complete run as the store has it."""
-    run.status = "FINISHED" if record.status == "FINISHED" else "KILLED"
-    run.outcome = record.tags["outcome"]
-    run.reason = record.tags.get("reason")
-    run.metrics = record.metrics
-    ended = record.metrics.get("diverged_at", record.metrics.get("pruned_at"))
-    run.epoch = run.job.config.epochs if ended is None else int(ended)
 
 
 def _common_params(runs: Sequence[Run]) -> dict[str, str]:

@@ -1,70 +1,25 @@
-"""The tracking store: where it is, how it is opened, how its failures are said."""
+"""The tracking store, for reading: its runs, their histories and files."""
 
-import gc
-import os
 import re
-import time
-import urllib.error
-import urllib.request
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, TypeVar
-from urllib.parse import urlparse
-from urllib.request import url2pathname
+from typing import TYPE_CHECKING, Literal
 
-from nnlab.database import ensure_database
+from nnlab.connection import client_of, patiently, said_plainly
 from nnlab.errors import TrackingError
+from nnlab.locations import local_database, local_path, tracking_uri
 from nnlab.moving import astray, refuse_moved
-from nnlab.provenance import project_root
 
 if TYPE_CHECKING:
-    from mlflow import MlflowClient
     from mlflow.entities import Run as MlflowRun
 
-T = TypeVar("T")
 Kind = Literal["sweep", "run"]
 
 RUN_ADDRESS = re.compile(r"(?:/runs/|^runs:/)([0-9a-f]{32})\b")  # in the UI, or MLflow's own form
 
-PATIENCE = 120  # seconds to wait for a database that another writer has locked
 PAGE = 1000  # runs that one request returns
-ANSWER_SECONDS = 10  # within which a tracking server must answer at the start
-
-
-def tracking_uri(configured: str | None) -> str:
-    """Return where runs are logged: the config's URI, the environment's, or ``mlruns/mlflow.db``.
-
-    A local address becomes absolute: MLflow would read it relative to the working directory, and a
-    run started in a subfolder would silently make a second store.
-    """
-    uri = configured or os.environ.get("MLFLOW_TRACKING_URI")
-    if not uri:
-        return f"sqlite:///{project_root() / 'mlruns' / 'mlflow.db'}"
-    database = local_database(uri)
-    return uri if database is None else f"sqlite:///{database}"
-
-
-def local_database(uri: str) -> Path | None:
-    """Return the file behind an SQLite URI, or None for any other store."""
-    if not uri.startswith("sqlite:///"):
-        return None
-    return Path(uri.removeprefix("sqlite:///")).expanduser().absolute()
-
-
-def sweeps_folder(uri: str) -> Path:
-    """Return where the ledgers of sweeps under way are: beside a local store, else ``mlruns/``."""
-    database = local_database(uri)
-    return (project_root() / "mlruns" if database is None else database.parent) / "sweeps"
-
-
-def local_path(uri: str) -> str | None:
-    """Return the path behind a file URI or a bare path; None for any other address."""
-    if uri.startswith("file:"):
-        return url2pathname(urlparse(uri).path)
-    return None if "://" in uri or uri.startswith("mlflow-artifacts:") else uri
 
 
 @dataclass(frozen=True)
@@ -121,7 +76,7 @@ class Store:
         self._artifacts: dict[str, str] = {}  # run -> where its files are
         self._in_place = False  # known to have been neither moved nor copied
         with said_plainly(uri):
-            self.client = _client(uri)
+            self.client = client_of(uri)
 
     def search(self, condition: str = "") -> Iterator[RunRecord]:
         """Yield the runs of all experiments that meet a condition, the newest first."""
@@ -281,82 +236,3 @@ def existing_store(uri: str | None) -> Store:
     if database is not None and not database.exists():
         raise TrackingError(f"There is no tracking store {address}: check --uri.")
     return Store(address)
-
-
-def _client(uri: str) -> "MlflowClient":
-    # No telemetry, and no collection of garbage among a million freshly imported objects, which
-    # would take 0.8 s of the 2.
-    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-    os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")  # two lines a run
-    collecting = gc.isenabled()
-    gc.disable()
-    try:
-        database = local_database(uri)
-        if database is not None:
-            ensure_database(database)
-        elif uri.startswith(("http://", "https://")):
-            _ask(uri)
-        import mlflow
-
-        return mlflow.MlflowClient(uri)
-    finally:
-        gc.freeze()
-        if collecting:
-            gc.enable()
-
-
-def patiently(call: Callable[[], T]) -> T:
-    """Call the store, again and again while another writer is in the way.
-
-    SQLite itself waits 20 s for a lock, whatever the address says; then MLflow gives up at once.
-    And MLflow adds a dataset in two steps, look and insert, between which another process may
-    insert the same one: the next look finds it.
-    """
-    from mlflow.exceptions import MlflowException
-
-    deadline = time.monotonic() + PATIENCE
-    while True:
-        try:
-            return call()
-        except MlflowException as error:
-            locked = error.error_code == "TEMPORARILY_UNAVAILABLE" or "is locked" in str(error)
-            beaten = "IntegrityError" in str(error) and "datasets" in str(error)
-            if not (locked or beaten) or time.monotonic() > deadline:
-                raise
-            time.sleep(0.2)
-
-
-@contextmanager
-def said_plainly(uri: str) -> Iterator[None]:
-    """Turn a store's failure into one sentence that names the store."""
-    from mlflow.exceptions import MlflowException
-    from sqlalchemy.exc import SQLAlchemyError
-
-    try:
-        yield
-    except (MlflowException, SQLAlchemyError) as error:
-        first = str(error).strip().splitlines()[0]
-        if "out-of-date database schema" in first:
-            raise TrackingError(
-                f"The tracking store {uri} was made by another version of MLflow: back it up, "
-                f"then run `mlflow db upgrade {uri}`."
-            ) from error
-        raise TrackingError(
-            f"The tracking store {uri} failed: {first} Check tracking.uri and "
-            "MLFLOW_TRACKING_URI, and that the store can be reached."
-        ) from error
-
-
-def _ask(uri: str) -> None:
-    """Make sure that a server is there at all; MLflow itself would try again for minutes."""
-    try:
-        with urllib.request.urlopen(f"{uri.rstrip('/')}/health", timeout=ANSWER_SECONDS):  # noqa: S310 - http(s) only
-            return
-    except urllib.error.HTTPError:
-        return  # a server, at least; what it refuses is its client's business
-    except (urllib.error.URLError, OSError) as error:
-        raise TrackingError(
-            f"The tracking server {uri} does not answer: {getattr(error, 'reason', error)}. Check "
-            "tracking.uri and MLFLOW_TRACKING_URI, or log to this machine with tracking.uri=null."
-        ) from error

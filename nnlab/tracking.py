@@ -13,12 +13,14 @@ from pathlib import Path
 from typing import Literal, TypeVar
 
 from nnlab.codebase import CodeVersion
+from nnlab.connection import patiently, said_plainly
 from nnlab.errors import TrackingError
+from nnlab.locations import local_database, local_path, tracking_uri
 from nnlab.measurements import Measurement
 from nnlab.moving import astray, refuse_moved
 from nnlab.owner import Owner
 from nnlab.parcels import DatasetInput
-from nnlab.store import Store, local_database, local_path, patiently, said_plainly, tracking_uri
+from nnlab.store import Store
 
 T = TypeVar("T")
 

@@ -12,7 +12,8 @@ import urllib.request
 import click
 
 from nnlab.errors import TrackingError
-from nnlab.store import Store, tracking_uri
+from nnlab.locations import tracking_uri
+from nnlab.store import Store
 
 START_SECONDS = 120  # MLflow's imports take a few; a loaded machine takes more
 

@@ -55,6 +55,7 @@ def test_the_maths_imports_numpy_and_itself_alone(module):
 def test_each_heavy_library_has_its_own_few_modules():
     assert importers("mlflow") <= {
         "nnlab.tracking",
+        "nnlab.connection",
         "nnlab.store",
         "nnlab.database",
         "nnlab.serving",  # writes MLflow's model format into a folder; knows no store and no run

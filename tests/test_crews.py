@@ -11,7 +11,7 @@ import psutil
 import pytest
 from digits import assert_same_bits, start, training_data
 
-from nnlab import crews
+from nnlab import cluster
 from nnlab.crews import open_crew
 from nnlab.engine import train_segment
 from nnlab.errors import ConfigError
@@ -111,7 +111,7 @@ def test_workers_go_when_their_parent_is_killed():
 
 
 def test_a_scheduler_that_is_not_there_is_named(monkeypatch):
-    monkeypatch.setattr(crews, "ANSWER_SECONDS", 1)
+    monkeypatch.setattr(cluster, "ANSWER_SECONDS", 1)
     with (
         pytest.raises(ConfigError, match=r"address=tcp://127.0.0.1:9: no dask scheduler answers"),
         open_crew("dask", 2, 1, "tcp://127.0.0.1:9"),

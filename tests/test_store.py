@@ -10,7 +10,8 @@ import pytest
 
 from nnlab.codebase import CodeVersion
 from nnlab.errors import TrackingError
-from nnlab.store import Store, tracking_uri
+from nnlab.locations import tracking_uri
+from nnlab.store import Store
 from nnlab.tracking import DatasetRecord, Tracker
 
 DATASET = DatasetRecord("digits", "d" * 64, "a test", 10, 784, 10)
