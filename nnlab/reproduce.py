@@ -182,7 +182,7 @@ def repeated(record: Record, store: Store, overrides: Sequence[str] = ()) -> Run
     }
     plain.update(
         epochs=record.last_epoch, tracking=tracking, pictures=0, reuse=False, prune={},
-        run_name=None,
+        run_name=None, model=False,
     )  # fmt: skip
     return from_mapping(plain)
 

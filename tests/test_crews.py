@@ -11,7 +11,7 @@ import psutil
 import pytest
 from digits import assert_same_bits, start, training_data
 
-from nnlab import cluster
+from nnlab import cluster, crews
 from nnlab.crews import open_crew
 from nnlab.engine import train_segment
 from nnlab.errors import ConfigError

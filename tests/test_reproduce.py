@@ -15,6 +15,7 @@ import pytest
 from checkouts import Checkout
 from click.testing import CliRunner
 from idx_files import idx
+from servers import mlflow_server
 
 from nnlab.cli import main
 from nnlab.errors import NnlabError, RecordError
@@ -141,6 +142,7 @@ def test_a_pruned_run_stands_up_to_where_it_was_pruned(lab):
     )  # fmt: skip
     found = certificate(lab, "--all", "last")
     assert [each["verdict"] for each in found] == ["bit-identical"] * 3
+    assert not any(each["decisive"] for one in found for each in one["differences"])
     outcomes = [client(lab).get_run(each["run"]).data.tags["outcome"] for each in found]
     assert outcomes.count("pruned") == 2
 
@@ -436,6 +438,20 @@ def _finished(database):
         return 0
     finally:
         connection.close()
+
+
+@pytest.mark.long
+def test_a_run_on_a_tracking_server_is_reproduced_and_certified_there(lab, tmp_path):
+    with mlflow_server(f"sqlite:///{tmp_path}/server.db", tmp_path) as uri:
+        lab.run("-m", "lr=0.1,0.5", "epochs=5", *SMALL, f"tracking.uri={uri}")
+        found = certificate(lab, "last", "--uri", uri)
+        assert found["verdict"] == "bit-identical"
+        there = mlflow.MlflowClient(uri)
+        assert there.get_run(found["reproduction"]).data.tags["certificate"] == "bit-identical"
+        names = {file.path for file in there.list_artifacts(found["reproduction"])}
+        assert "certificate.json" in names
+        found = certificate(lab, "last", "--at-commit", "--yes", "--uri", uri)
+        assert found["verdict"] == "bit-identical"
 
 
 @pytest.mark.long
