@@ -3,6 +3,8 @@
 import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
+from contextlib import suppress
+from queue import Empty
 
 from joblib.externals.loky import ProcessPoolExecutor
 
@@ -22,8 +24,13 @@ def close_pool(pool: Executor) -> None:
     """End a pool's processes, and then the thread that feeds them.
 
     loky does not wait for that thread. Where it outlives this one, the interpreter's exit cuts it
-    off while it gives back semaphores, and joblib warns that they leaked.
+    off while it gives back semaphores, and joblib warns that they leaked. And loky forgets orders
+    that no process has had yet, but not their numbers, over which its manager then stumbles and
+    dies with the feeder running: so the numbers go first.
     """
+    with suppress(Empty):
+        while True:
+            pool._work_ids.get_nowait()  # type: ignore[attr-defined] # noqa: SLF001
     pool.shutdown(wait=True, kill_workers=True)  # type: ignore[call-arg]
     for thread in threading.enumerate():
         if thread.name == "QueueFeederThread":
