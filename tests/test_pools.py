@@ -19,8 +19,9 @@ def hasty():
     sys.setswitchinterval(before)
 
 
+@pytest.mark.usefixtures("hasty")
 @pytest.mark.parametrize("jobs", [1, 4])
-def test_a_pool_closed_while_it_sets_up_leaves_no_thread_behind(jobs, hasty):
+def test_a_pool_closed_while_it_sets_up_leaves_no_thread_behind(jobs):
     for _ in range(15):
         before = set(threading.enumerate())
         pool = open_pool(2, child.set_up)
