@@ -1,5 +1,6 @@
 """What all tests share: a cache and a store of their own, and the real MNIST where it is."""
 
+import json
 import os
 import subprocess
 import sys
@@ -84,3 +85,31 @@ def run_py():
         )
 
     return run
+
+
+@pytest.fixture
+def lab(tmp_path):
+    """A store of its own, with the commands that work on it."""
+    from labs import Lab
+
+    return Lab(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def undisturbed(tmp_path_factory):
+    """The weights of the sweep when nothing happens to it, trained in one process alone."""
+    from labs import EPOCHS, SWEEP, Lab
+
+    folder = tmp_path_factory.getbasetemp().parent / "undisturbed"
+    kept = folder / "weights.json"
+    with FileLock(f"{folder}.lock"):
+        if not kept.exists():
+            folder.mkdir()
+            process = Lab(folder).start(*SWEEP, EPOCHS)
+            out, err = process.communicate(timeout=500)
+            assert process.returncode == 0, err
+            assert "40 runs" in out
+            found = Lab(folder).weights()
+            assert len(found) == 40
+            kept.write_text(json.dumps(found))
+    return json.loads(kept.read_text())

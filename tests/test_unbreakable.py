@@ -5,126 +5,14 @@ import gzip
 import os
 import shutil
 import signal
-import sqlite3
 import subprocess
 import sys
-import threading
-import time
 
-import mlflow
 import psutil
 import pytest
 from conftest import ROOT
 from idx_files import idx
-
-SWEEP = ("-m", "lr=0.05,0.1,0.2,0.5", "seed=range(0,10)", "data.val_size=4000", "pictures=0")
-EPOCHS = "epochs=100"
-WORKERS = ("hydra.launcher.n_jobs=2", "hydra.launcher.stack=5")
-
-
-class Lab:
-    """A store of its own, and the commands that work on it."""
-
-    def __init__(self, root):
-        self.root = root
-        self.env = {**os.environ, "NNLAB_ROOT": str(root)}
-        self.uri = f"sqlite:///{root}/mlruns/mlflow.db"
-        self.database = root / "mlruns" / "mlflow.db"
-
-    def start(self, *arguments, script=ROOT / "run.py"):
-        return subprocess.Popen(
-            [sys.executable, str(script), *arguments],
-            env=self.env, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-            start_new_session=True,
-        )  # fmt: skip
-
-    def nnlab(self, *arguments):
-        return subprocess.run(
-            [sys.executable, "-m", "nnlab", *arguments],
-            env=self.env, cwd=ROOT, capture_output=True, text=True, timeout=500, check=False,
-        )  # fmt: skip
-
-    def ask(self, query):
-        if not self.database.exists():
-            return []
-        connection = sqlite3.connect(self.database, timeout=30)
-        try:
-            return connection.execute(query).fetchall()
-        finally:
-            connection.close()
-
-    def wait_for(self, process, query, least, seconds=300):
-        """Wait until a query counts so much, and the process goes on."""
-        deadline = time.monotonic() + seconds
-        while True:
-            with contextlib.suppress(sqlite3.OperationalError):  # not made yet
-                found = self.ask(query)
-                if found and found[0][0] >= least:
-                    return
-            assert process.poll() is None, process.communicate()
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
-
-    def under_way(self, process):
-        """Wait until the sweep has finished some runs, and has begun others."""
-        self.wait_for(process, "SELECT count(*) FROM runs WHERE status = 'FINISHED'", 5)
-        self.wait_for(process, "SELECT count(*) FROM runs WHERE status = 'RUNNING'", 3)
-
-    def children(self):
-        client = mlflow.MlflowClient(self.uri)
-        experiments = [each.experiment_id for each in client.search_experiments()]
-        return client.search_runs(experiments, "tags.job != ''")
-
-    def weights(self):
-        """Run's identity -> digest of its weights; each identity once."""
-        runs = self.children()
-        found = {run.data.tags["run_key"]: run.data.tags.get("weights_sha256") for run in runs}
-        assert len(found) == len(runs)
-        return found
-
-    def check(self):
-        """The store is sound, and nobody is RUNNING without a living owner."""
-        done = self.nnlab("doctor")
-        assert done.returncode == 0, done.stderr
-        assert "the database is sound" in done.stdout
-        assert self.ask("PRAGMA integrity_check") == [("ok",)]
-        assert self.ask("SELECT count(*) FROM runs WHERE status = 'RUNNING'") == [(0,)]
-
-    def complete(self, *arguments):
-        """Resume, and check that all is there, once, and as in a sweep that nobody disturbed."""
-        done = self.nnlab("resume", *arguments)
-        assert done.returncode == 0, done.stderr
-        assert self.ask("SELECT count(*) FROM runs WHERE status != 'FINISHED'") == [(0,)]
-        twice = self.ask(
-            "SELECT count(*) FROM (SELECT 1 FROM metrics m JOIN tags t ON t.run_uuid = m.run_uuid "
-            "AND t.key = 'job' GROUP BY m.run_uuid, m.key, m.step HAVING count(*) > 1)"
-        )
-        assert twice == [(0,)]
-        assert not list((self.root / "mlruns" / "sweeps").iterdir())
-        return done
-
-
-def workers_of(process):
-    children = psutil.Process(process.pid).children(recursive=True)
-    return [child for child in children if "LokyProcess" in " ".join(child.cmdline())]
-
-
-@pytest.fixture
-def lab(tmp_path):
-    return Lab(tmp_path)
-
-
-@pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory):
-    """The weights of the sweep when nothing happens to it, trained in this process alone."""
-    lab = Lab(tmp_path_factory.mktemp("undisturbed"))
-    process = lab.start(*SWEEP, EPOCHS)
-    out, err = process.communicate(timeout=500)
-    assert process.returncode == 0, err
-    assert "40 runs" in out
-    found = lab.weights()
-    assert len(found) == 40
-    return found
+from labs import EPOCHS, SWEEP, WORKERS, Lab, workers_of
 
 
 @pytest.mark.long
@@ -191,48 +79,6 @@ def test_a_sweep_may_be_killed_again_and_again(lab, undisturbed):
             [sys.executable, "-m", "nnlab", "resume"], env=lab.env, cwd=ROOT,
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         )  # fmt: skip
-    _, err = process.communicate(timeout=500)
-    assert process.returncode == 0, err
-    assert lab.weights() == undisturbed
-    lab.check()
-
-
-@pytest.mark.long
-@pytest.mark.parametrize(
-    ("number", "code", "times"),
-    [(signal.SIGINT, 130, 1), (signal.SIGTERM, 143, 1), (signal.SIGINT, 130, 2)],
-)
-@pytest.mark.parametrize("workers", [WORKERS, ("hydra.launcher.stack=5",)])
-def test_an_interrupted_sweep_says_how_to_go_on_and_does(
-    lab, undisturbed, number, code, times, workers
-):
-    process = lab.start(*SWEEP, EPOCHS, *workers)
-    lab.under_way(process)
-    for _ in range(times):
-        process.send_signal(number)
-        time.sleep(0.05)
-    out, err = process.communicate(timeout=500)
-    assert process.returncode == code, err
-    assert "Traceback" not in err
-    (parent,) = lab.ask("SELECT run_uuid, status FROM runs WHERE name LIKE 'lr=%(10)'")
-    assert parent[1] == "KILLED"
-    assert f"nnlab resume {parent[0][:8]}" in out
-    assert lab.ask("SELECT count(*) FROM runs WHERE status = 'RUNNING'") == [(0,)]
-    lab.check()
-    lab.complete(parent[0][:8])
-    assert lab.weights() == undisturbed
-
-
-@pytest.mark.long
-def test_a_database_locked_for_30_seconds_is_waited_for(lab, undisturbed):
-    process = lab.start(*SWEEP, EPOCHS, *WORKERS)
-    lab.under_way(process)
-    connection = sqlite3.connect(lab.database, isolation_level=None, timeout=30)
-    connection.execute("BEGIN IMMEDIATE")
-    release = threading.Event()
-    release.wait(30)
-    connection.execute("COMMIT")
-    connection.close()
     _, err = process.communicate(timeout=500)
     assert process.returncode == 0, err
     assert lab.weights() == undisturbed
