@@ -138,8 +138,8 @@ def expectation(record: Record, differing: tuple[Difference, ...]) -> str:
             f"other values: the training code's meaning is version {SEMANTICS} now, was "
             f"{record.semantics}; --at-commit runs the code of then"
         )
-    decisive = {each.kind for each in differing if each.decisive} - {"code"}
-    if decisive & {"record", "data", "config"}:
+    decisive = {each.kind for each in differing if each.decisive} - {"record"}
+    if decisive & {"data", "config", "code"}:
         return "other values"
     if decisive:
         return "agreement to rounding: other libraries or another processor"

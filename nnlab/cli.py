@@ -73,7 +73,11 @@ def doctor(uri: str | None, host: str | None, *, dry_run: bool) -> None:
 @click.option("--all", "sweep", is_flag=True, help="Certify every run of a sweep, stacked.")
 @click.option("--at-commit", is_flag=True, help="Run the original code: commit and patch.")
 @click.option("--yes", is_flag=True, help="Run the original code without asking.")
-@click.option("--tolerance", type=click.FloatRange(min=0), help="Allowed deviation of a value.")
+@click.option(
+    "--tolerance",
+    type=click.FloatRange(min=0),
+    help="Allowed deviation of a value, relative above 1; 0.002 by default.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the certificates as JSON.")
 def reproduce(
     run: str,
@@ -110,7 +114,7 @@ def reproduce(
         found = [certificate.as_dict() for certificate in certificates]
         click.echo(json.dumps(found if sweep else found[0], indent=2))
     else:
-        report_certificates(certificates)
+        report_certificates(certificates, uri)
     if not all(certificate.stands for certificate in certificates):
         sys.exit(1)
 
@@ -128,7 +132,11 @@ def _agree(what: str, *, yes: bool) -> None:
         return
     if not sys.stdin.isatty():
         raise ConfigError("Nobody is here to agree to that: read it, and add --yes.")
-    if not click.confirm("Run it?", err=True):
+    try:
+        agreed = click.confirm("Run it?", err=True)
+    except click.Abort:
+        agreed = False
+    if not agreed:
         raise ConfigError("Nothing was run.")
 
 

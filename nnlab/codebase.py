@@ -44,10 +44,7 @@ class CodeVersion:
 @cache
 def code_version() -> CodeVersion:
     """Describe the code that is running, as it stands on the disk at the first call."""
-    modules = {
-        path.relative_to(PACKAGE).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in sorted(PACKAGE.rglob("*.py"))
-    }
+    modules = digests(PACKAGE)
     try:
         # In a virtual environment inside somebody's repository, the package is not part of it.
         git("ls-files", "--error-unmatch", str(PACKAGE / "__init__.py"))
@@ -56,6 +53,14 @@ def code_version() -> CodeVersion:
     except (OSError, subprocess.SubprocessError):
         return CodeVersion(modules=modules)
     return CodeVersion(commit, bool(patch or left_out), patch, left_out, modules)
+
+
+def digests(package: Path) -> dict[str, str]:
+    """Return the SHA-256, in hex, of each module of a package."""
+    return {
+        path.relative_to(package).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(package.rglob("*.py"))
+    }
 
 
 def git(*arguments: str, folder: Path = CHECKOUT, index: Path | None = None) -> bytes:

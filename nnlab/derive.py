@@ -13,7 +13,7 @@ import yaml
 
 from nnlab.codebase import CHECKOUT
 from nnlab.config import RunConfig
-from nnlab.errors import ConfigError
+from nnlab.errors import ConfigError, RecordError
 from nnlab.init import FREE_INITS
 from nnlab.records import read_record
 from nnlab.store import existing_store
@@ -45,6 +45,9 @@ def begin_as_recorded(arguments: Sequence[str], folder: Path) -> list[str]:
     uri = next((word.partition("=")[2] for word in rest if word.startswith("tracking.uri=")), None)
     store = existing_store(uri)
     record = read_record(store, store.find_run(which, "run"))
+    changed = [fault for fault in record.faults if fault.startswith("config.yaml")]
+    if changed:
+        raise RecordError(f"Run {record.id} is nothing to begin with: {'; '.join(changed)}.")
     chosen = [word.partition("=")[0] for word in rest]
     content = recorded_yaml(record.config, record.run.run_id, chosen)
     (folder / f"{NAME}.yaml").write_text(content, encoding="utf-8")

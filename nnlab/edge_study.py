@@ -45,7 +45,7 @@ def study_stability(overrides: Sequence[str], tolerance: float) -> list[Network]
         Where the overrides are wrong, or the question makes no sense for them.
     """
     jobs, configs = compose_grid(overrides)
-    if any(override.startswith("lr=") for override in jobs[0]):
+    if any(override.startswith("lr=") for job in jobs for override in job):
         raise ConfigError("lr is what is searched for here: leave it out.")
     for config in configs:
         check(config)

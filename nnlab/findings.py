@@ -14,17 +14,18 @@ LABEL = 16  # columns
 NAMED = 6  # differences without effect that are named
 
 
-def report_certificates(certificates: Sequence[Certificate]) -> None:
+def report_certificates(certificates: Sequence[Certificate], uri: str | None) -> None:
     """Print certificates: one in full, several as a line each and a sum."""
     console = Console(highlight=False, soft_wrap=True)
     if len(certificates) == 1:
-        _print_certificate(console, certificates[0])
+        _print_certificate(console, certificates[0], uri)
         return
     for each in certificates:
         colour = COLOURS[each.verdict]
         why = f"  ({', '.join(each.causes)})" if each.causes else ""
         console.print(
-            f"{each.run[:8]}  [{colour}]{each.verdict}[/]{escape(why)}  {escape(each.name)}"
+            f"{each.run[:8]}  made again as {each.reproduction[:8]}  "
+            f"[{colour}]{each.verdict}[/]{escape(why)}  {escape(each.name)}"
         )
     counts = [
         f"{count} {verdict}"
@@ -57,12 +58,10 @@ def report_explanation(found: Explanation) -> None:
         console.print(f"furthest apart at {_deviation(found.largest)}")
 
 
-def _print_certificate(console: Console, found: Certificate) -> None:
+def _print_certificate(console: Console, found: Certificate, uri: str | None) -> None:
     console.print(f"[bold]certificate of {found.run[:8]}[/]  {escape(found.name)}")
     then, now = (digest[:12] for digest in found.weights_sha256)
-    accuracies = [
-        "diverged" if accuracy is None else f"{accuracy:.4f}" for accuracy in found.accuracy
-    ]
+    accuracies = ["none" if accuracy is None else f"{accuracy:.4f}" for accuracy in found.accuracy]
     lines = {
         "verdict": f"[{COLOURS[found.verdict]}]{found.verdict}[/]",
         "weights": f"SHA-256 {then}… recorded, {now}… found",
@@ -74,10 +73,13 @@ def _print_certificate(console: Console, found: Certificate) -> None:
         lines["largest"] = _deviation(found.largest)
     if found.beyond is not None:
         lines[f"beyond {found.tolerance:g}"] = f"from {_deviation(found.beyond)}"
+    if "record" in found.causes and found.first is None and then == now:
+        lines["result"] = "as it was noted: what differs is the record, which was changed since"
     if found.causes:
         lines["cause"] = escape(", ".join(found.causes))
+    elsewhere = "" if uri is None else f" --uri {escape(uri)}"
     lines["expected"] = escape(found.expected)
-    lines["logged as"] = f"{found.reproduction}  (nnlab ui {found.reproduction[:8]})"
+    lines["logged as"] = f"{found.reproduction}  (nnlab ui {found.reproduction[:8]}{elsewhere})"
     for label, text in lines.items():
         console.print(f"  {label:{LABEL}}{text}")
     _print_differences(console, found.differences)

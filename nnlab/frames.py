@@ -24,6 +24,8 @@ INFO = (
     "outcome",
     "start_time",
     "data_digest",
+    "reproduces",
+    "derived_from",
 )  # columns that every run has; behind them its params, and then its metrics
 
 
@@ -162,6 +164,8 @@ def _frame(store: Reader, sweeps: Mapping[str, str | None], nothing: str) -> pd.
                 record.tags.get("outcome"),
                 pd.Timestamp(record.start_time, unit="ms", tz="UTC"),
                 record.tags.get("data_digest"),
+                record.tags.get("reproduces"),
+                record.tags.get("derived_from"),
             )
             for record in records
         ],

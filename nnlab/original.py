@@ -14,7 +14,7 @@ from typing import Any
 
 import psutil
 
-from nnlab.codebase import CHECKOUT, git
+from nnlab.codebase import CHECKOUT, digests, git
 from nnlab.differences import INDIFFERENT
 from nnlab.errors import RecordError
 from nnlab.init import FREE_INITS
@@ -106,6 +106,25 @@ def checked_out(original: Original) -> Iterator[Path]:
         finally:
             if tree.exists():
                 git("worktree", "remove", "--force", str(tree))
+
+
+def check_code(tree: Path, record: Record) -> None:
+    """Make sure that a checkout has the code that a run recorded, module by module.
+
+    Raises
+    ------
+    RecordError
+        Where it has not: the patch was changed, or is gone.
+    """
+    found = digests(tree / "nnlab")
+    wrong = sorted(
+        name for name, digest in record.modules.items() if found.get(name) != digest
+    ) or sorted(found.keys() - record.modules.keys())
+    if record.modules and wrong:
+        raise RecordError(
+            f"The code of run {record.id} cannot be had again: what its commit and code.patch make "
+            f"of nnlab/{wrong[0]} is not what it recorded. Nothing was run."
+        )
 
 
 def _clean_up() -> None:

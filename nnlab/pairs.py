@@ -116,6 +116,8 @@ def _with_all_seeds(uri: str | None, run_ids: set[str]) -> pd.DataFrame:
     if not len(digests):
         return chosen
     pool = read_tagged(uri, DIGEST, digests)
+    # A run that was made again is no further evidence.
+    pool = pool[pool["reproduces"].isna() | pool["run_id"].isin(run_ids)]
     names = [each for each in pool.attrs["params"] if each != SEED]
     keys = pool[[*names, DIGEST]].astype(str).apply(tuple, axis=1)
     return pool[keys.isin(set(keys[pool["run_id"].isin(run_ids)]))]
@@ -177,6 +179,8 @@ def _command(
     recorded = [_overrides(runs, uri) for runs in configurations]
     if not further or further > MOST or None in recorded:
         return None
+    if recorded[0] == recorded[1]:  # what tells them apart is the code, which no command says
+        return None
     seeds = f"seed=range({first},{first + further})"
     elsewhere = [] if tracking_uri(uri) == tracking_uri(None) else [f"tracking.uri={uri}"]
     return "\n".join(
@@ -187,7 +191,11 @@ def _command(
 
 def _overrides(runs: pd.DataFrame, uri: str | None) -> list[str] | None:
     """Return what was typed for a configuration, but for what belongs to a run or its sweep."""
-    for run_id in runs["run_id"]:
+    for run_id, reproduces, derived in runs[["run_id", "reproduces", "derived_from"]].itertuples(
+        index=False
+    ):
+        if not (pd.isna(reproduces) and pd.isna(derived)):  # little was typed, or nothing
+            return [f"--config-from={run_id}"]
         text = read_file(uri, run_id, "overrides.yaml")
         if text is not None:
             return [
@@ -199,6 +207,8 @@ def _overrides(runs: pd.DataFrame, uri: str | None) -> list[str] | None:
 
 def _joined(a: list[str], b: list[str]) -> list[list[str]]:
     """Write two jobs as one sweep, where they differ in the value of one field."""
+    if any(each.startswith("--") for each in (*a, *b)):
+        return [a, b]
     split = [[each.partition("=") for each in side] for side in (sorted(a), sorted(b))]
     if [field for field, _, _ in split[0]] != [field for field, _, _ in split[1]]:
         return [a, b]

@@ -97,9 +97,10 @@ def read_record(store: Store, run: RunRecord) -> Record:
         config = from_record(stated)
         curve = artifacts.read_history(folder)
     except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError, ConfigError) as error:
+        moved = " Where mlruns/ was moved, `nnlab doctor` mends it."
         raise RecordError(
-            f"The files of run {run.run_id[:8]} cannot be read: {error} Where mlruns/ was moved, "
-            "`nnlab doctor` mends it."
+            f"The files of run {run.run_id[:8]} cannot be read: {' '.join(str(error).split())}"
+            + (moved if isinstance(error, OSError) else "")
         ) from error
     stated.pop("schema")
     points = {
@@ -158,7 +159,8 @@ def _history_faults(
         return []
     epoch, name = wrong[0]
     values = f"{points.get((name, epoch))} and {noted[name, epoch]}"
-    where = f"in {len(wrong)} values, first in {name} at epoch {epoch}: {values}"
+    count = f"{len(wrong)} value{'s' if len(wrong) > 1 else ''}"
+    where = f"in {count}, first in {name} at epoch {epoch}: {values}"
     return [f"history.csv and the store disagree {where}; one was changed after the run"]
 
 

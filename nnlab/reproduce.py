@@ -4,7 +4,7 @@ import json
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from nnlab.config import LaunchConfig, RunConfig, from_mapping
 from nnlab.display import say
 from nnlab.errors import ConfigError, RecordError
 from nnlab.interrupts import held_back
-from nnlab.original import checked_out, original_code, run_original
+from nnlab.original import check_code, checked_out, original_code, run_original
 from nnlab.plan import Job, Run, plan_runs
 from nnlab.records import Record, read_record
 from nnlab.session import Session
@@ -103,11 +103,14 @@ def reproduce_at_commit(
     head, records = recorded(store, which, sweep=sweep)
     configs = [repeated(record, store, overrides) for record in records]
     original = original_code(records[0])
-    agree(original.summary)
     then = CodeVersion(original.commit, bool(original.patch))
     tracker = Tracker(store.uri, store.experiment_of(head), then)
-    with checked_out(original) as tree, _parent(tracker, head, sweep=sweep) as parent:
-        certificates = []
+    certificates = []
+    with ExitStack() as opened:
+        tree = opened.enter_context(checked_out(original))
+        check_code(tree, records[0])
+        agree(original.summary)
+        parent = opened.enter_context(_parent(tracker, head, sweep=sweep))
         for record, config in zip(records, configs, strict=True):
             say(f"training {record.id} {record.run.name}")
             with tempfile.TemporaryDirectory(prefix="nnlab-") as folder:

@@ -131,7 +131,7 @@ class Store:
             found = self._by_id(address.group(1) if address else which)
         is_sweep = found.tags.get("kind") == "sweep"
         if kind == "run" and is_sweep:
-            raise TrackingError(f"{found.run_id[:8]} is a sweep: name one of its runs, or --all.")
+            raise TrackingError(f"{found.run_id[:8]} is a sweep: name one of its runs.")
         if kind == "sweep" and not is_sweep:
             raise TrackingError(f"{found.run_id[:8]} is a single run, and no sweep.")
         return found
@@ -157,8 +157,13 @@ class Store:
             found = list(islice(self.search(condition), 2))
         if len(found) == 1:
             return found[0]
-        how_many = "several runs begin" if found else "no run begins"
-        raise TrackingError(f"In {self.uri} {how_many} with {beginning}: give more of the id.")
+        if found:
+            raise TrackingError(
+                f"In {self.uri} several runs begin with {beginning}: give more of the id."
+            )
+        raise TrackingError(
+            f"In {self.uri} no run begins with {beginning}: check the id and --uri."
+        )
 
     def experiment_of(self, run: RunRecord) -> str:
         """Return the name of a run's experiment."""

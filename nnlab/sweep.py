@@ -33,6 +33,8 @@ class Sweep:
         ConfigError
             Where the jobs disagree on what is the sweep's own.
         """
+        if not configs:
+            raise ConfigError("There is nothing to run: a range or a list of values is empty.")
         for part in SHARED:
             first = getattr(configs[0], part)
             if any(getattr(config, part) != first for config in configs):

@@ -86,3 +86,10 @@ def test_an_optimiser_is_not_sent_to_look_for_the_worst(run_py, store):
     assert done.returncode == 2
     assert "add hydra.sweeper.direction=minimize" in done.stderr
     assert not list(Path(store.removeprefix("sqlite:///")).parent.glob("*.db"))
+
+
+@pytest.mark.parametrize("seeds", ["range(0,0)", "range(5,0)"])
+def test_an_empty_sweep_is_said_to_be_empty(run_py, store, seeds):
+    done = run_py("-m", f"seed={seeds}", f"tracking.uri={store}")
+    assert done.returncode == 2
+    assert "There is nothing to run: a range or a list of values is empty." in done.stderr

@@ -185,7 +185,7 @@ def test_a_tampered_curve_is_named_with_its_epoch(lab, single, tampered):
     found = repeated(lab, single)
     assert found["causes"] == ["record"]
     what = found["differences"][0]["what"]
-    assert "history.csv and the store disagree in 1 values, first in train/loss at epoch 4" in what
+    assert "history.csv and the store disagree in 1 value, first in train/loss at epoch 4" in what
     assert (found["first"]["metric"], found["first"]["epoch"]) == ("train/loss", 4)
 
 
@@ -233,7 +233,7 @@ def test_what_cannot_be_reproduced_is_refused_in_a_sentence(lab, single):
     killed = tracker.create_run("1", tags={"job": "0"}).info.run_id
     tracker.set_terminated(killed, "KILLED")
     for which, options, sentence in (
-        (parent.info.run_id, {}, "is a sweep: name one of its runs, or --all"),
+        (parent.info.run_id, {}, "is a sweep: name one of its runs"),
         (single, {"sweep": True}, "is a single run, and no sweep"),
         ("ffffffff", {}, "no run begins with ffffffff"),
         ("no/such", {}, "is no run: give the first letters and digits"),
@@ -313,12 +313,22 @@ def test_a_changed_init_constant_is_named_and_the_original_code_still_gives_the_
     what = [each["what"] for each in found["differences"] if each["decisive"]]
     assert what == ["init.scale of init=randn_small", "nnlab/extra.py", "nnlab/init.py"]
     assert found["first"]["epoch"] == 0
+    assert found["expected"] == "other values"
 
     refused = lab.nnlab("reproduce", "last", "--at-commit")
     assert refused.returncode == 2
     assert "About to run the code of commit" in refused.stderr
     assert "(The first version), with a recorded patch of 2 files on it" in refused.stderr
     assert "add --yes" in refused.stderr
+
+    patch = lab.artifacts(run.info.run_id) / "code.patch"
+    kept = patch.read_bytes()
+    for changed in (kept.replace(b"0.02", b"0.03"), None):
+        patch.unlink() if changed is None else patch.write_bytes(changed)
+        done = lab.nnlab("reproduce", "last", "--at-commit", "--yes")
+        assert done.returncode == 2
+        assert "is not what it recorded. Nothing was run." in done.stderr
+    patch.write_bytes(kept)
 
     found = certificate(lab, "last", "--at-commit", "--yes")
     assert found["verdict"] == "bit-identical"
@@ -385,6 +395,11 @@ def test_a_sweep_or_the_very_same_run_may_start_from_a_recorded_config(lab, sing
         run.data.tags["weights_sha256"] for run in search(lab, f"tags.derived_from = '{single}'")
     }
     assert weights == {client(lab).get_run(single).data.tags["weights_sha256"]}
+    config = lab.artifacts(base.info.run_id) / "config.yaml"
+    config.write_text(config.read_text().replace("lr: 0.1", "lr: 0.7"))
+    done = lab.python("run.py", f"--config-from={base.info.run_id}")
+    assert done.returncode == 2
+    assert "is nothing to begin with: config.yaml says lr=0.7" in done.stderr
     for words in (("--config-from",), ("--config-from=ffffffff",)):
         done = lab.python("run.py", *words)
         assert done.returncode == 2
