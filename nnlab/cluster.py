@@ -2,8 +2,9 @@
 
 import logging
 import socket
+import time
 from collections.abc import Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, wait
+from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, wait
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -58,21 +59,28 @@ class DaskCrew:
         return future
 
     def wait(self, futures: Iterable[Future[SegmentResult]]) -> Iterable[Future[SegmentResult]]:
-        """Wait for the first.
+        """Wait for the first; after a lost connection, return all, cancelled.
 
-        A client that gives its scheduler up cancels most of what it waits for, but not always all.
+        A client that loses its scheduler cancels most of what it waits for, but not always all.
         """
         waiting = set(futures)
         while True:
             done = wait(waiting, LOOK_SECONDS, FIRST_COMPLETED).done
-            if any(future.cancelled() for future in done):
-                raise WorkersLostError(_SCHEDULER_GONE)
+            lost = any(future.cancelled() for future in done)
+            if lost or self._client.status != "running":
+                self._check()
+                self._data.clear()
+                for future in waiting:
+                    future.cancel()
+                return waiting
             if done:
                 return done
-            self._check()
 
     def _check(self) -> None:
-        """A client that loses its scheduler loses its orders, even if it finds it again."""
+        """Give a client that has lost its scheduler the time to find it again."""
+        deadline = time.monotonic() + ANSWER_SECONDS
+        while self._client.status == "connecting" and time.monotonic() < deadline:
+            time.sleep(0.1)
         if self._client.status != "running":
             raise WorkersLostError(_SCHEDULER_GONE)
 
@@ -80,7 +88,7 @@ class DaskCrew:
         """Dask gives a segment to another worker by itself, and gives up after several died."""
         from distributed import KilledWorker
 
-        return isinstance(error, KilledWorker)
+        return isinstance(error, KilledWorker | CancelledError)
 
 
 def check_address(address: str) -> None:

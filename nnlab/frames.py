@@ -81,14 +81,14 @@ def read_curves(uri: str | None, run_ids: Sequence[str], metrics: Sequence[str])
     -------
     DataFrame
         ``run_id, epoch`` and a column each metric; a row each run and epoch at which any of them
-        was logged, by run and epoch. NaN where one was not, or was not finite.
+        was logged, by run id and epoch. NaN where one was not, or was not finite.
 
     Raises
     ------
     TrackingError
         Where the store cannot be read.
     """
-    return reader(tracking_uri(uri)).curves(run_ids, metrics)
+    return reader(tracking_uri(uri)).curves(sorted(run_ids), metrics)
 
 
 def read_file(uri: str | None, run_id: str, name: str) -> str | None:

@@ -6,7 +6,7 @@ the runs' records are here.
 
 from collections import deque
 from collections.abc import Sequence
-from concurrent.futures import Future
+from concurrent.futures import CancelledError, Future
 from contextlib import suppress
 from dataclasses import replace
 
@@ -146,7 +146,7 @@ class _Loop:
         """Take back what is done, and queue what is left of it."""
         for future in self.crew.wait(list(self.busy)):
             stack = self.busy.pop(future)
-            error = future.exception()
+            error = CancelledError() if future.cancelled() else future.exception()
             if error is not None:
                 self._set_back(stack, error)
                 continue
