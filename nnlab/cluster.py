@@ -121,8 +121,9 @@ def connected(count: int, threads: int, address: str | None) -> Iterator["Client
         raise ConfigError(
             "hydra.launcher.backend=dask needs dask: pip install 'nnlab[dask]'."
         ) from error
-    # It tells of a lost scheduler with a traceback; we say it in a sentence.
-    logging.getLogger("distributed.client").setLevel(logging.CRITICAL)
+    # It tells of a lost scheduler with tracebacks; we say it in a sentence.
+    for name in ("distributed", "distributed.client"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     if address is None:
         with (
             LocalCluster(  # type: ignore[no-untyped-call]
