@@ -10,7 +10,8 @@ import copy
 import re
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
 from hydra import initialize_config_dir
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
@@ -24,6 +25,7 @@ from nnlab import resolvers
 from nnlab.codebase import CHECKOUT
 from nnlab.config import RunConfig, from_hydra, from_mapping
 from nnlab.errors import ConfigError
+from nnlab.study import Study
 
 PLAIN = re.compile(r"(?P<field>\w+(?:\.\w+)*)=[^$]*")  # no +, ~, @, no interpolation
 
@@ -78,18 +80,27 @@ class Composer:
         return OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
 
 
-def compose_grid(overrides: Sequence[str]) -> tuple[list[tuple[str, ...]], list[RunConfig]]:
+class Grid(NamedTuple):
+    """A product of configs.
+
+    Attributes
+    ----------
+    jobs : the overrides of each config
+    study : that was chosen, if one was
+    """
+
+    jobs: list[tuple[str, ...]]
+    configs: list[RunConfig]
+    study: Study | None
+
+
+def compose_grid(overrides: Sequence[str]) -> Grid:
     """Compose the configs that ``python run.py -m`` would train, for a command of our own.
 
     Parameters
     ----------
     overrides : as they are typed: fields, choices from groups, several values of either; what an
         ``experiment=…`` sweeps over counts too
-
-    Returns
-    -------
-    jobs : the overrides of each config
-    configs : the product of all that is given
 
     Raises
     ------
@@ -113,7 +124,28 @@ def compose_grid(overrides: Sequence[str]) -> tuple[list[tuple[str, ...]], list[
         parsed = parser.parse_overrides([*swept, *overrides])
         (jobs,) = BasicSweeper.split_arguments(parsed, max_batch_size=None)
         composer = Composer(loader, master)
-        return [tuple(job) for job in jobs], [composer.compose(job) for job in jobs]
+        configs = [composer.compose(job) for job in jobs]
+        return Grid([tuple(job) for job in jobs], configs, chosen_study(master))
+
+
+def chosen_study(config: DictConfig) -> Study | None:
+    """Return the study that ``experiment=NAME`` has chosen.
+
+    Parameters
+    ----------
+    config : as Hydra composed it, its own part included
+
+    Returns
+    -------
+    Study or None
+        None where none was chosen, or its file is nowhere that can be read.
+    """
+    name = OmegaConf.select(config, "hydra.runtime.choices.experiment")
+    for source in OmegaConf.select(config, "hydra.runtime.config_sources") or ():
+        path = Path(source.path) / "experiment" / f"{name}.yaml"
+        if name is not None and source.schema == "file" and path.is_file():
+            return Study(name, path.read_text(encoding="utf-8"))
+    return None
 
 
 def _put(plain: dict[str, Any], override: str) -> bool:

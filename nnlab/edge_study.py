@@ -21,6 +21,7 @@ from nnlab.plan import Run, plan_runs
 from nnlab.ranking import SEED, value_of
 from nnlab.results import PLAIN_WIDTH
 from nnlab.stability import Bracket
+from nnlab.study import head_tags, keep
 from nnlab.sweep import Sweep
 from nnlab.tracking import Tracker
 
@@ -44,7 +45,7 @@ def study_stability(overrides: Sequence[str], tolerance: float) -> list[Network]
     ConfigError
         Where the overrides are wrong, or the question makes no sense for them.
     """
-    jobs, configs = compose_grid(overrides)
+    jobs, configs, study = compose_grid(overrides)
     if any(override.startswith("lr=") for job in jobs for override in job):
         raise ConfigError("lr is what is searched for here: leave it out.")
     for config in configs:
@@ -53,8 +54,10 @@ def study_stability(overrides: Sequence[str], tolerance: float) -> list[Network]
     runs = plan_runs(sweep.jobs)
     tracking = configs[0].tracking
     tracker = Tracker(tracking.uri, tracking.experiment, code_version())
-    tags = {"kind": "stability", "overrides": " ".join(overrides)}
+    tags = {"kind": "stability", "overrides": " ".join(overrides), **head_tags(study)}
     with _recorded(tracker, f"stability {sweep.name}", tags) as parent:
+        with tracker.folder(parent) as folder:
+            keep(folder, study)
         networks = find_edges(runs, tolerance)
         _record(tracker, parent, networks)
     _report(networks, [field for field in sweep.varying if field != SEED], parent)

@@ -60,7 +60,7 @@ class StackLauncher(Launcher):
     ) -> Sequence[JobReturn]:
         """Check every job's config, and only then start; return the objectives in job order."""
         from nnlab.cluster import check_address
-        from nnlab.compose import Composer
+        from nnlab.compose import Composer, chosen_study
         from nnlab.config import launch_config
         from nnlab.plan import plan_runs
         from nnlab.resume import resume, same_sweep
@@ -83,7 +83,9 @@ class StackLauncher(Launcher):
                 return _returns(_runs, overrides)
         runs = plan_runs(sweep.jobs, first=len(self._session.runs) if self._session else 0)
         if self._session is None:
-            self._session = _open.enter_context(Session("sweep", first, settings))
+            self._session = _open.enter_context(
+                Session("sweep", first, settings, study=chosen_study(self._config))
+            )
         _runs.extend(runs)
         self._session.begin(sweep.name, sweep.varying, runs)
         self._session.work()

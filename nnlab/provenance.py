@@ -3,6 +3,7 @@
 import os
 import platform as system
 import re
+import shlex
 import sys
 from dataclasses import dataclass, field
 from importlib.metadata import distributions
@@ -18,6 +19,9 @@ DECISIVE = (
     "MKL_CBWR", "BLIS_NUM_THREADS", "VECLIB_MAXIMUM_THREADS", "NPY_DISABLE_CPU_FEATURES",
     "NPY_ENABLE_CPU_FEATURES",
 )  # fmt: skip
+
+# Files that a command line may begin with -> how it is typed.
+PROGRAMS = {"run.py": "python run.py", "nnlab": "nnlab"}
 
 # Where every random number of a run comes from: all are drawn by PCG64 from these streams.
 STREAMS = {
@@ -86,6 +90,17 @@ def environment() -> dict[str, Any]:
         "streams": STREAMS,
         "packages": _packages(),
     }
+
+
+def command() -> str | None:
+    """Return the command line as it was typed; None where it is none of this project's."""
+    words = sys.orig_argv[1:]  # sys.argv is what Hydra gets to see, which may be more
+    while words:
+        program = Path(words[0]).name
+        if program in PROGRAMS:
+            return f"{PROGRAMS[program]} {shlex.join(words[1:])}".rstrip()
+        words = words[1:]
+    return None
 
 
 def platform() -> dict[str, Any]:

@@ -22,6 +22,7 @@ from nnlab.recorder import Recorder
 from nnlab.results import report_run, report_sweep
 from nnlab.runner import train
 from nnlab.store import Kind
+from nnlab.study import Study, head_tags, keep
 from nnlab.summing import write_end
 from nnlab.sweep import NAMELESS, Sweep, job_name
 from nnlab.tracking import Tracker
@@ -38,6 +39,7 @@ class Session:
     first : any of the configs; they agree on where they are logged
     settings : how to work
     tags : more that the store is to say of a sweep's parent run
+    study : that a sweep carries out
     show : whether the results are printed at the end
 
     Attributes
@@ -53,11 +55,13 @@ class Session:
         settings: LaunchConfig,
         *,
         tags: Mapping[str, str] | None = None,
+        study: Study | None = None,
         show: bool = True,
     ) -> None:
         self.kind = kind
         self.settings = settings
-        self._tags = dict(tags or {})
+        self._tags = {**(tags or {}), **head_tags(study)}
+        self._study = study
         self._show = show
         self.runs: list[Run] = []
         self.varying: tuple[str, ...] = ()
@@ -131,6 +135,7 @@ class Session:
         with self.tracker.folder(self.head) as folder:
             split = self.runs[0].prepared.compact_split
             artifacts.write_shared(folder, split, provenance.origin())
+            keep(folder, self._study)
 
     def take_up(
         self, plan: Plan, head: str, runs: Sequence[Run], changed: Mapping[int, str], *, anew: bool

@@ -6,6 +6,9 @@ import subprocess
 import sys
 from collections import Counter
 from functools import cache
+from pathlib import Path
+from urllib.parse import urlparse
+from urllib.request import url2pathname
 
 import numpy as np
 import pytest
@@ -14,6 +17,7 @@ from conftest import ROOT
 from nnlab.compose import compose_grid
 from nnlab.errors import ConfigError
 from nnlab.init import INIT_NAMES
+from nnlab.study import Study
 from nnlab.sweep import Sweep
 
 STUDIES = {path.stem: path for path in sorted((ROOT / "conf" / "experiment").glob("*.yaml"))}
@@ -43,7 +47,7 @@ def command(name):
 @cache
 def grid(name):
     """All configs of a study, and the fields in which they differ."""
-    jobs, configs = compose_grid([f"experiment={name}"])
+    jobs, configs, _ = compose_grid([f"experiment={name}"])
     return configs, set(Sweep.of(configs, jobs).varying)
 
 
@@ -109,7 +113,8 @@ def test_a_hidden_size_without_its_epochs_is_told_to_give_them(run_py):
     done = run_py("experiment=hidden_size", "hidden_size=7", "seed=0")
     assert done.returncode == 2
     assert "no entry for 7 here, only for 5, 10, 20, 50, 100, 300" in done.stderr
-    _, (config,) = compose_grid(["experiment=hidden_size", "hidden_size=7", "seed=0", "epochs=9"])
+    words = ["experiment=hidden_size", "hidden_size=7", "seed=0", "epochs=9"]
+    (config,) = compose_grid(words).configs
     assert config.epochs == 9
 
 
@@ -125,8 +130,9 @@ def test_a_study_runs_by_its_command(name, store):
     words[:1] = [sys.executable] if words[0] == "python" else [sys.executable, "-m", "nnlab"]
     if name != "stability_edge":
         words += ["pictures=0", "hydra.launcher.n_jobs=1"]
+    words += [*TINY, *cut, f"tracking.uri={store}"]
     done = subprocess.run(
-        [*words, *TINY, *cut, f"tracking.uri={store}"],
+        words,
         cwd=ROOT, capture_output=True, text=True, timeout=240, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
@@ -142,6 +148,21 @@ def test_a_study_runs_by_its_command(name, store):
     }
     assert len(settings) == len(children) == 4
     assert (STUDIES.keys() - {name}).isdisjoint(each.name for each in client.search_experiments())
+    (parent,) = [run for run in runs if "mlflow.parentRunId" not in run.data.tags]
+    assert parent.data.tags["study"] == name
+    typed = ["python", *words[1:]] if words[1] == "run.py" else words[2:]
+    assert shlex.split(parent.data.tags["command"]) == typed
+    kept = Path(url2pathname(urlparse(parent.info.artifact_uri).path)) / "study.yaml"
+    assert kept.read_bytes() == STUDIES[name].read_bytes()
+
+
+def test_a_study_is_read_from_its_file():
+    study = Study("init_scale", STUDIES["init_scale"].read_text(encoding="utf-8"))
+    assert study.question.startswith("which of the notes' initial weights learn, at which")
+    assert study.question.endswith("the video types `rand − 0.5`.")
+    assert "\n    he                   0.89    0.90    0.91\n" in study.expected
+    assert study.expected.endswith("should need the fewest epochs.")
+    assert Study("mine", "lr: 3\n# Question: after the fields?").question == ""
 
 
 @pytest.mark.long
@@ -197,7 +218,8 @@ def test_the_help_and_the_main_config_name_every_study():
 
 
 def test_a_study_gives_way_to_what_is_typed():
-    _, configs = compose_grid(["experiment=init_scale", "lr=2", "init=lecun", "seed=7", "epochs=3"])
+    words = ["experiment=init_scale", "lr=2", "init=lecun", "seed=7", "epochs=3"]
+    configs = compose_grid(words).configs
     (config,) = configs
     assert (config.lr, config.init.name, config.seed, config.epochs) == (2, "lecun", 7, 3)
 

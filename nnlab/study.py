@@ -1,0 +1,63 @@
+"""A study: the file of ``conf/experiment/`` that a sweep carries out, kept beside what it found.
+
+Each file says on top what it asks, its command and what is expected, in paragraphs of a comment
+that begin with ``Question:``, ``Command:`` and ``Expected:``.
+"""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from nnlab import provenance
+
+FILE = "study.yaml"  # beside a sweep's parent run
+PARAGRAPH = re.compile(r"(Question|Command|Expected):\s*(.*)", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Study:
+    """A study before it is carried out.
+
+    Attributes
+    ----------
+    name : of its file, without the suffix
+    text : the whole file
+    """
+
+    name: str
+    text: str
+
+    @property
+    def question(self) -> str:
+        """What it asks; empty where the file does not say it."""
+        return " ".join(self._paragraph("Question").split())
+
+    @property
+    def expected(self) -> str:
+        """What was expected before it ran, with its line breaks: it may hold a table."""
+        return self._paragraph("Expected")
+
+    def _paragraph(self, head: str) -> str:
+        lines = []
+        for line in self.text.splitlines():
+            if not line.startswith("#"):
+                break
+            lines.append(line.removeprefix("#").removeprefix(" "))
+        # A paragraph goes on as long as lines are indented below its first, blank lines or not.
+        for part in re.split(r"\n\s*\n(?=\S)", "\n".join(lines)):
+            found = PARAGRAPH.match(part)
+            if found and found.group(1) == head:
+                return found.group(2).rstrip()
+        return ""
+
+
+def head_tags(study: Study | None) -> dict[str, str]:
+    """Return what the run that stands for many says of why they were made: command and study."""
+    found = {"command": provenance.command(), "study": study and study.name}
+    return {name: text for name, text in found.items() if text}
+
+
+def keep(folder: Path, study: Study | None) -> None:
+    """Write a study's file beside what it found."""
+    if study is not None:
+        (folder / FILE).write_text(study.text, encoding="utf-8")
