@@ -1,17 +1,35 @@
 """A study: the file of ``conf/experiment/`` that a sweep carries out, kept beside what it found.
 
 Each file says on top what it asks, its command and what is expected, in paragraphs of a comment
-that begin with ``Question:``, ``Command:`` and ``Expected:``.
+that begin with ``Question:``, ``Command:`` and ``Expected:``. One that begins with ``Reference:``
+names a metric and, after a comma, a source; each line below it that ends in a number is what that
+source found: ``init=he lr=0.5   0.91``.
 """
 
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from nnlab import provenance
 
 FILE = "study.yaml"  # beside a sweep's parent run
-PARAGRAPH = re.compile(r"(Question|Command|Expected):\s*(.*)", re.DOTALL)
+PARAGRAPH = re.compile(r"(Question|Command|Expected|Reference):\s*(.*)", re.DOTALL)
+FOUND = re.compile(r"\s*(?P<config>\S+=\S+(?: \S+=\S+)*)\s+(?P<value>\d\S*)")
+
+
+class Reference(NamedTuple):
+    """What somebody else found.
+
+    Attributes
+    ----------
+    metric, source : of all values
+    values : overrides, such as ``("init=he", "lr=0.5")`` -> the metric's value
+    """
+
+    metric: str
+    source: str
+    values: dict[tuple[str, ...], float]
 
 
 @dataclass(frozen=True)
@@ -36,6 +54,19 @@ class Study:
     def expected(self) -> str:
         """What was expected before it ran, with its line breaks: it may hold a table."""
         return self._paragraph("Expected")
+
+    @property
+    def reference(self) -> Reference | None:
+        """What it is held against, if the file names that."""
+        text = self._paragraph("Reference")
+        lines = text.splitlines()
+        found = [FOUND.fullmatch(line) for line in lines]
+        head = " ".join(line.strip() for line, each in zip(lines, found, strict=True) if not each)
+        metric, comma, source = head.partition(", ")
+        if not comma:
+            return None
+        values = {tuple(each["config"].split()): float(each["value"]) for each in found if each}
+        return Reference(metric, source, values)
 
     def _paragraph(self, head: str) -> str:
         lines = []
