@@ -211,6 +211,25 @@ def compare(selection: tuple[str, ...], form: str, **choices: object) -> None:
 
 
 @main.command()
+@click.argument("sweep", default="last")
+@URI
+@click.option("--metric", metavar="NAME", help="What to judge by; final_val_accuracy by default.")
+@click.option(
+    "--out", metavar="FOLDER", type=click.Path(path_type=Path), help="experiments/NAME by default."
+)
+def report(sweep: str, uri: str | None, metric: str | None, out: Path | None) -> None:
+    """Write SWEEP's report: question, verdict, tables, figures, provenance. By default the last.
+
+    A folder with README.md, figures and tables; and report.html, which needs nothing else, there
+    and among the sweep's files in the UI. What stands in the folder's notes.md is taken in.
+    """
+    from nnlab.report import report as write
+
+    done = write(sweep, uri, metric, out)
+    click.echo(f"{done.folder / 'README.md'}\n{done.page}\nin the UI: nnlab ui {done.run_id[:8]}")
+
+
+@main.command()
 @click.argument("overrides", nargs=-1)
 @click.option(
     "--tolerance",

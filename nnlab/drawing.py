@@ -3,9 +3,6 @@
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from nnlab import child
 
 NAMES = ("curves", "confusion", "filters", "mistakes")
@@ -19,15 +16,18 @@ def set_up() -> None:
 
 def draw_sweep(
     folder: Path,
-    lines: list[tuple[str, str, NDArray[np.int64], NDArray[np.float64]]],
+    uri: str,
+    run_ids: list[str],
     title: str,
-    target: float,
-    runs: int,
+    extremes: list[tuple[str, float, Path]],
+    image_shape: tuple[int, int],
 ) -> None:
-    """Draw a sweep's picture into a folder; see :func:`nnlab.plots.sweep_curves`."""
-    from nnlab.plots import Line, save, sweep_curves
+    """Draw a sweep's pictures into a folder; see :func:`nnlab.gallery.exhibit`."""
+    from nnlab.gallery import exhibit, gallery
+    from nnlab.plots import save
 
-    save(sweep_curves([Line(*line) for line in lines], title, target, runs), folder / "sweep.png")
+    for picture in gallery(exhibit(uri, run_ids, title, extremes, image_shape)):
+        save(picture.draw(), folder / f"{picture.name}.png")
 
 
 def draw(folder: Path, name: str, contents: dict[str, Any]) -> None:

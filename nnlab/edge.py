@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import inf
+from statistics import median
 
 import numpy as np
 
@@ -19,6 +20,7 @@ from nnlab.stacks import STACK_ROWS
 from nnlab.training_data import TrainingData
 
 EDGES = ("stable", "largest")
+AGREEMENT = 0.1  # relative difference up to which the theory is said to agree
 
 
 @dataclass(frozen=True)
@@ -149,3 +151,38 @@ def _stacks(runs: Sequence[Run], places: Sequence[int]) -> list[list[int]]:
         limit = max(1, STACK_ROWS // runs[places[group[0]]].job.config.hidden_size)
         stacks += [group[first : first + limit] for first in range(0, len(group), limit)]
     return stacks
+
+
+def judged(stable: Sequence[float], largest: Sequence[float], networks: int, holes: int) -> str:
+    """Say how well 2 over the sharpness predicts the edges that were found.
+
+    Parameters
+    ----------
+    stable, largest : found over predicted, of those networks of which both are known
+    networks : how many there are
+    holes : how many of them do not settle at some rate below the largest
+    """
+    lines = []
+    if stable:
+        agree = sum(abs(ratio - 1) <= AGREEMENT for ratio in stable)
+        above = sum(ratio > 1 + AGREEMENT for ratio in stable)
+        below = len(stable) - agree - above
+        lines.append(
+            f"The loss begins to rise above its initial value at {_range(stable)} times "
+            f"2/sharpness: within {AGREEMENT:.0%} of it in {agree} of {len(stable)} networks, "
+            f"above in {above}, below in {below}."
+        )
+    if largest:
+        lines.append(
+            f"Up to {_range(largest)} times 2/sharpness, it still settles below its initial value."
+        )
+    if holes:
+        lines.append(f"In {holes} of {networks} networks it does not at some lower rate.")
+    unknown = 2 * networks - len(stable) - len(largest)
+    if unknown:
+        lines.append(f"{unknown} edges were not found in the range that was searched.")
+    return " ".join(lines)
+
+
+def _range(values: Sequence[float]) -> str:
+    return f"{min(values):.3g} to {max(values):.3g} (median {median(values):.3g})"

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from statistics import geometric_mean, median
+from statistics import geometric_mean
 
 from rich.console import Console
 from rich.markup import escape
@@ -14,7 +14,7 @@ from rich.table import Table
 from nnlab import artifacts, provenance
 from nnlab.codebase import code_version
 from nnlab.compose import compose_grid
-from nnlab.edge import EDGES, Network, check, find_edges
+from nnlab.edge import EDGES, Network, check, find_edges, judged
 from nnlab.errors import ConfigError, TrackingError
 from nnlab.interrupts import held_back
 from nnlab.plan import Run, plan_runs
@@ -24,8 +24,6 @@ from nnlab.stability import Bracket
 from nnlab.study import head_tags, keep
 from nnlab.sweep import Sweep
 from nnlab.tracking import Tracker
-
-AGREEMENT = 0.1  # relative difference up to which the theory is said to agree
 
 
 def study_stability(overrides: Sequence[str], tolerance: float) -> list[Network]:
@@ -195,27 +193,8 @@ def _seeds_table(groups: Mapping[tuple[str, ...], list[Network]], fields: Sequen
 def verdict(networks: Sequence[Network]) -> str:
     """Say how well the theory predicts, by the numbers alone."""
     stable, largest = (_ratios(networks, name) for name in EDGES)
-    lines = []
-    if stable:
-        agree = sum(abs(ratio - 1) <= AGREEMENT for ratio in stable)
-        above = sum(ratio > 1 + AGREEMENT for ratio in stable)
-        below = len(stable) - agree - above
-        lines.append(
-            f"The loss begins to rise above its initial value at {_range(stable)} times "
-            f"2/sharpness: within {AGREEMENT:.0%} of it in {agree} of {len(stable)} networks, "
-            f"above in {above}, below in {below}."
-        )
-    if largest:
-        lines.append(
-            f"Up to {_range(largest)} times 2/sharpness, it still settles below its initial value."
-        )
     holes = sum(network.edges.holes > 0 for network in networks)
-    if holes:
-        lines.append(f"In {holes} of {len(networks)} networks it does not at some lower rate.")
-    unknown = 2 * len(networks) - len(stable) - len(largest)
-    if unknown:
-        lines.append(f"{unknown} edges were not found in the range that was searched.")
-    return " ".join(lines)
+    return judged(stable, largest, len(networks), holes)
 
 
 def _ratios(networks: Sequence[Network], edge: str) -> list[float]:
@@ -243,7 +222,3 @@ def _spread(values: Sequence[float]) -> str:
     if not values:
         return "-"
     return f"{geometric_mean(values):.3g} ({min(values):.3g}–{max(values):.3g})"
-
-
-def _range(values: Sequence[float]) -> str:
-    return f"{min(values):.3g} to {max(values):.3g} (median {median(values):.3g})"

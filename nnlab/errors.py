@@ -60,6 +60,12 @@ class RecordError(NnlabError):
     exit_code = 2
 
 
+class ReportError(NnlabError):
+    """A report cannot be written of what was named, or to where it was to go."""
+
+    exit_code = 2
+
+
 class ComparisonError(NnlabError):
     """What is asked of some runs cannot be told from them, or was not asked in words known here."""
 

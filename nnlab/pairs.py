@@ -176,7 +176,7 @@ def _command(
     configurations: Sequence[pd.DataFrame], further: int | None, first: int, uri: str | None
 ) -> str | None:
     """Write the command that runs the further seeds of both, from the first unused one on."""
-    recorded = [_overrides(runs, uri) for runs in configurations]
+    recorded = [typed(runs, uri) for runs in configurations]
     if not further or further > MOST or None in recorded:
         return None
     if recorded[0] == recorded[1]:  # what tells them apart is the code, which no command says
@@ -189,8 +189,13 @@ def _command(
     )
 
 
-def _overrides(runs: pd.DataFrame, uri: str | None) -> list[str] | None:
-    """Return what was typed for a configuration, but for what belongs to a run or its sweep."""
+def typed(runs: pd.DataFrame, uri: str | None) -> list[str] | None:
+    """Return what was typed for a configuration, but for what belongs to a run or its sweep.
+
+    Parameters
+    ----------
+    runs : of one configuration
+    """
     for run_id, reproduces, derived in runs[["run_id", "reproduces", "derived_from"]].itertuples(
         index=False
     ):

@@ -21,8 +21,6 @@ from nnlab.pools import close_pool, open_pool
 from nnlab.ranking import ranked
 from nnlab.tracking import Tracker
 
-LINES = 200  # curves that a sweep's picture shows
-
 
 @contextmanager
 def studio(pictures: int, processes: int) -> Iterator[Executor | None]:
@@ -41,7 +39,7 @@ def studio(pictures: int, processes: int) -> Iterator[Executor | None]:
 def draw(
     runs: Sequence[Run], pool: Executor | None, tracker: Tracker, sweep: tuple[str, str] | None
 ) -> None:
-    """Add pictures to the best runs, as many as their config allows, and one to their sweep.
+    """Add pictures to the best runs, as many as their config allows, and some to their sweep.
 
     Parameters
     ----------
@@ -58,9 +56,12 @@ def draw(
         if sweep is not None and best:
             folder = Path(scratch) / sweep[0]
             folder.mkdir()
-            target = best[0].job.config.target_accuracy
-            lines = _lines(runs, tracker)
-            future = pool.submit(drawing.draw_sweep, folder, lines, sweep[1], target, len(runs))
+            ids = [run.run_id for run in runs if run.run_id]
+            shape = best[0].prepared.dataset.image_shape
+            future = pool.submit(
+                drawing.draw_sweep, folder, tracker.uri, ids, sweep[1],
+                _extremes(best, tracker), shape,
+            )  # fmt: skip
             ordered.append((sweep[0], folder, [future]))
         for run in chosen:
             if run.reused:
@@ -78,16 +79,15 @@ def draw(
                     (place / file.name).write_bytes(file.read_bytes())
 
 
-def _lines(runs: Sequence[Run], tracker: Tracker) -> list[Any]:
-    """Read the curves that a sweep's picture shows: of all runs, or evenly from best to worst."""
-    complete = [run for run in ranked(runs) if run.complete]
-    step = max(1, len(complete) / LINES)
-    lines = []
-    for place in range(min(LINES, len(complete))):
-        run = complete[int(place * step)]
-        curve = read_history(tracker.download(run.run_id, "history.csv").parent)
-        lines.append((run.job.name, run.outcome, curve.epochs, curve.values["val/accuracy"]))
-    return lines
+def _extremes(best: Sequence[Run], tracker: Tracker) -> list[tuple[str, float, Path]]:
+    """Find the best and the worst of the runs that came to their end, if there are two."""
+    if len(best) < 2:  # noqa: PLR2004 - a best and a worst
+        return []
+    return [
+        (run.job.name, run.metrics["final_val_accuracy"],
+         tracker.download(run.run_id, "weights.npz"))
+        for run in (best[0], best[-1])
+    ]  # fmt: skip
 
 
 def _contents(run: Run, artifacts: Path) -> dict[str, Any]:

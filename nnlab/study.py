@@ -23,13 +23,13 @@ class Reference(NamedTuple):
 
     Attributes
     ----------
-    metric, source : of all values
-    values : overrides, such as ``("init=he", "lr=0.5")`` -> the metric's value
+    metric, source : of all of them
+    figures : overrides, such as ``("init=he", "lr=0.5")`` -> the metric's value
     """
 
     metric: str
     source: str
-    values: dict[tuple[str, ...], float]
+    figures: dict[tuple[str, ...], float]
 
 
 @dataclass(frozen=True)

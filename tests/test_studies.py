@@ -163,10 +163,10 @@ def test_a_study_is_read_from_its_file():
     assert study.expected.endswith("should need the fewest epochs.")
     assert study.reference.metric == "final_val_accuracy"
     assert study.reference.source.startswith("measured by code independent of this project, in the")
-    assert len(study.reference.values) == 15
-    assert study.reference.values["init=he", "lr=0.5"] == 0.91
+    assert len(study.reference.figures) == 15
+    assert study.reference.figures["init=he", "lr=0.5"] == 0.91
     published = Study("hidden_size", STUDIES["hidden_size"].read_text(encoding="utf-8")).reference
-    assert published.values == {("hidden_size=300",): 0.953}
+    assert published.figures == {("hidden_size=300",): 0.953}
     assert published.source.startswith("of two layers with 300 hidden units: 4.7 % test error")
     assert Study("none", "# Question: why?").reference is None
     assert Study("mine", "lr: 3\n# Question: after the fields?").question == ""

@@ -1,0 +1,77 @@
+"""A report's two forms: Markdown beside figures, and one page of HTML."""
+
+import base64
+from dataclasses import replace
+from html.parser import HTMLParser
+
+import pytest
+
+from nnlab.document import MARK, Document, FigureFile, Section, table
+
+PIXEL = base64.b64decode(
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+)
+
+
+@pytest.fixture
+def document():
+    return Document(
+        name="mine", title="mine", question="Why?", expected="This.", verdict=["It learns."],
+        command="python run.py -m lr=1,2", varied=table(["field"], [["lr"]]), fixed="The rest.",
+        sections=[Section("Results", table(["a", "b"], [["x|y", "1"], ["z", "2"]]))],
+        failures="None.", provenance="Here.", reproduce=["one", "two"],
+        figures=[FigureFile("map.png", "A map.")],
+    )  # fmt: skip
+
+
+class Page(HTMLParser):
+    """What of a page points elsewhere, and what it shows."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.addresses, self.tags, self.cells, self.text = [], [], [], []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        self.addresses += [value for name, value in attrs if name in ("src", "href")]
+
+    def handle_data(self, data):
+        self.text.append(data)
+        if self.tags[-1:] == ["td"]:
+            self.cells.append(data.strip())
+
+
+def test_the_parts_come_in_the_order_in_which_they_are_read(document):
+    text = document.markdown()
+    parts = ["# mine", "**Question.** Why?", "**Verdict**", "- It learns.",
+             "python run.py -m lr=1,2", "## What was varied", "## Results", "![A map.](map.png)",
+             "> This.",
+             "## Failures", "## Provenance", "## Reproduce it", "one\ntwo", MARK]  # fmt: skip
+    places = [text.index(part) for part in parts]
+    assert places == sorted(places)
+
+
+def test_what_is_not_there_leaves_no_empty_heading(document):
+    text = replace(document, question="", expected="", figures=()).markdown()
+    for gone in ("Question", "expected", "Figures", "Notes", "\n\n\n"):
+        assert gone not in text
+
+
+def test_a_page_holds_all_that_it_shows(document, tmp_path):
+    (tmp_path / "map.png").write_bytes(PIXEL)
+    page = Page(document.html(tmp_path))
+    assert page.addresses == ["data:image/png;base64," + base64.b64encode(PIXEL).decode()]
+    assert {"script", "link", "iframe"}.isdisjoint(page.tags)
+    assert [cell for cell in page.cells if cell] == ["lr", "x|y", "1", "z", "2"]
+
+
+def test_what_was_typed_is_shown_and_never_run(document, tmp_path):
+    hostile = "<script>alert(1)</script>"
+    changed = replace(
+        document, title=hostile, verdict=[hostile], notes=hostile, command=hostile, figures=(),
+        sections=[Section(hostile, table([hostile], [[hostile]]))],
+    )  # fmt: skip
+    page = Page(changed.html(tmp_path))
+    assert "script" not in page.tags
+    assert "".join(page.text).count(hostile) == 8  # twice of the title
