@@ -1,8 +1,8 @@
-"""The pictures of a run; the only package that imports matplotlib.
+"""The pictures of runs and of sweeps; the only package that imports matplotlib.
 
 Each function takes arrays and returns a matplotlib ``Figure``; :func:`run_pictures` writes all
-four. Nothing here knows where the arrays come from. Import it where a picture is made, not at a
-module's top: matplotlib costs 0.6 s.
+four of a run. Nothing here knows where the arrays come from. Import it where a picture is made,
+not at a module's top: matplotlib costs 0.6 s.
 """
 
 from collections.abc import Mapping
@@ -13,25 +13,43 @@ from typing import Any
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from nnlab.plots.bands import Band, learning_curves
+from nnlab.plots.edge import EdgePoint, stability_edge
+from nnlab.plots.extremes import Filters, extremes
+from nnlab.plots.health import Health, health
 from nnlab.plots.history import curves
 from nnlab.plots.images import MAX_MISTAKES, filters, mistakes, most_confident_mistakes
 from nnlab.plots.matrix import confusion
+from nnlab.plots.phase import PhaseMap, phase_diagram
+from nnlab.plots.rates import Series, against
 from nnlab.plots.style import save
 from nnlab.plots.sweep import Line, sweep_curves
 
 __all__ = [
     "NAMES",
+    "Band",
+    "EdgePoint",
+    "Filters",
+    "Health",
     "Line",
     "Mistakes",
+    "PhaseMap",
     "RunPictures",
+    "Series",
+    "against",
     "confusion",
     "curves",
+    "extremes",
     "filters",
+    "health",
+    "learning_curves",
     "mistakes",
     "most_confident_mistakes",
+    "phase_diagram",
     "run_picture",
     "run_pictures",
     "save",
+    "stability_edge",
     "sweep_curves",
 ]
 

@@ -8,9 +8,10 @@ from typing import Any, Literal
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator, PercentFormatter
+from matplotlib.ticker import FuncFormatter, MaxNLocator, PercentFormatter
 from numpy.typing import NDArray
 
+from nnlab.plots.scales import padded, set_scale
 from nnlab.plots.style import (
     BLUE,
     GREEN,
@@ -151,14 +152,14 @@ def _draw_panel(
     present = [(series[key], label, colour) for key, label, colour in panel.series if key in series]
     values = np.concatenate([data for data, _, _ in present])
     axes.set_title(panel.title)
-    axes.set_xlim(*_padded(epoch[0], epoch[-1]))
+    axes.set_xlim(*padded(epoch[0], epoch[-1]))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:,.0f}"))
     if panel.scale == "fraction":
         axes.set_ylim(-0.03, 1.03)
         if panel.percent:
             axes.yaxis.set_major_formatter(PercentFormatter(1))
     else:
-        _set_scale(axes, values[np.isfinite(values)], log=panel.scale == "log")
+        set_scale(axes, values[np.isfinite(values)], log=True if panel.scale == "log" else None)
 
     labels = []
     for rank, (data, label, colour) in enumerate(present):
@@ -185,33 +186,3 @@ def _draw_panel(
         axes.axhline(target, color=GREY, linestyle="--", linewidth=1.5)
         labels.append((target, f"target {target:g}", GREY))
     end_labels(axes, labels)
-
-
-def _padded(low: float, high: float) -> tuple[float, float]:
-    margin = 0.03 * (high - low) if high > low else 0.5
-    return low - margin, high + margin
-
-
-def _set_scale(axes: Axes, finite: Array, *, log: bool) -> None:
-    """Choose limits and ticks of a panel whose values have no natural range.
-
-    Logarithmic if asked for, or if the positive values span more than a decade. Zeros then lie
-    below the axis, and a curve that reaches 0 leaves through its floor.
-    """
-    positive = finite[finite > 0]
-    if not positive.size:
-        axes.set_ylim(0.0, 1.0)
-        return
-    # Beyond these, limits with a margin, or ticks a stride outside of them, would overflow.
-    low, high = np.clip([positive.min(), positive.max()], 1e-150, 1e150)
-    decades = math.log10(high) - math.log10(low)
-    if not log and decades <= 1 and high < 1e4:  # noqa: PLR2004 - room for the digits
-        axes.set_ylim(0.0, 1.08 * high)
-        return
-    margin = 10 ** max(0.06 * decades, 0.15)
-    axes.set_yscale("log")
-    axes.set_ylim(low / margin, high * margin)
-    subs = (1.0, 2.0, 5.0) if decades < 2 else (1.0,)  # noqa: PLR2004 - else too few or too many ticks
-    axes.yaxis.set_major_locator(LogLocator(subs=subs, numticks=6))
-    axes.yaxis.set_minor_locator(NullLocator())
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: number(y)))

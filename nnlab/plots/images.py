@@ -1,6 +1,7 @@
 """Pictures made of images: what the hidden units look for, and what the network gets wrong."""
 
 import math
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -37,7 +38,7 @@ WEIGHTS = colormaps["RdBu_r"].with_extremes(bad="#BBBBBB")
 INK_ON_WHITE = colormaps["gray_r"]
 
 
-def _tiles(
+def tiles(
     n: int, shape: tuple[int, int], size: tuple[float, float], caption: tuple[float, float]
 ) -> list[Box]:
     """Place n images of one shape on an area, as large as they fit, row by row from the top.
@@ -74,21 +75,73 @@ def _tiles(
     return boxes
 
 
-def _image(
+def image(
     axes: Axes, pixels: Array, box: Box, *, cmap: Colormap, limits: tuple[float, float]
 ) -> None:
+    """Draw an image in its box; what is not finite is grey."""
     low, high = limits
     axes.imshow(
         np.ma.masked_invalid(pixels), cmap=cmap, vmin=low, vmax=high, extent=box, aspect="auto"
     )
 
 
-def _frames(axes: Axes, boxes: list[Box]) -> None:
+def frames(axes: Axes, boxes: list[Box]) -> None:
     """Frame all boxes: an image's own border is often white."""
     patches = [Rectangle((x0, y0), x1 - x0, y1 - y0) for x0, x1, y0, y1 in boxes]
     axes.add_collection(
         PatchCollection(patches, facecolor="none", edgecolor=GREY, linewidth=1), autolim=False
     )
+
+
+@dataclass(frozen=True)
+class Units:
+    """Hidden units to be shown, and the colour scale that they are shown on.
+
+    Attributes
+    ----------
+    numbers : (n,) of the units, ascending
+    pictures : (n, pixels), what is drawn
+    limit : the colours go from −limit to limit
+    shared : whether ``pictures`` are the weights, or each unit's in parts of its largest
+    finite : (hidden,) whether all of a unit's weights are
+    """
+
+    numbers: NDArray[np.intp]
+    pictures: Array
+    limit: float
+    shared: bool
+    finite: NDArray[np.bool_]
+
+
+def largest_units(w1: Array, most: int) -> Units:
+    """Choose the units of largest norm of ``w1 (hidden, pixels)``, and their scale."""
+    weights = np.asarray(w1, float)
+    finite = np.isfinite(weights).all(axis=1)
+    largest = np.where(finite, np.abs(weights).max(axis=1, initial=0.0), 0.0)
+    scale = float(largest.max(initial=0.0)) or 1.0
+    with np.errstate(invalid="ignore"):  # units that are not finite rank last
+        norms = np.where(finite, np.linalg.norm(weights / scale, axis=1), -1.0)
+    numbers = np.sort(np.argsort(-norms, kind="stable")[:most])
+    # One unit may dwarf all others; on its scale they would be blank.
+    if scale <= 10 * (np.median(largest[numbers]) or scale):
+        return Units(numbers, weights[numbers], scale, True, finite)
+    own = np.where(largest > 0, largest, 1.0)[numbers, None]
+    return Units(numbers, weights[numbers] / own, 1.0, False, finite)
+
+
+def draw_units(
+    axes: Axes, units: Units, boxes: list[Box], image_shape: tuple[int, int], dead: Array | None
+) -> None:
+    """Draw each unit in its box, with its number above; the dead ones are crossed out."""
+    for unit, picture, box in zip(units.numbers, units.pictures, boxes, strict=True):
+        limits = (-units.limit, units.limit)
+        image(axes, picture.reshape(image_shape), box, cmap=WEIGHTS, limits=limits)
+        left, right, low, high = box
+        axes.text(left, high + 0.04, str(unit), size=SMALL, color=GREY, va="bottom")
+        if dead is not None and dead[unit]:
+            axes.plot([left, right], [low, high], color=INK, linewidth=1.5)
+            axes.plot([left, right], [high, low], color=INK, linewidth=1.5)
+    frames(axes, boxes)
 
 
 @styled
@@ -106,41 +159,23 @@ def filters(
         Units that no training sample activates; crossed out.
     """
     hidden = len(w1)
-    weights = np.asarray(w1, float)
-    finite = np.isfinite(weights).all(axis=1)
-    largest = np.where(finite, np.abs(weights).max(axis=1, initial=0.0), 0.0)
-    scale = largest.max(initial=0.0) or 1.0
-    with np.errstate(invalid="ignore"):  # units that are not finite rank last
-        norms = np.where(finite, np.linalg.norm(weights / scale, axis=1), -1.0)
-    shown = np.sort(np.argsort(-norms, kind="stable")[:MAX_FILTERS])
-    # One unit may dwarf all others; on its scale they would be blank.
-    shared = scale <= 10 * (np.median(largest[shown]) or scale)
-
+    units = largest_units(w1, MAX_FILTERS)
     facts = [f"incoming weights of {hidden} hidden unit{'s' if hidden != 1 else ''}"]
     if hidden > MAX_FILTERS:
         facts[0] = f"incoming weights of the {MAX_FILTERS} of {hidden} hidden units of largest norm"
     if dead is not None and dead.any():
         facts.append(f"{int(dead.sum())} of {hidden} dead (crossed out)")
-    if not finite.all():
-        facts.append(f"{int((~finite).sum())} not finite (grey)")
+    if not units.finite.all():
+        facts.append(f"{int((~units.finite).sum())} not finite (grey)")
     figure, top = page(title, "  ·  ".join(facts))
 
     size = (WIDTH - 2.2, top - 0.3)
     axes = blank_axes(figure, MARGIN, 0.3, *size)
-    boxes = _tiles(len(shown), image_shape, size, (0.35, 0.22))
-    limit = scale if shared else 1.0
-    for unit, box in zip(shown, boxes, strict=True):
-        picture = weights[unit] if shared else weights[unit] / (largest[unit] or 1.0)
-        _image(axes, picture.reshape(image_shape), box, cmap=WEIGHTS, limits=(-limit, limit))
-        left, right, low, high = box
-        axes.text(left, high + 0.04, str(unit), size=SMALL, color=GREY, va="bottom")
-        if dead is not None and dead[unit]:
-            axes.plot([left, right], [low, high], color=INK, linewidth=1.5)
-            axes.plot([left, right], [high, low], color=INK, linewidth=1.5)
-    _frames(axes, boxes)
+    boxes = tiles(len(units.numbers), image_shape, size, (0.35, 0.22))
+    draw_units(axes, units, boxes, image_shape, dead)
     bar = axes_at(figure, WIDTH - 1.5, 0.3, 0.22, top - 0.52)
     figure.colorbar(axes.images[0], cax=bar, format=FuncFormatter(lambda x, _: number(x)))
-    bar.set_ylabel("weight" if shared else "weight / the unit's largest")
+    bar.set_ylabel("weight" if units.shared else "weight / the unit's largest")
     bar.grid(visible=False)
     return figure
 
@@ -193,15 +228,15 @@ def mistakes(
     figure, top = page(title, f"{what} on the validation images: truth → predicted (probability)")
     size = (WIDTH - 2 * MARGIN, top - 0.25)
     axes = blank_axes(figure, MARGIN, 0.25, *size)
-    boxes = _tiles(n, image_shape, size, (1.35, 0.28))
+    boxes = tiles(n, image_shape, size, (1.35, 0.28))
     two_digits = max(np.max(truth[:n]), np.max(predicted[:n])) > 9  # noqa: PLR2004
     for i, box in enumerate(boxes):
-        _image(axes, pixels[i].reshape(image_shape), box, cmap=INK_ON_WHITE, limits=(0, 255))
+        image(axes, pixels[i].reshape(image_shape), box, cmap=INK_ON_WHITE, limits=(0, 255))
         axes.text(
             box[0],
             box[3] + 0.07,
             f"{truth[i]} → {predicted[i]} ({probability[i]:.2f})",
             size=SMALL if two_digits else TEXT,
         )
-    _frames(axes, boxes)
+    frames(axes, boxes)
     return figure

@@ -150,6 +150,21 @@ def spread(wanted: Sequence[float], gap: float) -> NDArray[np.float64]:
     return placed
 
 
+def heights(axes: Axes, wanted: Sequence[float], size: float = TEXT) -> NDArray[np.float64]:
+    """Return where labels at these values of y go, as parts of the axes' height, none on another.
+
+    The axes' limits must be final. A value outside of them goes to the edge.
+    """
+    ends = axes.transData.transform([(axes.get_xlim()[1], y) for y in wanted])
+    inside = np.clip(axes.transAxes.inverted().transform(ends)[:, 1], 0, 1)
+    gap = 1.35 * size / (axes.get_position().height * HEIGHT * 72)  # points
+    placed = spread(inside.tolist(), gap)
+    rank = np.argsort(np.argsort(placed, kind="stable"), kind="stable")
+    # Neighbours that are a gap apart remain so when each is held within the axes by its rank.
+    placed = np.minimum(placed, 1 - (len(placed) - 1 - rank) * gap)
+    return np.asarray(np.maximum(placed, rank * gap))
+
+
 def end_labels(axes: Axes, labels: Sequence[tuple[float, str, str]]) -> None:
     """Write ``(y, text, colour)`` to the right of the axes, at the height y unless labels collide.
 
@@ -157,12 +172,7 @@ def end_labels(axes: Axes, labels: Sequence[tuple[float, str, str]]) -> None:
     """
     if not labels:
         return
-    ends = axes.transData.transform([(axes.get_xlim()[1], y) for y, _, _ in labels])
-    wanted = np.clip(axes.transAxes.inverted().transform(ends)[:, 1], 0, 1)
-    height = axes.get_position().height * HEIGHT * 72  # points
-    placed = spread(wanted.tolist(), 1.35 * TEXT / height)
-    placed -= max(0.0, placed.max() - 1)
-    placed += max(0.0, -placed.min())
+    placed = heights(axes, [y for y, _, _ in labels])
     for y, (_, text, colour) in zip(placed, labels, strict=True):
         axes.annotate(
             text,
