@@ -13,7 +13,7 @@ from scipy import stats
 
 from nnlab import plots
 from nnlab.artifacts import ENVIRONMENT
-from nnlab.configurations import SEED
+from nnlab.configurations import DIGEST, SEED, varying
 from nnlab.document import Document, Section, table
 from nnlab.edge import EDGES, judged
 from nnlab.errors import ReportError
@@ -76,13 +76,16 @@ class EdgeFindings:
     @cached_property
     def fields(self) -> list[str]:
         """What varies, but for the seed."""
-        own = [
+        params = [
             each
             for each in map(str, self.networks)
-            if not each.startswith("lr_") and each not in FOUND
+            if not each.startswith("lr_")
+            and not each.endswith("_over_predicted")
+            and each not in FOUND
         ]
-        own = [each for each in own if not each.endswith("_over_predicted")]
-        return [each for each in own if len(set(self.networks[each].astype(str))) > 1]
+        runs = self.networks.assign(**{DIGEST: ""})  # one command, one dataset
+        runs.attrs["params"] = params
+        return varying(runs)
 
     @property
     def label(self) -> "pd.Series[Any]":
@@ -95,13 +98,9 @@ class EdgeFindings:
 
 def edge_gallery(found: EdgeFindings) -> Iterator[Picture]:
     """Yield the picture of a stability study."""
-    points = [
-        plots.EdgePoint(x, *values, seed)
-        for x, *values, seed in zip(
-            found.label, found.networks["lr_predicted"], found.networks["lr_stable"],
-            found.networks["lr_largest"], found.networks[SEED], strict=True,
-        )
-    ]  # fmt: skip
+    rates = [found.networks[f"lr_{each}"].tolist() for each in ("predicted", *EDGES)]
+    seeds = found.networks[SEED].tolist()
+    points = list(map(plots.EdgePoint, found.label.tolist(), *rates, seeds))
     name = short(found.fields[0]) if len(found.fields) == 1 else "network"
     yield Picture(
         "edge",

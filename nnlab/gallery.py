@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from nnlab import plots
@@ -35,7 +34,7 @@ class Picture:
 
     name: str
     caption: str
-    draw: Callable[[], Figure]
+    draw: Callable[[], plots.Figure]
 
 
 @dataclass(frozen=True)
@@ -206,7 +205,7 @@ def _series(label: str, members: Sequence[Group], across: str) -> plots.Series:
         np.array([each.mean for each in summaries]),
         np.array([_bound(each.interval.low) for each in summaries]),
         np.array([_bound(each.interval.high) for each in summaries]),
-        [group.results.dropna().to_numpy(np.float64) for group in groups],
+        [np.array(group.results.dropna().tolist()) for group in groups],
     )
 
 

@@ -80,13 +80,14 @@ def draw(
 
 
 def _extremes(best: Sequence[Run], tracker: Tracker) -> list[tuple[str, float, Path]]:
-    """Find the best and the worst of the runs that came to their end, if there are two."""
-    if len(best) < 2:  # noqa: PLR2004 - a best and a worst
+    """Find the best and the worst of the runs that have a final network, if there are two."""
+    final = [run for run in best if "final_val_accuracy" in run.metrics]
+    if len(final) < 2:  # noqa: PLR2004 - a best and a worst
         return []
     return [
         (run.job.name, run.metrics["final_val_accuracy"],
          tracker.download(run.run_id, "weights.npz"))
-        for run in (best[0], best[-1])
+        for run in (final[0], final[-1])
     ]  # fmt: skip
 
 

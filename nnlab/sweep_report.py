@@ -14,7 +14,7 @@ import pandas as pd
 from nnlab.artifacts import ENVIRONMENT
 from nnlab.compare import METRIC, compare, importance
 from nnlab.comparison_tables import markdown, shown
-from nnlab.configurations import SEED, endings, once_each, varying
+from nnlab.configurations import SEED, endings, lower_is_better, once_each, varying
 from nnlab.document import Document, Section, table
 from nnlab.errors import ComparisonError
 from nnlab.frames import read_curves, read_runs
@@ -122,7 +122,8 @@ class Findings:
     def _extremes(self) -> list[Extreme]:
         """Find the best and the worst run, where there are two with weights."""
         complete = self.runs[self.runs["status"] == "FINISHED"].dropna(subset=[self.metric])
-        ordered = complete.sort_values([self.metric, "run_id"], ascending=[False, True])
+        upwards = lower_is_better(self.metric)
+        ordered = complete.sort_values([self.metric, "run_id"], ascending=[upwards, True])
         if len(ordered) < 2:  # noqa: PLR2004 - a best and a worst
             return []
         return [

@@ -1,6 +1,5 @@
 """The pictures of a run: what they draw is what was measured, and all of it is legible."""
 
-import itertools
 import subprocess
 import sys
 import threading
@@ -16,7 +15,6 @@ from matplotlib.text import Text
 from numpy.typing import NDArray
 
 from nnlab.plots import (
-    Line,
     Mistakes,
     RunPictures,
     confusion,
@@ -26,7 +24,6 @@ from nnlab.plots import (
     most_confident_mistakes,
     run_pictures,
     save,
-    sweep_curves,
 )
 from nnlab.plots.images import MAX_FILTERS, MAX_MISTAKES
 from nnlab.plots.style import DPI, spread
@@ -502,52 +499,3 @@ def test_a_step_that_was_not_taken_leaves_the_label_of_the_last_one():
     texts = [text.get_text() for axes in curves(history, "run", None).axes for text in axes.texts]
     assert any("0.25" in text for text in texts)
     assert not any("nan" in text for text in texts)
-
-
-def sweep_lines(count, outcome="learned"):
-    epochs = np.arange(51)
-    return [
-        Line(f"lr=0.{place} seed={place}", outcome, epochs, 0.9 - place / 100 - 0.8 / (epochs + 1))
-        for place in range(count)
-    ]  # fmt: skip
-
-
-def texts_of(figure):
-    return [text.get_text() for text in figure.findobj(Text)]
-
-
-@pytest.mark.parametrize("count", [1, 3, 300])
-def test_a_sweeps_picture_names_the_best_and_shows_all(count):
-    lines = sweep_lines(count)
-    figure = sweep_curves(lines, "lr, seed", 0.8, count)
-    (axes,) = figure.axes
-    curves = [line for line in axes.get_lines() if len(line.get_xdata()) == 51]
-    assert len(curves) == count
-    found = texts_of(figure)
-    for line in lines[:6]:
-        assert f"{line.accuracy[-1]:.3f} {line.name}" in found
-    assert f"{count} learned" in found
-
-
-def test_a_sweeps_picture_says_when_it_shows_a_part_and_when_there_is_nothing():
-    assert any("200 of 1000 runs" in text for text in texts_of(
-        sweep_curves(sweep_lines(200), "many", None, 1000)
-    ))  # fmt: skip
-    assert any("No run came far enough" in text for text in texts_of(
-        sweep_curves([], "none", 0.8, 3)
-    ))  # fmt: skip
-
-
-def test_the_labels_of_a_sweeps_picture_do_not_overlap():
-    epochs = np.arange(11)
-    lines = [Line(f"run {n}", "stalled", epochs, np.full(11, 0.5)) for n in range(9)]
-    figure = sweep_curves(lines, "ties", None, 9)
-    figure.canvas.draw()
-    boxes = [
-        text.get_window_extent()
-        for text in figure.axes[0].texts
-        if text.get_text().startswith("0.500")
-    ]
-    assert len(boxes) == 6
-    boxes.sort(key=lambda box: box.y0)
-    assert all(low.y1 <= high.y0 + 1 for low, high in itertools.pairwise(boxes))

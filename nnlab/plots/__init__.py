@@ -23,15 +23,14 @@ from nnlab.plots.matrix import confusion
 from nnlab.plots.phase import PhaseMap, phase_diagram
 from nnlab.plots.rates import Series, against
 from nnlab.plots.style import save
-from nnlab.plots.sweep import Line, sweep_curves
 
 __all__ = [
     "NAMES",
     "Band",
     "EdgePoint",
+    "Figure",
     "Filters",
     "Health",
-    "Line",
     "Mistakes",
     "PhaseMap",
     "RunPictures",
@@ -50,7 +49,6 @@ __all__ = [
     "run_pictures",
     "save",
     "stability_edge",
-    "sweep_curves",
 ]
 
 Array = NDArray[Any]
