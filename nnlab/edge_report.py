@@ -121,7 +121,7 @@ def edge_document(found: EdgeFindings, name: str) -> Document:
                 for each in (*found.fields, SEED)]  # fmt: skip
     return Document(
         name=name,
-        title=name.replace("_", " "),
+        title=study.name.replace("_", " ") if study else found.head.name,
         question=study.question if study else "",
         expected=" ".join(study.expected.split()) if study else "",
         verdict=verdict,

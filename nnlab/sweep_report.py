@@ -149,7 +149,7 @@ def sweep_document(found: Findings, name: str) -> Document:
             lines += sentences
     return Document(
         name=name,
-        title=name.replace("_", " "),
+        title=study.name.replace("_", " ") if study else found.head.name,
         question=study.question if study else "",
         expected=" ".join(study.expected.split()) if study else "",
         verdict=lines,
