@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from rich.console import Console
 from rich.markup import escape
@@ -38,13 +39,19 @@ def report_run(run: Run, artifacts: str) -> None:
         "test accuracy": _figure(metrics, "test/accuracy"),
         "train loss": _figure(metrics, "final_train_loss"),
         "run": run.run_id + (" (of before: reuse=true)" if run.reused else ""),
-        "artifacts": escape(artifacts),
+        "artifacts": escape(_from_here(artifacts)),
         "open it": f"nnlab ui {run.run_id[:8]}",
     }
     console.print(f"[bold]{escape(run.job.name)}[/]")
     for label, text in figures.items():
         if text:
             console.print(f"  {label:14}{text}")
+
+
+def _from_here(path: str) -> str:
+    """Return a folder below the working directory as it would be typed; any other as it is."""
+    here = Path.cwd()
+    return str(Path(path).relative_to(here)) if Path(path).is_relative_to(here) else path
 
 
 def report_sweep(
