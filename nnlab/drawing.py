@@ -22,8 +22,9 @@ def draw_sweep(
     extremes: list[tuple[str, float, Path]],
     image_shape: tuple[int, int],
 ) -> None:
-    """Draw a sweep's pictures into a folder; see :func:`nnlab.gallery.exhibit`."""
-    from nnlab.gallery import exhibit, gallery
+    """Draw a sweep's pictures into a folder; see :func:`nnlab.gallery.gallery`."""
+    from nnlab.exhibit import exhibit
+    from nnlab.gallery import gallery
     from nnlab.plots import save
 
     for picture in gallery(exhibit(uri, run_ids, title, extremes, image_shape)):

@@ -2,23 +2,19 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from nnlab import plots
-from nnlab.compare import METRIC
-from nnlab.configurations import lower_is_better, once_each, varying
-from nnlab.frames import read_curves, read_runs
+from nnlab.configurations import lower_is_better
+from nnlab.exhibit import CURVES, Exhibit
 from nnlab.groups import Group, Value, grouped, levels, named, numeric, short, written
 
-CURVES = ("val/accuracy", "dead_fraction", "grad_norm/w1", "grad_norm/w2")  # that are shown
 SIDE = 40  # rows, and columns, of a phase diagram
 FULL = 0.5  # share of its cells that must have runs
 HEALTHY = 8  # configurations whose dead units and gradients are shown
-Extreme = tuple[str, float, Path]  # a run's name, its accuracy, its weights.npz
 LOGARITHMIC = 4  # from this ratio of largest to smallest on, values stand on a log axis
 
 
@@ -35,63 +31,6 @@ class Picture:
     name: str
     caption: str
     draw: Callable[[], plots.Figure]
-
-
-@dataclass(frozen=True)
-class Exhibit:
-    """All that a sweep's pictures are drawn from.
-
-    Attributes
-    ----------
-    runs : one row a configuration and seed, see :func:`nnlab.configurations.once_each`
-    fields : the parameters that vary
-    curves : see :func:`nnlab.frames.read_curves`; of :data:`CURVES`
-    target : the validation accuracy that counts as learned, where all runs agree in it
-    filters : of the best and of the worst run, or none
-    image_shape : of those
-    reference : a value of the metric, and whose it is
-    """
-
-    title: str
-    runs: pd.DataFrame
-    fields: list[str]
-    metric: str
-    curves: pd.DataFrame
-    target: float | None
-    filters: Sequence[plots.Filters]
-    image_shape: tuple[int, int]
-    reference: tuple[float, str] | None = None
-
-
-def filters_of(extreme: Extreme) -> plots.Filters:
-    """Read a run's filters."""
-    label, accuracy, path = extreme
-    with np.load(path, allow_pickle=False) as file:
-        return plots.Filters(label, accuracy, file["W1"], None)
-
-
-def exhibit(
-    uri: str,
-    run_ids: Sequence[str],
-    title: str,
-    extremes: Sequence[Extreme],
-    image_shape: tuple[int, int],
-) -> Exhibit:
-    """Read from a store what the pictures of some runs show.
-
-    Parameters
-    ----------
-    extremes : the best run and the worst; or none
-    """
-    everything = read_runs(uri, [",".join(run_ids)])
-    fields = varying(everything)
-    runs = once_each(everything, fields)
-    targets = set(runs["target_accuracy"])
-    return Exhibit(
-        title, runs, fields, METRIC, read_curves(uri, runs["run_id"].tolist(), CURVES),
-        float(targets.pop()) if len(targets) == 1 else None, list(map(filters_of, extremes)),
-        image_shape,
-    )  # fmt: skip
 
 
 def gallery(exhibit: Exhibit) -> Iterator[Picture]:

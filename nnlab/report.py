@@ -14,11 +14,12 @@ from nnlab.compare import METRIC, compare
 from nnlab.document import MARK, Document, FigureFile
 from nnlab.edge_report import EdgeFindings, edge_document, edge_gallery
 from nnlab.errors import ReportError
+from nnlab.evidence import Evidence
 from nnlab.gallery import Picture, gallery
 from nnlab.interrupts import held_back
 from nnlab.plots import save
 from nnlab.store import RunRecord, Store, existing_store
-from nnlab.sweep_report import Findings, sweep_document
+from nnlab.sweep_report import sweep_document
 from nnlab.tracking import Tracker
 
 README = "README.md"
@@ -70,7 +71,7 @@ def report(
         document, pictures = edge_document(edges, folder.name), edge_gallery(edges)
         tables = {"networks.csv": edges.networks, "trials.csv": edges.trials}
     else:
-        found = Findings.read(store, head, metric or METRIC)
+        found = Evidence.read(store, head, metric or METRIC)
         document, pictures = sweep_document(found, folder.name), gallery(found.exhibit())
         kept = {BEST: found.best_config}
         tables = {
@@ -138,7 +139,7 @@ def _draw(document: Document, pictures: Iterable[Picture], made: Path, notes: Pa
     return replace(document, figures=figures, notes=own)
 
 
-def _runs_table(found: Findings) -> pd.DataFrame:
+def _runs_table(found: Evidence) -> pd.DataFrame:
     """Return every run, the best first: its id, what varied, what became of it."""
     runs = found.everything
     seeds = [each for each in ("seed",) if each in runs]

@@ -6,17 +6,17 @@ import pytest
 from scipy import stats
 
 from nnlab.configurations import once_each
-from nnlab.groups import Group, grouped, levels
-from nnlab.study import Reference
-from nnlab.verdicts import (
+from nnlab.explanations import (
     best_across,
     dead_on_arrival,
     explained,
     held_against,
     learned_between,
     moved,
-    verdict,
 )
+from nnlab.groups import Group, grouped, levels
+from nnlab.study import Reference
+from nnlab.verdicts import verdict
 
 ACCURACY = "final_val_accuracy"
 
