@@ -2,6 +2,7 @@
 
 import math
 from collections import Counter
+from collections.abc import Collection
 
 import pandas as pd
 
@@ -30,18 +31,23 @@ def varying(runs: pd.DataFrame) -> list[str]:
     """
     params: list[str] = runs.attrs["params"]
     fields = [each for each in params if each != SEED and len(set(runs[each].astype(str))) > 1]
-    if "init.name" in fields:
-        names = set(runs["init.name"])
-        follow = {"init.draw"} if names & set(FREE_INITS) else {
-            "init.draw", "init.scale", "init.shift"
-        }  # fmt: skip
-        fields = [each for each in fields if each not in follow]
+    fields = independent(fields, set(runs["init.name"]) if "init.name" in runs else set())
     about_data = [each for each in params if each.startswith("data.")]
     if about_data and len(runs[[*about_data, DIGEST]].drop_duplicates()) > len(
         runs[about_data].drop_duplicates()
     ):
         fields.append(DIGEST)
     return fields
+
+
+def independent(fields: list[str], inits: Collection[str]) -> list[str]:
+    """Leave out of varying fields what follows from an init's name; ``inits``: which there are."""
+    if "init.name" not in fields:
+        return fields
+    follow = {"init.draw"} if set(inits) & set(FREE_INITS) else {
+        "init.draw", "init.scale", "init.shift"
+    }  # fmt: skip
+    return [each for each in fields if each not in follow]
 
 
 def endings(runs: pd.DataFrame) -> pd.Series:

@@ -103,12 +103,23 @@ class Store:
         """Return a sweep's runs, the newest first."""
         return list(self.search(f"tags.`mlflow.parentRunId` = '{parent}'"))
 
-    def latest_experiment(self) -> str | None:
-        """Return the id of the experiment whose last change is newest, if any has runs."""
+    def newest(self, condition: str = "") -> RunRecord | None:
+        """Return the newest run of all, or of those that meet a condition, if there is one."""
         with said_plainly(self.uri):
             ids = [each.experiment_id for each in self.client.search_experiments()]
-            newest = self.client.search_runs(ids, max_results=1) if ids else []
-        return str(newest[0].info.experiment_id) if newest else None
+            found = self.client.search_runs(ids, condition, max_results=1) if ids else []
+        return RunRecord.of(found[0]) if found else None
+
+    def newest_sweep(self) -> RunRecord | None:
+        """Return the run that stands for the newest sweep or study, if there is one."""
+        found = self.newest("tags.kind LIKE 's%'")
+        parent = None if found is None else found.tags.get("mlflow.parentRunId")
+        return found if parent is None else self.get(parent)
+
+    def tag_experiment(self, experiment_id: str, key: str, value: str) -> None:
+        """Write a tag of an experiment."""
+        with said_plainly(self.uri):
+            patiently(lambda: self.client.set_experiment_tag(experiment_id, key, value))
 
     def find_run(self, which: str, kind: Kind | None = None) -> RunRecord:
         """Return the one run that is meant.

@@ -8,13 +8,17 @@ import sys
 import time
 import urllib.error
 import urllib.request
+import zlib
+from contextlib import suppress
 
 import click
 
 from nnlab.errors import TrackingError
+from nnlab.links import links
 from nnlab.locations import tracking_uri
 from nnlab.store import Store
 
+FIRST_PORT, PORTS = 20_000, 10_000  # below those that systems give out by themselves
 START_SECONDS = 120  # MLflow's imports take a few; a loaded machine takes more
 
 
@@ -30,8 +34,8 @@ def serve(uri: str | None, run: str | None, port: int | None) -> None:
     if address.startswith("http"):
         raise TrackingError(f"{address} is a tracking server already: open it in a browser.")
     store = Store(address)
-    path = _path(store, run)
-    port = port or _free_port()
+    found = links(store, run)
+    port = port or _free_port(address)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # the same orderly end as Ctrl-C
     base = f"http://127.0.0.1:{port}"
     server = subprocess.Popen(  # noqa: S603 - our own words
@@ -53,7 +57,10 @@ def serve(uri: str | None, run: str | None, port: int | None) -> None:
     )  # fmt: skip
     try:
         _await(server, base)
-        click.echo(f"MLflow UI: {base}/{path}\nCtrl-C stops it.")
+        click.echo(f"MLflow UI: {base}/{found.first}")
+        for label, path in found.others.items():
+            click.echo(f"  {label}: {base}/{path}")
+        click.echo("Ctrl-C stops it.")
         server.wait()
     except KeyboardInterrupt:
         click.echo("Stopped.")
@@ -61,20 +68,19 @@ def serve(uri: str | None, run: str | None, port: int | None) -> None:
         _stop(server)
 
 
-def _path(store: Store, run: str | None) -> str:
-    if run is None:
-        experiment = store.latest_experiment()
-        if experiment is None:
-            return ""
-        return f"#/experiments/{experiment}?workflowType=machine_learning"
-    found = store.find_run(run)
-    return f"#/experiments/{found.experiment_id}/runs/{found.run_id}"
+def _free_port(address: str) -> int:
+    """Find a free port, for one store the same one where that is possible.
 
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    A browser keeps what one sets in the UI by its address: that of another day is lost with its
+    port, and that of another store does not fit.
+    """
+    wanted = FIRST_PORT + zlib.crc32(address.encode()) % PORTS
+    for port in (wanted, 0):
+        with socket.socket() as probe, suppress(OSError):
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(("127.0.0.1", port))
+            return int(probe.getsockname()[1])
+    raise TrackingError("No port of 127.0.0.1 is free.")
 
 
 def _await(server: subprocess.Popen[bytes], base: str) -> None:

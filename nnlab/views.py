@@ -1,0 +1,168 @@
+"""How a sweep opens in MLflow's UI: its columns and charts, as a view that MLflow has saved.
+
+MLflow keeps a saved view in a tag of the experiment, lists it in the menu *Views*, and opens it by
+its key in a link. Without one, its table of runs has neither parameters nor metrics, and its
+charts begin with gradient norms.
+"""
+
+import base64
+import json
+import zlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from nnlab.configurations import independent
+from nnlab.history import METRICS, STEPS
+from nnlab.store import RunRecord
+
+TAG = "mlflow.sharedViewState."  # MLflow's own, with the view's key behind it
+SCORE = "final_val_accuracy"
+FIGURES = (
+    SCORE, "best_val_accuracy", "test/accuracy", "epochs_to_target", "final_train_loss",
+    "stable_over_predicted", "largest_over_predicted", "lr_stable", "lr_largest", "lr_predicted",
+    "sharpness",
+)  # fmt: skip
+COUNTS = ("runs/planned", "runs/learned")  # of a sweep's own row
+USUAL = ("init.name", "lr", "seed", "hidden_size", "epochs")  # where sweeps stand side by side
+CURVES = ("val/accuracy", "train/loss", "val/loss", "dead_fraction")
+POINTS = 1000  # runs that a scatter plot shows
+SECTIONS = ("Curves", "Results", "Steps", "Other metrics")
+OPEN = SECTIONS[:2]
+
+
+@dataclass(frozen=True)
+class View:
+    """A table of runs with its charts.
+
+    Attributes
+    ----------
+    key : by which a link names it
+    name : in the menu of views
+    state : in MLflow's own terms
+    """
+
+    key: str
+    name: str
+    state: Mapping[str, Any]
+
+    def tag(self, now: int) -> tuple[str, str]:
+        """Return the experiment's tag that makes MLflow know this view; ``now`` in milliseconds."""
+        packed = base64.b64encode(zlib.compress(json.dumps(self.state).encode())).decode()
+        envelope = {"name": self.name, "createdAt": now, "state": f"deflate;{packed}"}
+        return TAG + self.key, json.dumps(envelope)
+
+
+def of_experiment(name: str) -> View:
+    """Return the view of all runs of an experiment: each sweep one row, and its runs below it."""
+    columns = _columns((*COUNTS, *FIGURES[:5]), USUAL)
+    return View("nnlab", f"all of {name}", {**_table("", None), **_shown(columns)})
+
+
+def of_sweep(parent: RunRecord, children: Sequence[RunRecord]) -> View:
+    """Return the view of a sweep's runs, best first, with the charts of what varies in it."""
+    found = {name for run in children for name in run.metrics}
+    figures = [name for name in FIGURES if name in found]
+    fields = varying(children)
+    score = figures[0] if figures else None
+    state = {
+        **_table(f"tags.mlflow.parentRunId = '{parent.run_id}'", score),
+        **_shown(_columns(figures, fields)),
+        "runsHiddenMode": "FIRST_20_RUNS",
+        "compareRunCharts": list(_charts(found, fields, score)),
+        "compareRunSections": [
+            {"uuid": name, "name": name, "display": name in OPEN, "isReordered": True}
+            for name in SECTIONS
+        ],
+        "isAccordionReordered": True,
+    }
+    return View(parent.run_id, f"sweep {parent.run_id[:8]} {parent.name}", state)
+
+
+def varying(runs: Sequence[RunRecord]) -> list[str]:
+    """Return the parameters that differ between runs, but those that follow from others."""
+    values: dict[str, set[str]] = {}
+    for run in runs:
+        for name, value in run.params.items():
+            values.setdefault(name, set()).add(value)
+    fields = [name for name in values if len(values[name]) > 1]
+    return independent(fields, values.get("init.name", set()))
+
+
+def best_first(runs: Iterable[RunRecord]) -> list[RunRecord]:
+    """Sort runs by their final validation accuracy, those without one last."""
+    return sorted(runs, key=lambda run: -run.metrics.get(SCORE, -1.0))
+
+
+def _table(condition: str, score: str | None) -> dict[str, object]:
+    order = "attributes.start_time" if score is None else f"metrics.`{score}`"
+    return {
+        "searchFilter": condition,
+        "orderByKey": order,
+        "orderByAsc": False,
+        "startTime": "ALL",
+        "lifecycleFilter": "Active",
+    }
+
+
+def _columns(figures: Iterable[str], fields: Iterable[str]) -> list[str]:
+    return [
+        *(f"metrics.`{name}`" for name in figures),
+        *(f"params.`{name}`" for name in fields),
+        "tags.`outcome`",
+    ]
+
+
+def _shown(columns: list[str]) -> dict[str, object]:
+    return {"selectedColumns": columns, "columnOrder": columns}
+
+
+def _charts(found: set[str], fields: list[str], score: str | None) -> Iterator[dict[str, object]]:
+    """Yield a chart for each metric, because MLflow adds those that are missing at the top."""
+    curves = [name for name in CURVES if name in found]
+    for name in curves:
+        scale = "log" if name.endswith("loss") else "linear"
+        yield _chart("LINE", "Curves", name, metricKey=name, scaleType=scale)
+    if score is not None:
+        yield _chart(
+            "PARALLEL", "Results", "what varies, and what came of it",
+            selectedParams=fields, selectedMetrics=[score], showAllRuns=True,
+        )  # fmt: skip
+        yield _chart("BAR", "Results", score, metricKey=score)
+        for field in fields:
+            yield _chart(
+                "SCATTER", "Results", f"{score} by {field}",
+                xaxis={"key": field, "type": "PARAM"}, yaxis={"key": score, "type": "METRIC"},
+                runsCountToCompare=POINTS,
+            )  # fmt: skip
+    for name in (*STEPS, *sorted(found.difference(STEPS, curves, {score}))):
+        if name in found:
+            kind = "LINE" if name in METRICS else "BAR"
+            section = "Steps" if name in STEPS else "Other metrics"
+            yield _chart(kind, section, name, metricKey=name)
+
+
+def _chart(kind: str, section: str, title: str, **rest: object) -> dict[str, object]:
+    line = {
+        "lineSmoothness": 0,
+        "xAxisKey": "step",
+        "xAxisScaleType": "linear",
+        "scaleType": "linear",
+        "selectedXAxisMetricKey": "",
+        "yAxisKey": "metric",
+        "yAxisExpressions": [],
+        "range": {},
+        "useGlobalXaxisKey": True,
+        "useGlobalLineSmoothing": True,
+    }
+    return {
+        "type": kind,
+        "uuid": f"{section} {title}",
+        "metricSectionId": section,
+        "displayName": title,
+        "runsCountToCompare": 20,
+        "deleted": False,
+        "isGenerated": True,
+        **(line if kind == "LINE" else {}),
+        **rest,
+    }
