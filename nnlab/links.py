@@ -7,7 +7,7 @@ import json
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
 
 from nnlab.store import RunRecord, Store
 from nnlab.views import View, best_first, of_experiment, of_sweep
@@ -51,10 +51,10 @@ def links(store: Store, which: str | None) -> Links:
         view = of_sweep(head, children)
         _show(store, head, view)
         best = best_first(children)[:COMPARED]
-        which_of = "all" if len(best) == len(children) else "best"
-        others[f"sweep {head.run_id[:8]}"] = _table(head, view)
+        count = f"all {len(best)}" if len(best) == len(children) else f"the {len(best)} best"
+        others[f"{head.tags['kind']} {head.run_id[:8]}"] = _table(head, view)
         others["its charts"] = _table(head, view, compareRunsMode="CHART")
-        others[f"compare its {which_of} {len(best)} runs"] = _compare(best)
+        others[f"compare {count}"] = _compare(best)
     elif which is not None:
         others["its curves"] = _run(run, "/model-metrics")
     return Links(_run(run) if which is not None else runs, others)
@@ -77,4 +77,5 @@ def _table(run: RunRecord, view: View, **more: str) -> str:
 def _compare(runs: Sequence[RunRecord]) -> str:
     ids = json.dumps([run.run_id for run in runs], separators=(",", ":"))
     experiments = json.dumps([runs[0].experiment_id])
-    return f"#/compare-runs?runs={quote(ids, safe=',')}&experiments={quote(experiments)}&{urlencode(MODE)}"
+    query = urlencode({"runs": ids, "experiments": experiments, **MODE}, safe=",")
+    return f"#/compare-runs?{query}"

@@ -229,7 +229,7 @@ class Session:
         """Say in the store how it ended."""
         with suppress(TrackingError) if error is not None else nullcontext():
             if self.kind == "sweep":
-                write_end(self.tracker, self.head, self.runs, self.varying, error)
+                write_end(self.tracker, self.head, self.runs, self.varying, error, self._study)
             elif error is not None and self.runs[0].status is None:
                 self._recorder.break_off(self.runs[0], error)
 

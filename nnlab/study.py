@@ -92,3 +92,9 @@ def keep(folder: Path, study: Study | None) -> None:
     """Write a study's file beside what it found."""
     if study is not None:
         (folder / FILE).write_text(study.text, encoding="utf-8")
+
+
+def kept(folder: Path) -> Study | None:
+    """Return the study whose file :func:`keep` wrote, if it is there."""
+    path = folder / FILE
+    return Study("", path.read_text(encoding="utf-8")) if path.is_file() else None

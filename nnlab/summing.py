@@ -7,8 +7,10 @@ from pathlib import Path
 
 from nnlab.errors import RunsFailedError
 from nnlab.interrupts import held_back
+from nnlab.notes import TAG, sweep_note
 from nnlab.plan import Run
 from nnlab.ranking import ranked, value_of
+from nnlab.study import Study, kept
 from nnlab.tracking import Status, Tracker
 
 
@@ -18,6 +20,7 @@ def write_end(
     runs: Sequence[Run],
     varying: Sequence[str],
     error: BaseException | None,
+    study: Study | None = None,
 ) -> None:
     """End a sweep's parent run, honestly: FINISHED only where every run is complete."""
     best = ranked(runs)[0]
@@ -38,6 +41,7 @@ def write_end(
     with held_back():
         with tracker.folder(parent) as folder:
             write_table(folder / "runs.csv", runs, varying)
+            tags[TAG] = sweep_note(parent, runs, varying, study or kept(folder))
         tracker.log(parent, points, tags)
         tracker.finish(parent, status)
 

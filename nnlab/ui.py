@@ -62,6 +62,7 @@ def serve(uri: str | None, run: str | None, port: int | None) -> None:
             click.echo(f"  {label}: {base}/{path}")
         click.echo("Ctrl-C stops it.")
         server.wait()
+        raise TrackingError(f"The MLflow UI stopped by itself: {_last_words(server)}.")
     except KeyboardInterrupt:
         click.echo("Stopped.")
     finally:
@@ -93,10 +94,14 @@ def _await(server: subprocess.Popen[bytes], base: str) -> None:
                 return
         except (urllib.error.URLError, OSError):
             time.sleep(0.2)
-    reason = "no answer"
-    if server.poll() is not None and server.stderr is not None:
-        reason = server.stderr.read().decode(errors="replace").strip().rpartition("\n")[2]
+    reason = "no answer" if server.poll() is None else _last_words(server)
     raise TrackingError(f"The MLflow UI did not start at {base}: {reason}. Try another --port.")
+
+
+def _last_words(server: subprocess.Popen[bytes]) -> str:
+    """Return the last line of what a server that has ended wrote to its standard error."""
+    assert server.stderr is not None
+    return server.stderr.read().decode(errors="replace").strip().rpartition("\n")[2]
 
 
 def _stop(server: subprocess.Popen[bytes]) -> None:

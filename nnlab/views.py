@@ -26,6 +26,7 @@ FIGURES = (
 COUNTS = ("runs/planned", "runs/learned")  # of a sweep's own row
 USUAL = ("init.name", "lr", "seed", "hidden_size", "epochs")  # where sweeps stand side by side
 CURVES = ("val/accuracy", "train/loss", "val/loss", "dead_fraction")
+WIDTHS = {"attributes.`Run Name`": 290, "runDateAndNestInfo": 130}  # pixels; always shown
 POINTS = 1000  # runs that a scatter plot shows
 SECTIONS = ("Curves", "Results", "Steps", "Other metrics")
 OPEN = SECTIONS[:2]
@@ -55,7 +56,7 @@ class View:
 
 def of_experiment(name: str) -> View:
     """Return the view of all runs of an experiment: each sweep one row, and its runs below it."""
-    columns = _columns((*COUNTS, *FIGURES[:5]), USUAL)
+    columns = [*_metrics((*COUNTS, *FIGURES[:4])), *_params(USUAL)]
     return View("nnlab", f"all of {name}", {**_table("", None), **_shown(columns)})
 
 
@@ -65,14 +66,16 @@ def of_sweep(parent: RunRecord, children: Sequence[RunRecord]) -> View:
     figures = [name for name in FIGURES if name in found]
     fields = varying(children)
     score = figures[0] if figures else None
+    charts = list(_charts(found, fields, score))
     state = {
         **_table(f"tags.mlflow.parentRunId = '{parent.run_id}'", score),
-        **_shown(_columns(figures, fields)),
+        **_shown([*_params(fields), *_metrics(figures)]),
         "runsHiddenMode": "FIRST_20_RUNS",
-        "compareRunCharts": list(_charts(found, fields, score)),
+        "compareRunCharts": charts,
         "compareRunSections": [
             {"uuid": name, "name": name, "display": name in OPEN, "isReordered": True}
             for name in SECTIONS
+            if any(chart["metricSectionId"] == name for chart in charts)
         ],
         "isAccordionReordered": True,
     }
@@ -105,16 +108,21 @@ def _table(condition: str, score: str | None) -> dict[str, object]:
     }
 
 
-def _columns(figures: Iterable[str], fields: Iterable[str]) -> list[str]:
-    return [
-        *(f"metrics.`{name}`" for name in figures),
-        *(f"params.`{name}`" for name in fields),
-        "tags.`outcome`",
-    ]
+def _params(names: Iterable[str]) -> list[str]:
+    return [*(f"params.`{name}`" for name in names), "tags.`outcome`"]
+
+
+def _metrics(names: Iterable[str]) -> list[str]:
+    return [f"metrics.`{name}`" for name in names]
 
 
 def _shown(columns: list[str]) -> dict[str, object]:
-    return {"selectedColumns": columns, "columnOrder": columns}
+    widths = {name: 110 if name.startswith("metrics") else 90 for name in columns}
+    return {
+        "selectedColumns": columns,
+        "columnOrder": [*WIDTHS, *columns],
+        "columnWidths": {**WIDTHS, **widths},
+    }
 
 
 def _charts(found: set[str], fields: list[str], score: str | None) -> Iterator[dict[str, object]]:

@@ -1,0 +1,188 @@
+"""The tracking UI as a person sees it: a real sweep, `nnlab ui`, and Chromium without a screen."""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import ROOT
+from playwright.sync_api import expect, sync_playwright
+
+from nnlab.store import Store
+
+CHROMIUM = next(
+    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
+)
+FLAGS = (
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync",
+)  # fmt: skip
+PATIENCE = 120_000  # milliseconds that an element may take on a loaded machine
+SENTENCE = "Four runs, and the faster rate is ahead."
+
+pytestmark = pytest.mark.skipif(
+    CHROMIUM is None, reason="no chromium, chromium-browser or google-chrome on PATH"
+)
+
+
+@pytest.fixture
+def swept(run_py, store):
+    """A sweep of two rates × two seeds."""
+    done = run_py(
+        "-m", "lr=0.05,0.5", "seed=0,1", "epochs=12", "pictures=0", "data.val_size=4000",
+        "hydra.launcher.backend=sequential", f"tracking.uri={store}",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return Store(store).find_run("last", "sweep")
+
+
+@pytest.fixture
+def runs(swept, store):
+    """The sweep's runs by their names."""
+    return {run.name: run for run in Store(store).children(swept.run_id)}
+
+
+@pytest.fixture
+def report(swept, store):
+    """The sweep's report, among its files."""
+    folder = Path(Store(store).artifacts(swept.run_id))
+    (folder / "report.html").write_text(
+        f"<!doctype html><title>Report</title><h1>A sweep</h1><p>{SENTENCE}</p>", encoding="utf-8"
+    )
+
+
+@pytest.fixture
+def links(swept, store):
+    """What `nnlab ui` prints, by what it says of each; the UI runs as long as the test."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "nnlab", "ui", swept.run_id[:8], "--uri", store],
+        cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"}, start_new_session=True,
+    )  # fmt: skip
+    try:
+        found = {}
+        for line in process.stdout:
+            if line.startswith("Ctrl-C"):
+                break
+            label, _, link = line.strip().partition(": ")
+            found[label] = link
+        assert found, process.stderr.read()
+        yield found
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=60)
+        assert process.returncode == 0
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.communicate()
+
+
+@pytest.fixture
+def page():
+    """A page of a fresh browser, which waits for what it is asked for."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        page = browser.new_page(viewport={"width": 1600, "height": 1000})
+        page.set_default_timeout(PATIENCE)
+        yield page
+        browser.close()
+
+
+@pytest.fixture
+def shown(page, tmp_path):
+    """Keep a picture of the page as it is, under a name."""
+    folder = Path(os.environ.get("NNLAB_SCREENSHOTS", tmp_path / "screenshots"))
+    folder.mkdir(parents=True, exist_ok=True)
+
+    def keep(name):
+        page.screenshot(path=folder / f"{name}.png")
+
+    return keep
+
+
+def see(place, what):
+    """Fail in a sentence where a place of the page does not appear."""
+    expect(place.first, f"not to be seen: {what}").to_be_visible(timeout=PATIENCE)
+
+
+def visit(page, link):
+    """Open a link as from a terminal: a change behind the # alone would not load the page."""
+    page.goto("about:blank")
+    page.goto(link)
+
+
+def cell(page, run_id, column):
+    """A cell of the table of runs; the row of a run is in two parts."""
+    return page.locator(f".ag-row[row-id='{run_id}'] [col-id='{column}']")
+
+
+@pytest.mark.usefixtures("report")
+def test_a_sweep_is_followed_from_its_link_to_its_curves_and_its_report(
+    swept, runs, links, page, shown
+):
+    visit(page, links["all runs"])
+    see(page.get_by_role("link", name=swept.name, exact=True), "the sweep's row")
+    see(cell(page, swept.run_id, "metrics.`runs/planned`").get_by_text("4", exact=True), "4 runs")
+    expect(page.get_by_role("link", name="lr=0.5 seed=1", exact=True)).to_have_count(0)
+    cell(page, swept.run_id, "attributes.`Run Name`").get_by_role("button").click()
+    for name in runs:
+        see(page.get_by_role("link", name=name, exact=True), f"{name} below its sweep")
+    shown("1-runs")
+
+    visit(page, links[f"sweep {swept.run_id[:8]}"])
+    for name, run in runs.items():
+        see(page.get_by_role("link", name=name, exact=True), name)
+        for field in ("lr", "seed"):
+            value = run.params[field]
+            assert f"{field}={value}" in name
+            place = cell(page, run.run_id, f"params.`{field}`").get_by_text(value, exact=True)
+            see(place, f"{field} of {name}")
+    first = page.locator(".ag-row[row-index='0']").first
+    best = max(runs.values(), key=lambda run: run.metrics["final_val_accuracy"])
+    expect(first, "the best run is not the first").to_have_attribute("row-id", best.run_id)
+    shown("2-sweep")
+
+    visit(page, links["its charts"])
+    see(page.get_by_text("val/accuracy", exact=True), "the chart of val/accuracy")
+    drawn(page, at_least=len(runs))
+    shown("3-charts")
+
+    visit(page, links["compare all 4"])
+    see(page.get_by_text("Comparing 4 Runs from 1 Experiment"), "the comparison")
+    for name, run in runs.items():
+        see(page.get_by_role("link", name=run.run_id), f"the id of {name}")
+        see(page.get_by_text(name, exact=True), f"the name of {name}")
+    for field in ("lr", "seed"):
+        row = page.get_by_role("row").filter(has=page.get_by_text(field, exact=True))
+        for run in runs.values():
+            see(row.get_by_text(run.params[field], exact=True), f"{field}={run.params[field]}")
+    page.get_by_text("lr", exact=True).last.scroll_into_view_if_needed()
+    shown("4-compare")
+
+    visit(page, address(links, best, "/model-metrics"))
+    see(page.get_by_text("grad_norm", exact=False), "the section of gradient norms")
+    drawn(page, at_least=1)
+    shown("5-curves")
+
+    visit(page, address(links, swept, "/artifacts/report.html"))
+    see(page.get_by_text("report.html", exact=True), "the report among the files")
+    see(page.frame_locator("iframe").get_by_text(SENTENCE), "the report's text")
+    shown("6-report")
+
+
+def drawn(page, *, at_least):
+    """Fail where the first chart has fewer lines (MLflow may draw each twice), or empty ones."""
+    lines = page.locator(".js-plotly-plot").first.locator("path.js-line")
+    see(lines.nth(at_least - 1), f"the {at_least} lines of a chart")
+    for line in lines.all():
+        assert len(re.findall(r"[MLCQSHVlchv,]", line.get_attribute("d"))) > 10, "an empty line"
+
+
+def address(links, run, tab):
+    """The page of a run, on the server that runs."""
+    base = links["MLflow UI"].partition("#")[0]
+    return f"{base}#/experiments/{run.experiment_id}/runs/{run.run_id}{tab}"
