@@ -7,12 +7,15 @@ import json
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from urllib.parse import urlencode
 
+from nnlab.locations import local_path
 from nnlab.store import RunRecord, Store
 from nnlab.views import View, best_first, of_experiment, of_sweep
 
 MODE = {"workflowType": "machine_learning"}  # a fresh browser is in another mode
+REPORT = "report.html"
 COMPARED = 12  # of the best runs: each is a column of the page, and 40 characters of the link
 
 
@@ -44,7 +47,7 @@ def links(store: Store, which: str | None) -> Links:
     everything = of_experiment(store.experiment_of(run))
     _show(store, run, everything)
     runs = _table(run, everything)
-    head = store.newest_sweep() if which is None else run
+    head = _newest_sweep(store) if which is None else run
     children = [] if head is None else store.children(head.run_id)
     others = {} if which is None else {"all runs": runs}
     if head is not None and children:
@@ -52,12 +55,22 @@ def links(store: Store, which: str | None) -> Links:
         _show(store, head, view)
         best = best_first(children)[:COMPARED]
         count = f"all {len(best)}" if len(best) == len(children) else f"the {len(best)} best"
-        others[f"{head.tags['kind']} {head.run_id[:8]}"] = _table(head, view)
+        others[f"{head.tags.get('kind', 'sweep')} {head.run_id[:8]}"] = _table(head, view)
         others["its charts"] = _table(head, view, compareRunsMode="CHART")
         others[f"compare {count}"] = _compare(best)
+        files = local_path(store.artifacts(head.run_id))
+        if files is not None and (Path(files) / REPORT).is_file():
+            others["its report"] = _run(head, f"/artifacts/{REPORT}")
     elif which is not None:
         others["its curves"] = _run(run, "/model-metrics")
     return Links(_run(run) if which is not None else runs, others)
+
+
+def _newest_sweep(store: Store) -> RunRecord | None:
+    """Return the run that stands for the newest sweep or stability study, if there is one."""
+    found = store.newest("tags.kind LIKE 's%'")  # a study's own runs have its kind too
+    parent = None if found is None else found.tags.get("mlflow.parentRunId")
+    return found if parent is None else store.get(parent)
 
 
 def _show(store: Store, run: RunRecord, view: View) -> None:

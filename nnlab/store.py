@@ -110,12 +110,6 @@ class Store:
             found = self.client.search_runs(ids, condition, max_results=1) if ids else []
         return RunRecord.of(found[0]) if found else None
 
-    def newest_sweep(self) -> RunRecord | None:
-        """Return the run that stands for the newest sweep or study, if there is one."""
-        found = self.newest("tags.kind LIKE 's%'")
-        parent = None if found is None else found.tags.get("mlflow.parentRunId")
-        return found if parent is None else self.get(parent)
-
     def tag_experiment(self, experiment_id: str, key: str, value: str) -> None:
         """Write a tag of an experiment."""
         with said_plainly(self.uri):

@@ -5,9 +5,9 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
+from nnlab.descriptions import TAG, describe_sweep
 from nnlab.errors import RunsFailedError
 from nnlab.interrupts import held_back
-from nnlab.notes import TAG, sweep_note
 from nnlab.plan import Run
 from nnlab.ranking import ranked, value_of
 from nnlab.study import Study, kept
@@ -41,7 +41,7 @@ def write_end(
     with held_back():
         with tracker.folder(parent) as folder:
             write_table(folder / "runs.csv", runs, varying)
-            tags[TAG] = sweep_note(parent, runs, varying, study or kept(folder))
+            tags[TAG] = describe_sweep(parent, runs, varying, study or kept(folder))
         tracker.log(parent, points, tags)
         tracker.finish(parent, status)
 

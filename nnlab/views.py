@@ -27,6 +27,7 @@ COUNTS = ("runs/planned", "runs/learned")  # of a sweep's own row
 USUAL = ("init.name", "lr", "seed", "hidden_size", "epochs")  # where sweeps stand side by side
 CURVES = ("val/accuracy", "train/loss", "val/loss", "dead_fraction")
 WIDTHS = {"attributes.`Run Name`": 290, "runDateAndNestInfo": 130}  # pixels; always shown
+NAMED = 80  # characters of a sweep's name in the menu
 POINTS = 1000  # runs that a scatter plot shows
 SECTIONS = ("Curves", "Results", "Steps", "Other metrics")
 OPEN = SECTIONS[:2]
@@ -79,7 +80,7 @@ def of_sweep(parent: RunRecord, children: Sequence[RunRecord]) -> View:
         ],
         "isAccordionReordered": True,
     }
-    return View(parent.run_id, f"sweep {parent.run_id[:8]} {parent.name}", state)
+    return View(parent.run_id, f"{parent.run_id[:8]} {parent.name[:NAMED]}", state)
 
 
 def varying(runs: Sequence[RunRecord]) -> list[str]:

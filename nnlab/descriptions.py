@@ -14,7 +14,7 @@ TAG = "mlflow.note.content"
 ROWS = 10  # of the table; runs.csv has all runs
 
 
-def sweep_note(
+def describe_sweep(
     parent: str, runs: Sequence[Run], varying: Sequence[str], study: Study | None = None
 ) -> str:
     """Describe a sweep at its end, in Markdown.
