@@ -287,11 +287,15 @@ def _counted(runs: int) -> str:
 
 
 @main.command()
-@click.argument("run", required=False)
+@click.argument("run", required=False, metavar="[RUN|SWEEP]")
 @click.option("--port", type=click.IntRange(1, 65535), help="A port; by default a free one.")
 @URI
 def ui(run: str | None, port: int | None, uri: str | None) -> None:
-    """Open the tracking UI on this machine; with RUN (an id or its beginning), show that run."""
+    """Open the tracking UI on this machine, and print where it shows RUN or SWEEP.
+
+    They are named by an id or its beginning, or `last`. Without one: all runs, and the last
+    sweep's table, charts and comparison.
+    """
     from nnlab.ui import serve
 
     serve(uri, run, port)

@@ -31,6 +31,10 @@ def describe_sweep(
     words = ["nnlab ui", "nnlab compare", "nnlab reproduce --all"]
     if not all(run.complete for run in runs):
         words.insert(0, "nnlab resume")
+    best = ranked(runs)[0]
+    score = _figure(best.metrics.get("final_val_accuracy"))
+    if score:
+        what += f". Best: **{best.job.name}**, validation accuracy {score}, run `{best.run_id[:8]}`"
     parts = [
         *([study.question] if study is not None and study.question else []),
         f"{len(runs)} runs: {what}.",

@@ -29,8 +29,9 @@ CURVES = ("val/accuracy", "train/loss", "val/loss", "dead_fraction")
 WIDTHS = {"attributes.`Run Name`": 290, "runDateAndNestInfo": 130}  # pixels; always shown
 NAMED = 80  # characters of a sweep's name in the menu
 POINTS = 1000  # runs that a scatter plot shows
-SECTIONS = ("Curves", "Results", "Steps", "Other metrics")
-OPEN = SECTIONS[:2]
+SECTIONS = {"Curves": 2, "What varies": 1, "Results": 3, "Steps": 3, "Other metrics": 3}
+FOLDED = ("Steps", "Other metrics")
+HEIGHT = 320  # pixels of a chart
 
 
 @dataclass(frozen=True)
@@ -74,8 +75,15 @@ def of_sweep(parent: RunRecord, children: Sequence[RunRecord]) -> View:
         "runsHiddenMode": "FIRST_20_RUNS",
         "compareRunCharts": charts,
         "compareRunSections": [
-            {"uuid": name, "name": name, "display": name in OPEN, "isReordered": True}
-            for name in SECTIONS
+            {
+                "uuid": name,
+                "name": name,
+                "display": name not in FOLDED,
+                "isReordered": True,
+                "columns": columns,  # charts side by side
+                "cardHeight": HEIGHT,
+            }
+            for name, columns in SECTIONS.items()
             if any(chart["metricSectionId"] == name for chart in charts)
         ],
         "isAccordionReordered": True,
@@ -133,10 +141,11 @@ def _charts(found: set[str], fields: list[str], score: str | None) -> Iterator[d
         scale = "log" if name.endswith("loss") else "linear"
         yield _chart("LINE", "Curves", name, metricKey=name, scaleType=scale)
     if score is not None:
-        yield _chart(
-            "PARALLEL", "Results", "what varies, and what came of it",
-            selectedParams=fields, selectedMetrics=[score], showAllRuns=True,
-        )  # fmt: skip
+        if len(fields) > 1:
+            yield _chart(
+                "PARALLEL", "What varies", "all of it",
+                selectedParams=fields, selectedMetrics=[score], showAllRuns=True,
+            )  # fmt: skip
         yield _chart("BAR", "Results", score, metricKey=score)
         for field in fields:
             yield _chart(
@@ -171,7 +180,7 @@ def _chart(kind: str, section: str, title: str, **rest: object) -> dict[str, obj
         "displayName": title,
         "runsCountToCompare": 20,
         "deleted": False,
-        "isGenerated": True,
+        "isGenerated": False,  # MLflow would make a bar at a late epoch a line of one point
         **(line if kind == "LINE" else {}),
         **rest,
     }

@@ -153,8 +153,10 @@ def test_a_sweep_is_followed_from_its_link_to_its_curves_and_its_report(
     shown("3-charts")
 
     visit(page, links["MLflow UI"])
-    see(page.get_by_role("cell", name="4 stalled"), "the table in the sweep's description")
-    page.get_by_text("nnlab compare").first.scroll_into_view_if_needed()
+    summary = page.get_by_text(f"4 runs: 4 stalled. Best: {best.name}")
+    see(summary, "the sweep's description")
+    see(page.get_by_role("columnheader", name="mean val accuracy"), "the table in it")
+    summary.scroll_into_view_if_needed()
     shown("4-description")
 
     visit(page, links["compare all 4"])
