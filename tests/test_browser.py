@@ -117,6 +117,11 @@ def visit(page, link):
     page.goto(link)
 
 
+def values_in(name):
+    """What a run was given, by its name: ``lr=0.5 seed=1``."""
+    return dict(word.split("=") for word in name.split())
+
+
 def cell(page, run_id, column):
     """A cell of the table of runs; the row of a run is in two parts."""
     return page.locator(f".ag-row[row-id='{run_id}'] [col-id='{column}']")
@@ -137,9 +142,7 @@ def test_a_sweep_is_followed_from_its_link_to_its_curves_and_its_report(
     visit(page, links[f"sweep {swept.run_id[:8]}"])
     for name, run in runs.items():
         see(page.get_by_role("link", name=name, exact=True), name)
-        for field in ("lr", "seed"):
-            value = run.params[field]
-            assert f"{field}={value}" in name
+        for field, value in values_in(name).items():
             place = cell(page, run.run_id, f"params.`{field}`").get_by_text(value, exact=True)
             see(place, f"{field} of {name}")
     first = page.locator(".ag-row[row-index='0']").first
@@ -166,8 +169,9 @@ def test_a_sweep_is_followed_from_its_link_to_its_curves_and_its_report(
         see(page.get_by_text(name, exact=True), f"the name of {name}")
     for field in ("lr", "seed"):
         row = page.get_by_role("row").filter(has=page.get_by_text(field, exact=True))
-        for run in runs.values():
-            see(row.get_by_text(run.params[field], exact=True), f"{field}={run.params[field]}")
+        for name in runs:
+            value = values_in(name)[field]
+            see(row.get_by_text(value, exact=True), f"{field}={value} in the comparison")
     page.get_by_text("lr", exact=True).last.scroll_into_view_if_needed()
     shown("5-compare")
 
