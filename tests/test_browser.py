@@ -133,7 +133,9 @@ def test_a_sweep_is_followed_from_its_link_to_its_curves_and_its_report(
     visit(page, links["all runs"])
     see(page.get_by_role("link", name=swept.name, exact=True), "the sweep's row")
     see(cell(page, swept.run_id, "metrics.`runs/planned`").get_by_text("4", exact=True), "4 runs")
-    expect(page.get_by_role("link", name="lr=0.5 seed=1", exact=True)).to_have_count(0)
+    expect(page.get_by_role("link", name="lr=0.5 seed=1", exact=True)).to_have_count(
+        0, timeout=PATIENCE
+    )
     cell(page, swept.run_id, "attributes.`Run Name`").get_by_role("button").click()
     for name in runs:
         see(page.get_by_role("link", name=name, exact=True), f"{name} below its sweep")
@@ -147,7 +149,9 @@ def test_a_sweep_is_followed_from_its_link_to_its_curves_and_its_report(
             see(place, f"{field} of {name}")
     first = page.locator(".ag-row[row-index='0']").first
     best = max(runs.values(), key=lambda run: run.metrics["final_val_accuracy"])
-    expect(first, "the best run is not the first").to_have_attribute("row-id", best.run_id)
+    expect(first, "the best run is not the first").to_have_attribute(
+        "row-id", best.run_id, timeout=PATIENCE
+    )
     shown("2-sweep")
 
     visit(page, links["its charts"])
