@@ -50,6 +50,27 @@ def independent(fields: list[str], inits: Collection[str]) -> list[str]:
     return [each for each in fields if each not in follow]
 
 
+def leading(runs: pd.DataFrame, fields: list[str], typed: str) -> list[str]:
+    """Leave out of varying fields what only follows another: epochs that are matched to a size.
+
+    Parameters
+    ----------
+    typed : what was typed, such as a sweep's name: of two fields that follow each other, the one
+        that it does not name is left out
+    """
+    named = [each for each in fields if f"{each.removesuffix('.name')}=" in typed]
+
+    def follows(field: str) -> bool:
+        return any(
+            len(runs[[field, other]].drop_duplicates())
+            == len(set(runs[field]))
+            == len(set(runs[other]))
+            for other in named
+        )
+
+    return [each for each in fields if each in named or not follows(each)]
+
+
 def endings(runs: pd.DataFrame) -> pd.Series:
     """Return what became of each run: its outcome, or else its status."""
     return runs["outcome"].astype(object).where(runs["outcome"].notna(), runs["status"])

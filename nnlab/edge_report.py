@@ -23,7 +23,14 @@ from nnlab.store import RunRecord, Store
 from nnlab.study import FILE, Study
 from nnlab.sweep_report import provenance_table
 
-FOUND = ("run_id", "sharpness", "lr_predicted", "holes", SEED)  # columns that are no settings
+FOUND = (
+    "run_id",
+    "sharpness",
+    "lr_predicted",
+    "holes",
+    SEED,
+    DIGEST,
+)  # columns that are no settings
 
 
 @dataclass(frozen=True)
@@ -67,6 +74,8 @@ class EdgeFindings:
             known = (lower > 0) & np.isfinite(upper)
             networks[f"lr_{edge}"] = np.sqrt(lower) * np.sqrt(upper.where(known))
             networks[f"{edge}_over_predicted"] = networks[f"lr_{edge}"] / networks["lr_predicted"]
+        first = store.get(str(networks["run_id"].iloc[0]))  # one command, one dataset
+        networks[DIGEST] = first.tags.get("data_digest")
         study = head.tags.get("study")
         return cls(
             head, networks, trials, Study(study, texts[FILE]) if study and FILE in texts else None,
@@ -83,7 +92,7 @@ class EdgeFindings:
             and not each.endswith("_over_predicted")
             and each not in FOUND
         ]
-        runs = self.networks.assign(**{DIGEST: ""})  # one command, one dataset
+        runs = self.networks.copy()
         runs.attrs["params"] = params
         return varying(runs)
 
@@ -131,7 +140,7 @@ def edge_document(found: EdgeFindings, name: str) -> Document:
         "`networks.csv` is a network, of `trials.csv` a training.",
         sections=[Section("Results", _results(found))],
         failures="None: the search came to its end.",
-        provenance=provenance_table(found.head, found.environment, networks),
+        provenance=provenance_table(found.head, found.environment, networks, "networks.csv"),
         reproduce=[
             f"git checkout {found.environment.get('git_commit') or '<commit>'}",
             found.head.tags.get("command", ""),

@@ -9,7 +9,7 @@ import pandas as pd
 
 from nnlab.artifacts import ENVIRONMENT
 from nnlab.compare import METRIC
-from nnlab.configurations import SEED, lower_is_better, once_each, varying
+from nnlab.configurations import SEED, leading, lower_is_better, once_each, varying
 from nnlab.exhibit import CURVES, Exhibit, Extreme, filters_of
 from nnlab.frames import read_curves, read_runs
 from nnlab.groups import Group, grouped
@@ -33,8 +33,8 @@ class Evidence:
 
     @cached_property
     def fields(self) -> list[str]:
-        """The parameters that vary."""
-        return varying(self.everything)
+        """The parameters that vary, without those that only follow another."""
+        return leading(self.everything, varying(self.everything), self.head.name)
 
     @cached_property
     def runs(self) -> pd.DataFrame:

@@ -9,7 +9,7 @@ import pandas as pd
 
 from nnlab import plots
 from nnlab.compare import METRIC
-from nnlab.configurations import once_each, varying
+from nnlab.configurations import leading, once_each, varying
 from nnlab.frames import read_curves, read_runs
 
 CURVES = ("val/accuracy", "dead_fraction", "grad_norm/w1", "grad_norm/w2")  # that are shown
@@ -64,7 +64,7 @@ def exhibit(
     extremes : the best run and the worst; or none
     """
     everything = read_runs(uri, [",".join(run_ids)])
-    fields = varying(everything)
+    fields = leading(everything, varying(everything), title)
     runs = once_each(everything, fields)
     targets = set(runs["target_accuracy"])
     return Exhibit(

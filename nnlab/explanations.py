@@ -77,7 +77,8 @@ def dead_on_arrival(dead: Sequence[tuple[str, float, float]]) -> Iterator[str]:
     alive = [each for each in dead if each[1] <= MOSTLY]
     if killed and alive:
         worst = max(share for _, share, _ in alive)
-        yield f"All others begin with at most {worst:.1%} of their units dead."
+        told = f"at most {worst:.1%} of their units" if worst else "no unit"
+        yield f"All others begin with {told} dead."
 
 
 def held_against(

@@ -88,6 +88,7 @@ def report(
         (made / README).write_text(written.markdown(), encoding="utf-8")
         (made / PAGE).write_text(written.html(made), encoding="utf-8")
         folder.mkdir(parents=True, exist_ok=True)
+        _forget_figures(folder)
         for file in made.iterdir():  # only now: what stood there is whole until all is made
             (folder / file.name).write_bytes(file.read_bytes())
         _attach(store, head, [made / PAGE, *sorted(made.glob("*.png"))])
@@ -127,6 +128,14 @@ def _refuse_to_overwrite(folder: Path) -> None:
         )
     if folder.exists() and not folder.is_dir():
         raise ReportError(f"{folder} is a file: name a folder with --out.")
+
+
+def _forget_figures(folder: Path) -> None:
+    """Remove the figures that an earlier report has shown: this one may have others."""
+    readme = folder / README
+    if readme.is_file():
+        for name in re.findall(r"\]\((\w+\.png)\)", readme.read_text(encoding="utf-8")):
+            (folder / name).unlink(missing_ok=True)
 
 
 def _draw(document: Document, pictures: Iterable[Picture], made: Path, notes: Path) -> Document:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from nnlab.configurations import SEED, endings
+from nnlab.configurations import SEED, endings, varying
 from nnlab.document import Document, table
 from nnlab.evidence import Evidence
 from nnlab.groups import levels, named, short, written
@@ -50,6 +50,10 @@ def _varied(found: Evidence) -> str:
         else:
             values = [written(each) for each in levels(found.groups, field)]
         rows.append([f"`{short(field)}`", str(len(values)), ", ".join(values)])
+    for field in varying(found.everything):
+        if field not in found.fields:
+            values = [written(each) for each in found.runs[field].drop_duplicates()]
+            rows.append([f"`{short(field)}`", "follows", ", ".join(values)])
     if not rows:
         return "Nothing: one configuration."
     return table(["field", "values", ""], rows, left=3)
@@ -82,16 +86,23 @@ def _failures(runs: pd.DataFrame) -> str:
     )
 
 
-def provenance_table(head: RunRecord, environment: dict[str, Any], runs: pd.DataFrame) -> str:
-    """Say where results come from: ids, commit, digest, libraries, machine, time."""
-    return table(["", ""], list(_provenance(head, environment, runs)), left=2)
+def provenance_table(
+    head: RunRecord, environment: dict[str, Any], runs: pd.DataFrame, listed: str = "runs.csv"
+) -> str:
+    """Say where results come from: ids, commit, digest, libraries, machine, time.
+
+    Parameters
+    ----------
+    listed : the file that has the runs' ids
+    """
+    return table(["", ""], list(_provenance(head, environment, runs, listed)), left=2)
 
 
 def _provenance(
-    head: RunRecord, environment: dict[str, Any], runs: pd.DataFrame
+    head: RunRecord, environment: dict[str, Any], runs: pd.DataFrame, listed: str
 ) -> Iterator[list[str]]:
     yield ["id", f"`{head.run_id}`, {head.status}"]
-    yield ["runs", f"{len(runs)}; their ids are in `runs.csv`"]
+    yield ["runs", f"{len(runs)}; their ids are in `{listed}`"]
     commit = environment.get("git_commit") or head.tags.get("git_commit", "not recorded")
     patched = " with uncommitted changes (`code.patch`)" if environment.get("git_dirty") else ""
     yield ["commit", f"`{commit}`{patched}"]
