@@ -21,6 +21,7 @@ FLAGS = (
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
     "--disable-background-networking", "--disable-component-update", "--disable-sync",
 )  # fmt: skip
+PAINTED = "() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
 PATIENCE = 120_000  # milliseconds that an element may take on a loaded machine
 
 pytestmark = pytest.mark.skipif(
@@ -101,6 +102,8 @@ def shown(page, tmp_path):
     folder.mkdir(parents=True, exist_ok=True)
 
     def keep(name):
+        for frame in page.frames:  # what is attached already may not be painted yet
+            frame.evaluate(PAINTED)
         page.screenshot(path=folder / f"{name}.png")
 
     return keep
