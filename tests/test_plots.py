@@ -9,9 +9,9 @@ from typing import Any
 import matplotlib as mpl
 import numpy as np
 import pytest
+from legible import assert_legible, words
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.text import Text
 from numpy.typing import NDArray
 
 from nnlab.plots import (
@@ -95,45 +95,8 @@ def learned_counts(classes: int) -> Array:
     return rng.poisson(3, (classes, classes)) + np.diag(np.full(classes, 4000))
 
 
-def texts(figure: Figure) -> list[Text]:
-    """All non-empty texts that are drawn; ticks outside of an axis' limits are not."""
-    figure.draw_without_rendering()
-    found: list[Text] = list(figure.texts)
-    for axes in figure.axes:
-        titles = [axes.title, axes._left_title, axes._right_title]
-        found += [*titles, *axes.texts]
-        if axes.axison:
-            for axis in (axes.xaxis, axes.yaxis):
-                low, high = sorted(axis.get_view_interval())
-                ticks = [tick for tick in axis.get_major_ticks() if low <= tick.get_loc() <= high]
-                found += [axis.label]
-                found += [t for tick in ticks for t in (tick.label1, tick.label2)]
-    return [text for text in found if text.get_text() and text.get_visible()]
-
-
-def words(figure: Figure) -> str:
-    return "\n".join(text.get_text() for text in texts(figure))
-
-
 def panel(figure: Figure, title: str) -> Axes:
     return next(axes for axes in figure.axes if axes.get_title("left") == title)
-
-
-def assert_legible(figure: Figure) -> None:
-    """No two texts overlap, none leaves the page, none is small."""
-    drawn = texts(figure)
-    found = [(text.get_text(), text.get_window_extent()) for text in drawn]
-    x0, y0, x1, y1 = np.array([box.extents for _, box in found]).T[:, :, None]
-    width = np.minimum(x1, x1.T) - np.maximum(x0, x0.T)
-    height = np.minimum(y1, y1.T) - np.maximum(y0, y0.T)
-    overlaps = np.argwhere(np.triu(np.minimum(width, height) > 1.5, k=1))  # pixels
-    assert [(found[i][0], found[j][0]) for i, j in overlaps] == []
-    for text, box in found:
-        assert box.x0 >= 0, f"{text!r} leaves the page"
-        assert box.y0 >= 0, f"{text!r} leaves the page"
-        assert box.x1 <= figure.bbox.x1, f"{text!r} leaves the page"
-        assert box.y1 <= figure.bbox.y1, f"{text!r} leaves the page"
-    assert min(float(text.get_fontsize()) for text in drawn) >= 10
 
 
 # --- curves

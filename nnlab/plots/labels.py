@@ -73,7 +73,7 @@ def cut(text: str, inches: float, size: float = TEXT, *, bold: bool = False) -> 
     Names of configurations differ at their ends as often as at their beginnings.
 
     >>> cut("init=randn_minus_half,lr=0.5", 2.0)
-    'init=randn_m…lr=0.5'
+    'init=randn_…,lr=0.5'
     """
     text = " ".join(text.split())
     if width_of(text, size, bold=bold) <= inches:

@@ -81,10 +81,10 @@ def key(
             x += 0.5
         elif sample == "mark":
             axes.plot([x + 0.08], [0.15], **marker(outcome, 9.0, INK))
-            x += 0.28
+            x += 0.24
         text = f"{counts[outcome]:,} {outcome}"
         axes.text(x, 0.15, text, va="center", weight="bold")
-        x += width_of(text, bold=True) + 0.3
+        x += width_of(text, bold=True) + 0.22
     return x
 
 

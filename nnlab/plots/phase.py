@@ -34,6 +34,7 @@ from nnlab.plots.style import (
 
 Array = NDArray[Any]
 TICK = 12.0  # points
+SLANT = 35  # degrees, of names that are too long to stand beside each other
 LONGEST = 2.2  # inches that a row's name may take
 BAR = 1.75  # inches that the colour bar takes
 
@@ -165,11 +166,15 @@ def _name_axes(
     box = axes.get_position()
     columns, rows = len(names[0]), len(names[1])
     cell = box.width * WIDTH / columns, box.height * HEIGHT / rows
-    widest = 0.22 if turned else max(width_of(name, TICK) for name in names[0]) + 0.12
+    widest = (
+        0.2 / math.sin(math.radians(SLANT))
+        if turned
+        else max(width_of(name, TICK) for name in names[0]) + 0.12
+    )
     every = max(1, math.ceil(widest / cell[0])), max(1, math.ceil(0.2 / cell[1]))
     room = 1.15 if turned else max(cell[0] * every[0] - 0.08, 0.5)
     axes.set(xlim=(0, columns), ylim=(0, rows))
-    slant: dict[str, Any] = {"rotation": 35, "ha": "right", "rotation_mode": "anchor"}
+    slant: dict[str, Any] = {"rotation": SLANT, "ha": "right", "rotation_mode": "anchor"}
     slant = slant if turned else {}
     axes.set_xticks(
         np.arange(0, columns, every[0]) + 0.5,
@@ -201,12 +206,14 @@ def _range(finite: Array) -> tuple[float, float]:
 
 
 def _key_of_cells(figure: Figure, top: float, x: float, x_name: str, *, empty: Array) -> None:
+    """Go on with the key at ``x``: the frames, where there are any, and the hatching."""
     axes = blank_axes(figure, 0, top - 0.12, WIDTH, 0.3)
+    beside = 1.5 if empty.any() else 0.0  # inches that the hatching's key takes
     if x_name:
         axes.add_patch(Rectangle((x, 0.06), 0.3, 0.18, fill=False, edgecolor=INK, linewidth=2))
-        text = f"best {cut(x_name, 1.8)} of the row"
-        axes.text(x + 0.4, 0.15, text, va="center")
-        x += 0.7 + width_of(text, TEXT)
-    if empty.any():
+        text = cut(f"best {x_name} of the row", WIDTH - 0.2 - beside - x - 0.38)
+        axes.text(x + 0.38, 0.15, text, va="center")
+        x += 0.6 + width_of(text, TEXT)
+    if beside:
         axes.add_patch(cells.hatched(x, 0.06, 0.3, 0.18))
-        axes.text(x + 0.4, 0.15, "no result", va="center", color=GREY)
+        axes.text(x + 0.38, 0.15, "no result", va="center", color=GREY)
