@@ -106,7 +106,7 @@ def mark(
                 places.setdefault((each, tint), []).append(at)
     size = min(11.0, 72 * 0.7 * cell[0] / seeds, 72 * cell[1] * (0.25 if written else 0.45))
     for (name, tint), spots in sorted(places.items()):
-        axes.plot(*np.transpose(spots), **marker(name, size, tint), gid=name)
+        axes.plot(*np.transpose(spots), **marker(name, size, tint), gid=name, zorder=4)
 
 
 def ink(norm: Normalize, value: float) -> str:
