@@ -17,15 +17,15 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 PARTS = {
-    "compose the configs": [("nnlab.compose", "Composer.compose")],
-    "draw the initial weights": [("nnlab.stacks", "Stack.load")],
-    "train and measure": [("nnlab.crews", "run_segment")],
+    "compose the configs": [("nnlab.runs.compose", "Composer.compose")],
+    "draw the initial weights": [("nnlab.execution.stacks", "Stack.load")],
+    "train and measure": [("nnlab.execution.workers", "run_segment")],
     "MLflow: create the run": [("mlflow", "MlflowClient.create_run")],
     "MLflow: parameters, metrics, tags": [("mlflow", "MlflowClient.log_batch")],
     "MLflow: dataset": [("mlflow", "MlflowClient.log_inputs")],
     "MLflow: end the run": [("mlflow", "MlflowClient.set_terminated")],
-    "write the artifacts": [("nnlab.artifacts", "write")],
-    "pictures of the sweep's best": [("nnlab.session", "draw")],
+    "write the artifacts": [("nnlab.tracking.artifacts", "write")],
+    "pictures of the sweep's best": [("nnlab.execution.session", "draw")],
 }
 
 

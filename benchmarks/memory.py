@@ -16,13 +16,13 @@ from pathlib import Path
 import numpy as np
 import psutil
 
-from nnlab.crews import open_crew
-from nnlab.data import Split
-from nnlab.engine import State
-from nnlab.init import draw_params, named, stack
-from nnlab.sources import load_mnist
-from nnlab.training_data import TrainingData
-from nnlab.worker import Segment
+from nnlab.data.dataset import Split
+from nnlab.data.sources import load_mnist
+from nnlab.execution.workers import open_workers
+from nnlab.training.engine import State
+from nnlab.training.initializers import draw_params, named, stack
+from nnlab.training.segments import Segment
+from nnlab.training.training_data import TrainingData
 
 ROOT = Path(__file__).parent.parent
 MIB = 1 << 20
@@ -72,12 +72,12 @@ def main() -> None:
         ]
         state = State.start(stack(params), [0.1] * options.runs)
         segment = Segment(state, epochs=3 if batch_size is None else 1, last=True, threads=1)
-        for workers in (2, 4):
+        for count in (2, 4):
             peaks: dict[int, list[int]] = {}
-            with open_crew("loky", workers, 1, None) as crew, watched(peaks):
-                futures = {crew.submit(segment, data) for _ in range(2 * workers)}
+            with open_workers("loky", count, 1, None) as workers, watched(peaks):
+                futures = {workers.submit(segment, data) for _ in range(2 * count)}
                 while futures:
-                    for future in crew.wait(futures):
+                    for future in workers.wait(futures):
                         future.result()
                         futures.remove(future)
             resident, own = (max(peak[i] for peak in peaks.values()) / MIB for i in (0, 1))

@@ -9,9 +9,9 @@ from pathlib import Path
 import mlflow
 import numpy as np
 
-from nnlab.artifacts import in_notes_shapes
-from nnlab.init import draw_params, named
-from nnlab.serving import MODEL, save_model
+from nnlab.tracking.artifacts import in_notes_shapes
+from nnlab.tracking.serving import MODEL, save_model
+from nnlab.training.initializers import draw_params, named
 
 
 def main() -> None:

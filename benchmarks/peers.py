@@ -260,10 +260,10 @@ class Nnlab:
     """The engine of this project: runs stacked, and every epoch measured on all images too."""
 
     def __init__(self, problem):
-        from nnlab.blocks import make_blocks
-        from nnlab.engine import State
-        from nnlab.network import Params
-        from nnlab.training_data import Batches, TrainingData
+        from nnlab.training.blocks import make_blocks
+        from nnlab.training.engine import State
+        from nnlab.training.network import Params
+        from nnlab.training.training_data import Batches, TrainingData
 
         pixels, labels = problem["pixels"], problem["y"].astype(np.int64)
         self.threads = problem["cores"]
@@ -280,7 +280,7 @@ class Nnlab:
         self.state = State.start(params, problem["lr"])
 
     def train(self, epochs):
-        from nnlab.engine import train_segment
+        from nnlab.training.engine import train_segment
 
         self.state, _ = train_segment(self.state, self.data, epochs, threads=self.threads)
 
@@ -296,7 +296,7 @@ class NnlabAlone(Nnlab):
         self.states = [self.state.select(np.array([run])) for run in range(self.state.runs)]
 
     def train(self, epochs):
-        from nnlab.engine import train_segment
+        from nnlab.training.engine import train_segment
 
         self.states = [
             train_segment(state, self.data, epochs, threads=self.threads)[0]

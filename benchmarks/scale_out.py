@@ -18,16 +18,16 @@ from pathlib import Path
 
 import numpy as np
 
-from nnlab.codebase import CodeVersion
-from nnlab.config import DataConfig
-from nnlab.crews import open_crew
-from nnlab.engine import State
-from nnlab.history import METRICS
-from nnlab.init import draw_params, named, stack
-from nnlab.prepare import prepare
-from nnlab.tracking import DatasetRecord, Tracker
-from nnlab.training_data import TrainingData
-from nnlab.worker import Segment, run_segment
+from nnlab.execution.workers import open_workers
+from nnlab.runs.code_version import CodeVersion
+from nnlab.runs.config import DataConfig
+from nnlab.runs.prepared_data import prepare
+from nnlab.tracking.tracker import DatasetRecord, Tracker
+from nnlab.training.engine import State
+from nnlab.training.history import METRICS
+from nnlab.training.initializers import draw_params, named, stack
+from nnlab.training.segments import Segment, run_segment
+from nnlab.training.training_data import TrainingData
 
 DATASET = DatasetRecord("digits", "d" * 64, "a benchmark", 5000, 784, 10)
 PORT = 18765
@@ -41,14 +41,14 @@ def main() -> None:
     print(f"data, sent to each worker once: {len(pickle.dumps(training)) / 1e6:.1f} MB\n")
     print("| hidden | runs | order, kB | result of 20 epochs, kB | beyond training, ms |")
     print("|---|---|---|---|---|")
-    with open_crew("dask", 1, 1, None) as crew:
+    with open_workers("dask", 1, 1, None) as workers:
         for hidden, runs in ((10, 1), (10, 16), (10, 32), (256, 1), (256, 4)):
             segment = Segment(start(hidden, runs), 20, last=False, threads=1)
             order, result = pickle.dumps(segment), pickle.dumps(run_segment(segment, training))
             extra = []
             for _ in range(7):
                 begin = time.perf_counter()
-                (future,) = crew.wait([crew.submit(segment, training)])
+                (future,) = workers.wait([workers.submit(segment, training)])
                 extra.append(time.perf_counter() - begin - future.result().seconds)
             print(
                 f"| {hidden} | {runs} | {len(order) / 1e3:.0f} | {len(result) / 1e3:.0f} "

@@ -38,7 +38,7 @@ def main() -> None:
                 store.parent.mkdir()
                 uri = f"sqlite:///{store}"
                 subprocess.run(
-                    [sys.executable, "-c", ("import sys; from nnlab.store import Store; "
+                    [sys.executable, "-c", ("import sys; from nnlab.tracking.store import Store; "
                      f"Store({uri!r}).client.create_experiment('sweep')")],
                     cwd=ROOT, check=True, capture_output=True,
                 )  # fmt: skip

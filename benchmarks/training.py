@@ -23,10 +23,10 @@ from pathlib import Path
 
 import numpy as np
 
-from nnlab.data import batch_order
+from nnlab.data.dataset import batch_order
+from nnlab.data.sources import load_mnist, load_mnist_sample
 from nnlab.errors import DataError
-from nnlab.init import draw_params, named, stack
-from nnlab.sources import load_mnist, load_mnist_sample
+from nnlab.training.initializers import draw_params, named, stack
 
 ROOT = Path(__file__).parent.parent
 CHECKED = 20  # epochs behind which weights are compared

@@ -15,10 +15,10 @@ from hydra.errors import HydraException, OverrideParseException
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from nnlab import resolvers
 from nnlab.errors import ConfigError, NnlabError
 from nnlab.interrupts import Terminated, terminable
 from nnlab.launcher import sessions
+from nnlab.runs import resolvers
 
 DEBUG = "NNLAB_FULL_ERROR"  # 1: tracebacks for foreseen errors too
 
@@ -53,8 +53,8 @@ SYNONYMS = {
 
 def train_one(config: DictConfig) -> float:
     """Train the one run that a composed config defines, and return its objective."""
-    from nnlab.config import from_hydra
-    from nnlab.session import run_one
+    from nnlab.execution.session import run_one
+    from nnlab.runs.config import from_hydra
 
     with plainly():  # here too: Hydra would put a line of its own before the sentence
         checked = from_hydra(config)
@@ -71,7 +71,7 @@ def run(main: Callable[[], object]) -> None:
     resolvers.register()
     with terminable(), plainly(), sessions():
         if any(word.startswith("--config-from") for word in sys.argv[1:]):
-            from nnlab.derive import begin_as_recorded
+            from nnlab.reproduction.config_from import begin_as_recorded
 
             sys.argv[1:] = begin_as_recorded(sys.argv[1:], Path(resolvers.scratch_folder()))
         _let_optuna_maximise()
@@ -134,7 +134,7 @@ def _unknown_field(field: str) -> str:
     head = f"{field} is not a field of the config"
     if field in BELONGS_TO:
         return f"{field} does not apply here: it belongs to {BELONGS_TO[field]}."
-    from nnlab.config import RunConfig
+    from nnlab.runs.config import RunConfig
 
     names = []
     for name, declared in RunConfig.model_fields.items():

@@ -41,7 +41,7 @@ def resume(sweep: str | None, uri: str | None, *, anew: bool, **changes: object)
 
     Runs go on from their checkpoints, and end with the bits of an undisturbed sweep.
     """
-    from nnlab.resume import resume as take_up
+    from nnlab.execution.resume import resume as take_up
 
     given = {name: value for name, value in changes.items() if value is not None}
     runs = take_up(sweep, uri, anew=anew, changes=given)
@@ -60,7 +60,7 @@ def doctor(uri: str | None, host: str | None, *, dry_run: bool) -> None:
     Addresses of a store that was moved or copied are turned to where it is now; runs that are
     RUNNING though their process is gone are closed.
     """
-    from nnlab.doctor import examine
+    from nnlab.transfer.doctor import examine
 
     if not examine(uri, dry_run=dry_run, gone=host):
         sys.exit(1)
@@ -95,10 +95,10 @@ def reproduce(
     RUN is an id or its beginning, an address in the UI, or `last`. Exit code 0: bit-identical, or
     within tolerance. 1: different.
     """
-    from nnlab.certificate import TOLERANCE
-    from nnlab.findings import report_certificates
-    from nnlab.reproduce import reproduce as repeat
-    from nnlab.reproduce import reproduce_at_commit
+    from nnlab.reproduction.certificate import TOLERANCE
+    from nnlab.reproduction.printing import report_certificates
+    from nnlab.reproduction.repeat import reproduce as repeat
+    from nnlab.reproduction.repeat import reproduce_at_commit
 
     allowed = TOLERANCE if tolerance is None else tolerance
     if at_commit:
@@ -147,8 +147,8 @@ def _agree(what: str, *, yes: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
 def explain(one: str, other: str, uri: str | None, *, as_json: bool) -> None:
     """Tell what differs between runs A and B, and where their curves part."""
-    from nnlab.explain import explain as compare
-    from nnlab.findings import report_explanation
+    from nnlab.reproduction.explain import explain as compare
+    from nnlab.reproduction.printing import report_explanation
 
     found = compare(one, other, uri)
     if as_json:
@@ -180,7 +180,7 @@ def predict(
     IMAGES is one .csv, .npy or IDX file of many images, or pictures (.png, .jpg). Pixels are whole
     numbers from 0 to 255; floats in a .npy file are taken as divided by 255 already.
     """
-    from nnlab.predictions import predict_files
+    from nnlab.tracking.predictions import predict_files
 
     predict_files(run, images, out=out, uri=uri, kaggle=kaggle, invert=invert)
 
@@ -205,7 +205,7 @@ def compare(selection: tuple[str, ...], form: str, **choices: object) -> None:
     SELECTION: ids of sweeps or runs (or their beginnings; several may be joined by commas), an
     experiment's name, or `last`. Exactly two are compared with each other, seed by seed.
     """
-    from nnlab.comparison_tables import show
+    from nnlab.analysis.comparison_tables import show
 
     show(selection, form, **choices)  # type: ignore[arg-type]
 
@@ -223,7 +223,7 @@ def report(sweep: str, uri: str | None, metric: str | None, out: Path | None) ->
     A folder with README.md, figures and tables; and report.html, which needs nothing else, there
     and among the sweep's files in the UI. What stands in the folder's notes.md is taken in.
     """
-    from nnlab.report import report as write
+    from nnlab.analysis.report import report as write
 
     done = write(sweep, uri, metric, out)
     click.echo(f"{done.folder / 'README.md'}\n{done.page}\nin the UI: nnlab ui {done.run_id[:8]}")
@@ -245,7 +245,7 @@ def stability(overrides: tuple[str, ...], tolerance: float) -> None:
     network is trained at dozens of rates, for `epochs` epochs each. Sharpness is the largest
     eigenvalue of the Hessian of the untrained network's loss.
     """
-    from nnlab.edge_study import study_stability
+    from nnlab.execution.stability_study import study_stability
 
     study_stability(overrides, tolerance)
 
@@ -256,7 +256,7 @@ def stability(overrides: tuple[str, ...], tolerance: float) -> None:
 @URI
 def export(run: str, out: Path, uri: str | None) -> None:
     """Pack RUN, or SWEEP with all its runs, into a zip file: metrics, files, lineage."""
-    from nnlab.exports import export as pack
+    from nnlab.transfer.exporting import export as pack
 
     done = pack(run, out, uri)
     for run_id in done.gone:
@@ -271,9 +271,9 @@ def export(run: str, out: Path, uri: str | None) -> None:
 @URI
 def import_(parcel: Path, uri: str | None) -> None:
     """Check what `nnlab export` has packed, and write it into the store."""
-    from nnlab.imports import import_parcel
+    from nnlab.transfer.importing import import_archive
 
-    done = import_parcel(parcel, uri)
+    done = import_archive(parcel, uri)
     for run_id, here in done.there.items():
         found = "" if here == run_id else f", as {here[:8]}"
         click.echo(f"left alone {run_id[:8]}: it is in the store already{found}")
@@ -296,6 +296,6 @@ def ui(run: str | None, port: int | None, uri: str | None) -> None:
     They are named by an id or its beginning, or `last`. Without one: all runs, and the last
     sweep's table, charts and comparison.
     """
-    from nnlab.ui import serve
+    from nnlab.tracking.ui import serve
 
     serve(uri, run, port)

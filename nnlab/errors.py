@@ -28,7 +28,7 @@ class TrackingError(NnlabError):
     exit_code = 2
 
 
-class ParcelError(NnlabError):
+class ArchiveError(NnlabError):
     """A parcel of runs cannot be written, or holds what none may hold."""
 
     exit_code = 2

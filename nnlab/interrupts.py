@@ -20,7 +20,7 @@ class Terminated(KeyboardInterrupt):
 
 
 @contextmanager
-def held_back() -> Iterator[None]:
+def deferred() -> Iterator[None]:
     """Let an interrupt take effect only behind this block; a further one at once.
 
     An interrupt in the middle of a database's commit leaves its lock behind, and one between the
@@ -48,8 +48,8 @@ def terminable() -> Iterator[None]:
 
 
 @contextmanager
-def orderly() -> Iterator[None]:
-    """Let a first interrupt only be :func:`requested`; it takes effect behind this block.
+def graceful() -> Iterator[None]:
+    """Let a first interrupt only be ``stop_requested``; it takes effect behind this block.
 
     A second one takes effect at once.
     """
@@ -64,7 +64,7 @@ def orderly() -> Iterator[None]:
             _interrupt()
 
 
-def requested() -> bool:
+def stop_requested() -> bool:
     """Tell whether an interrupt waits for the loop to come to its end."""
     return bool(_arrived)
 

@@ -12,8 +12,8 @@ from omegaconf import DictConfig, OmegaConf
 from nnlab.errors import ConfigError, RunsFailedError
 
 if TYPE_CHECKING:
-    from nnlab.plan import Run
-    from nnlab.session import Session
+    from nnlab.execution.session import Session
+    from nnlab.runs.run import Run
 
 _open = ExitStack()  # the sessions that wait for the sweeper to ask for more
 _runs: list["Run"] = []  # that it has asked for so far
@@ -59,13 +59,13 @@ class StackLauncher(Launcher):
         initial_job_idx: int,  # noqa: ARG002 - the session counts its runs itself
     ) -> Sequence[JobReturn]:
         """Check every job's config, and only then start; return the objectives in job order."""
-        from nnlab.cluster import check_address
-        from nnlab.compose import Composer, chosen_study
-        from nnlab.config import launch_config
-        from nnlab.plan import plan_runs
-        from nnlab.resume import resume, same_sweep
-        from nnlab.session import Session
-        from nnlab.sweep import Sweep
+        from nnlab.execution.dask_workers import check_address
+        from nnlab.execution.resume import resume, same_sweep
+        from nnlab.execution.session import Session
+        from nnlab.runs.compose import Composer, chosen_study
+        from nnlab.runs.config import launch_config
+        from nnlab.runs.run import plan_runs
+        from nnlab.runs.sweep import Sweep
 
         settings = launch_config(self._fields)
         if settings.address is not None:

@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 from filelock import FileLock
-
-ROOT = Path(__file__).parent.parent
+from support.paths import ROOT
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -90,7 +89,7 @@ def run_py():
 @pytest.fixture
 def lab(tmp_path):
     """A store of its own, with the commands that work on it."""
-    from labs import Lab
+    from support.labs import Lab
 
     return Lab(tmp_path)
 
@@ -98,7 +97,7 @@ def lab(tmp_path):
 @pytest.fixture(scope="session")
 def undisturbed(tmp_path_factory):
     """The weights of the sweep when nothing happens to it, trained in one process alone."""
-    from labs import EPOCHS, SWEEP, Lab
+    from support.labs import EPOCHS, SWEEP, Lab
 
     folder = tmp_path_factory.getbasetemp().parent / "undisturbed"
     kept = folder / "weights.json"

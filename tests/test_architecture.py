@@ -1,4 +1,4 @@
-"""The arrows between the modules point one way."""
+"""Each package imports only packages below it, and heavy libraries stay in their place."""
 
 import ast
 import subprocess
@@ -6,30 +6,35 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import ROOT
+from support.modules import MODULES, PACKAGE, imports_of, name_of
+from support.paths import ROOT
 
-PACKAGE = ROOT / "nnlab"
-MODULES = sorted(PACKAGE.rglob("*.py"))
+# A part may import those of a lower rank, and itself.
+RANKS = {
+    "errors": 0, "interrupts": 0, "arrays": 0,
+    "data": 1, "plots": 1,
+    "training": 2, "runs": 3, "tracking": 4, "analysis": 5, "execution": 6, "reproduction": 7,
+    "transfer": 8, "launcher": 9, "app": 10, "cli": 11, "__main__": 12,
+}  # fmt: skip
 
 
-def name_of(path):
-    parts = path.relative_to(ROOT).with_suffix("").parts
-    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_each_module_imports_only_packages_below_its_own(path):
+    own = path.relative_to(PACKAGE).with_suffix("").parts[0]
+    if own == "__init__":
+        return
+    parts = {name.split(".")[1] for name in imports_of(path) if name.startswith("nnlab.")}
+    parts -= {own, "__version__"}
+    assert {part for part in parts if RANKS[part] >= RANKS[own]} == set()
 
 
-def imports_of(path, *, top_level_only=False):
-    """Names of all modules that a file imports, inside functions too."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    nodes = tree.body if top_level_only else ast.walk(tree)
-    found = set()
-    for node in nodes:
-        if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            found.add(node.module)
-            if node.module == "nnlab":
-                found |= {f"nnlab.{alias.name}" for alias in node.names}
-    return found
+@pytest.mark.parametrize(
+    "package", sorted(p.parent for p in PACKAGE.glob("*/__init__.py")), ids=lambda path: path.name
+)
+def test_each_package_says_what_lives_there_and_what_it_may_import(package):
+    tree = ast.parse((package / "__init__.py").read_text(encoding="utf-8"))
+    assert "Imports" in ast.get_docstring(tree)
+    assert package.name == "plots" or len(tree.body) == 1  # names have one place, not two
 
 
 def importers(library, **options):
@@ -40,81 +45,33 @@ def importers(library, **options):
     }
 
 
-@pytest.mark.parametrize("module", ["network", "init"])
-def test_the_maths_imports_numpy_and_itself_alone(module):
-    outside = {
-        each.split(".")[0]
-        for each in imports_of(PACKAGE / f"{module}.py")
-        if each.split(".")[0] not in sys.stdlib_module_names
-    }
-    assert outside <= {"numpy", "nnlab"}
-    inside = {each for each in imports_of(PACKAGE / f"{module}.py") if each.startswith("nnlab")}
-    assert inside <= {"nnlab.network"}
-
-
-def test_each_heavy_library_has_its_own_few_modules():
-    assert importers("mlflow") <= {
-        "nnlab.tracking",
-        "nnlab.connection",
-        "nnlab.store",
-        "nnlab.database",
-        "nnlab.serving",  # writes MLflow's model format into a folder; knows no store and no run
-    }
+def test_each_heavy_library_has_its_own_package():
+    assert {name.split(".")[1] for name in importers("mlflow")} == {"tracking"}
     assert importers("hydra") | importers("omegaconf") <= {
         "nnlab.app",
-        "nnlab.compose",
-        "nnlab.config",
         "nnlab.launcher",
-        "nnlab.resolvers",
+        "nnlab.runs.compose",
+        "nnlab.runs.config",
+        "nnlab.runs.resolvers",
     }
-    assert all(name.startswith("nnlab.plots") for name in importers("matplotlib"))
+    assert {name.split(".")[1] for name in importers("matplotlib")} == {"plots"}
+    assert importers("mlflow", top_level_only=True) == set()
 
 
-def test_mlflow_is_imported_only_when_it_is_needed():
-    tops = {
-        name_of(path)
-        for path in MODULES
-        if any(each.startswith("mlflow") for each in imports_of(path, top_level_only=True))
-    }
-    assert tops == set()
+def test_the_maths_imports_numpy_alone():
+    for module in ("network", "initializers"):
+        roots = {each.split(".")[0] for each in imports_of(PACKAGE / "training" / f"{module}.py")}
+        assert roots - sys.stdlib_module_names <= {"numpy", "nnlab"}
 
 
 def test_the_code_that_models_carry_knows_nothing_of_nnlab_or_mlflow():
-    known = {each.split(".")[0] for each in imports_of(PACKAGE / "served_model.py")}
+    known = {each.split(".")[0] for each in imports_of(PACKAGE / "tracking" / "served_model.py")}
     assert known - sys.stdlib_module_names == {"numpy"}
-
-
-def test_the_engine_does_not_know_the_tracker_the_config_or_hydra():
-    for module in (
-        "engine",
-        "passes",
-        "minibatches",
-        "training_data",
-        "blocks",
-        "history",
-        "worker",
-    ):
-        known = {each for each in imports_of(PACKAGE / f"{module}.py") if each.startswith("nnlab")}
-        assert known <= {
-            "nnlab",
-            "nnlab.blas",
-            "nnlab.blocks",
-            "nnlab.data",
-            "nnlab.engine",
-            "nnlab.first_layer",
-            "nnlab.history",
-            "nnlab.layout",
-            "nnlab.minibatches",
-            "nnlab.network",
-            "nnlab.passes",
-            "nnlab.training_data",
-            "nnlab.workspace",
-        }, module
 
 
 def test_a_worker_loads_neither_hydra_nor_mlflow_nor_matplotlib_nor_pandas():
     code = (
-        "import sys, nnlab.worker\n"
+        "import sys, nnlab.training.segments\n"
         "print({'hydra', 'omegaconf', 'pydantic', 'mlflow', 'matplotlib', 'pandas', 'rich'}"
         " & set(sys.modules))"
     )
@@ -125,8 +82,13 @@ def test_a_worker_loads_neither_hydra_nor_mlflow_nor_matplotlib_nor_pandas():
 
 
 def test_no_module_imports_in_a_circle():
+    names = {name_of(path) for path in MODULES}
     graph = {
-        name_of(path): {each for each in imports_of(path) if each.startswith("nnlab.")}
+        name_of(path): {
+            each if each in names else each.rpartition(".")[0]
+            for each in imports_of(path)
+            if each.startswith("nnlab.") and not each.endswith("__version__")
+        }
         for path in MODULES
         if "plots" not in path.parts
     }

@@ -9,10 +9,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import ROOT
 from playwright.sync_api import expect, sync_playwright
+from support.paths import ROOT
 
-from nnlab.store import Store
+from nnlab.tracking.store import Store
 
 CHROMIUM = next(
     filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None

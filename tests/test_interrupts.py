@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from nnlab.interrupts import held_back
+from nnlab.interrupts import deferred
 
 
 @pytest.fixture(autouse=True)
@@ -20,7 +20,7 @@ def handlers():
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupt_takes_effect_behind_the_block(number):
     done = []
-    with pytest.raises(KeyboardInterrupt), held_back():  # noqa: PT012 - the block is the subject
+    with pytest.raises(KeyboardInterrupt), deferred():  # noqa: PT012 - the block is the subject
         signal.raise_signal(number)
         done.append("written")
     assert done == ["written"]
@@ -28,7 +28,7 @@ def test_an_interrupt_takes_effect_behind_the_block(number):
 
 def test_a_second_interrupt_takes_effect_at_once():
     done = []
-    with pytest.raises(KeyboardInterrupt), held_back():  # noqa: PT012
+    with pytest.raises(KeyboardInterrupt), deferred():  # noqa: PT012
         signal.raise_signal(signal.SIGINT)
         signal.raise_signal(signal.SIGINT)
         done.append("written")
@@ -37,8 +37,8 @@ def test_a_second_interrupt_takes_effect_at_once():
 
 def test_blocks_may_stand_in_each_other_and_the_outer_one_decides():
     done = []
-    with pytest.raises(KeyboardInterrupt), held_back():  # noqa: PT012
-        with held_back():
+    with pytest.raises(KeyboardInterrupt), deferred():  # noqa: PT012
+        with deferred():
             signal.raise_signal(signal.SIGINT)
             done.append("inner")
         done.append("outer")
@@ -47,7 +47,7 @@ def test_blocks_may_stand_in_each_other_and_the_outer_one_decides():
 
 def test_without_an_interrupt_the_handlers_are_as_before():
     before = signal.getsignal(signal.SIGINT)
-    with held_back():
+    with deferred():
         pass
     assert signal.getsignal(signal.SIGINT) is before
 
@@ -56,7 +56,7 @@ def test_another_thread_may_write_too():
     done = []
 
     def write():
-        with held_back():
+        with deferred():
             done.append("written")
 
     thread = threading.Thread(target=write)

@@ -4,8 +4,8 @@ import re
 
 import nbformat
 import pytest
-from conftest import ROOT
 from nbclient import NotebookClient
+from support.paths import ROOT
 
 NOTEBOOK = ROOT / "experiments" / "tour.ipynb"
 

@@ -1,27 +1,26 @@
 """The pictures of runs and of sweeps; the only package that imports matplotlib.
 
-Each function takes arrays and returns a matplotlib ``Figure``; :func:`run_pictures` writes all
-four of a run. Nothing here knows where the arrays come from. Import it where a picture is made,
-not at a module's top: matplotlib costs 0.6 s.
+Imports ``arrays`` alone: each function takes arrays and returns a matplotlib ``Figure``, and knows
+nothing of where they come from. Import it where a figure is drawn, not at a module's top:
+matplotlib costs 0.6 s.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
 
+from nnlab.arrays import Array
+from nnlab.plots.against import Series, against
 from nnlab.plots.bands import Band, learning_curves
-from nnlab.plots.edge import EdgePoint, stability_edge
-from nnlab.plots.extremes import Filters, extremes
-from nnlab.plots.health import Health, health
-from nnlab.plots.history import curves
-from nnlab.plots.images import MAX_MISTAKES, filters, mistakes, most_confident_mistakes
-from nnlab.plots.matrix import confusion
+from nnlab.plots.best_and_worst import Filters, extremes
+from nnlab.plots.confusion import confusion
+from nnlab.plots.digit_images import MAX_MISTAKES, filters, mistakes, most_confident_mistakes
+from nnlab.plots.hidden_units import Health, health
 from nnlab.plots.phase import PhaseMap, phase_diagram
-from nnlab.plots.rates import Series, against
+from nnlab.plots.run_curves import curves
+from nnlab.plots.stability import EdgePoint, stability_edge
 from nnlab.plots.style import save
 
 __all__ = [
@@ -50,8 +49,6 @@ __all__ = [
     "save",
     "stability_edge",
 ]
-
-Array = NDArray[Any]
 
 
 @dataclass(frozen=True)
@@ -92,7 +89,7 @@ class RunPictures:
     Attributes
     ----------
     title : the run's name, on top of each picture.
-    history : name -> (rows,); see :func:`curves`.
+    history : name -> (rows,); see ``curves``.
     target : the validation accuracy that counts as learned, if any.
     confusion_counts : (classes, classes), rows are the truth, columns the prediction.
     w1 : (hidden, pixels)

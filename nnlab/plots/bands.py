@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from nnlab.plots import scales
 from nnlab.plots.labels import COLOURS, MARKS, PLATE, Label, name_ends, room_for
-from nnlab.plots.outcomes import key, look
+from nnlab.plots.outcome_marks import key, look
 from nnlab.plots.style import GREY, WIDTH, axes_at, page, sentence, styled
 
 Array = NDArray[np.float64]

@@ -1,19 +1,17 @@
 """The cells of a plane of configurations: what colours, marks and frames say of each."""
 
 import math
-from typing import Any
 
 import numpy as np
 from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.colors import Normalize
 from matplotlib.patches import Rectangle
-from numpy.typing import NDArray
 
-from nnlab.plots.outcomes import marker
+from nnlab.arrays import Array
+from nnlab.plots.outcome_marks import marker
 from nnlab.plots.style import INK, PALE
 
-Array = NDArray[Any]
 MAP = colormaps["viridis"]
 STRIP = 0.24  # of a cell's height: the seeds' own accuracies
 

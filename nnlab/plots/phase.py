@@ -14,9 +14,10 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
+from nnlab.arrays import Array
 from nnlab.plots import cells
 from nnlab.plots.labels import cut, width_of
-from nnlab.plots.outcomes import key
+from nnlab.plots.outcome_marks import key
 from nnlab.plots.style import (
     GREY,
     HEIGHT,
@@ -32,7 +33,6 @@ from nnlab.plots.style import (
     styled,
 )
 
-Array = NDArray[Any]
 TICK = 12.0  # points
 SLANT = 35  # degrees, of names that are too long to stand beside each other
 LONGEST = 2.2  # inches that a row's name may take

@@ -2,16 +2,13 @@
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullLocator
-from numpy.typing import NDArray
 
+from nnlab.arrays import Array
 from nnlab.plots.style import number
-
-Array = NDArray[Any]
 
 
 def padded(low: float, high: float) -> tuple[float, float]:

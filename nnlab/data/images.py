@@ -1,0 +1,216 @@
+"""Images to classify, from the files that people have them in."""
+
+import io
+import math
+import struct
+import warnings
+import zipfile
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nnlab.arrays import Array
+from nnlab.data.files import readable
+from nnlab.data.idx import read_idx
+from nnlab.data.kaggle import LARGEST, read_images
+from nnlab.errors import DataError
+
+Kind: TypeAlias = Literal["table", "array", "idx", "picture"]
+
+
+@dataclass(frozen=True)
+class Images:
+    """Images without a network's opinion of them.
+
+    Attributes
+    ----------
+    pixels : (images, pixels)
+        Whole numbers from 0 to 255, or floats in [0, 1]; perhaps on disk, of which a part is read
+        at a time.
+    labels : (images,) int64, where the file has them
+    names : what to call each: a picture's file, else its number, counted from 1
+    """
+
+    pixels: Array
+    labels: NDArray[np.int64] | None
+    names: Sequence[str | int]
+
+    @property
+    def bright(self) -> bool:
+        """Whether they are rather white than black, as drawings on paper are."""
+        return float(self.pixels.mean()) > _white(self.pixels) / 2
+
+
+def kind_of(path: Path) -> Kind:
+    """Tell from a file's name what it holds.
+
+    Raises
+    ------
+    DataError
+        Where the name tells nothing.
+    """
+    name = path.name.lower()
+    match Path(name).suffix:
+        case ".npy":
+            return "array"
+        case ".png" | ".jpg" | ".jpeg":
+            return "picture"
+    plain = name.removesuffix(".gz")
+    if plain.endswith(".csv"):
+        return "table"
+    if plain.endswith((".idx", "ubyte")):
+        return "idx"
+    raise DataError(
+        f"{path}: found a name that tells no kind of file, expected .csv, .npy, .png, .jpg, or "
+        "for IDX images .idx or …-ubyte (.csv and IDX gzipped or not)."
+    )
+
+
+def kinds_of(paths: Sequence[Path]) -> set[Kind]:
+    """Make sure that the files go together: pictures, or one file of many images.
+
+    Raises
+    ------
+    DataError
+        Where they don't.
+    """
+    kinds = {kind_of(path) for path in paths}
+    if len(paths) > 1 and kinds != {"picture"}:
+        lonely = next(path for path in paths if kind_of(path) != "picture")
+        raise DataError(
+            f"{lonely}: found {len(paths)} files, expected this one alone: only pictures (.png, "
+            ".jpg) are classified several at a time."
+        )
+    return kinds
+
+
+def load_images(paths: Sequence[Path], pixels: int) -> Images:
+    """Read the images of some files.
+
+    Parameters
+    ----------
+    paths : pictures, or one file of many images
+    pixels : how many of them the network sees of an image
+
+    Raises
+    ------
+    DataError
+        Where a file is missing, broken, or holds images of another size.
+    """
+    (kind,), path = kinds_of(paths), paths[0]
+    if kind == "picture":
+        grey = [_picture(each, pixels).reshape(-1) for each in paths]
+        return Images(np.stack(grey), None, [str(each) for each in paths])
+    labels: NDArray[np.int64] | None = None
+    if kind == "table":
+        rows, labels = read_images(path)
+        _check_width(rows.shape[1], path, pixels, labelled=labels is not None)
+    elif kind == "array":
+        rows = _array(path, pixels)
+    else:
+        rows = _rows(read_idx(path, 3), path, pixels)
+    return Images(rows, labels, range(1, len(rows) + 1))
+
+
+def _check_width(found: int, path: Path, pixels: int, *, labelled: bool) -> None:
+    if found != pixels:
+        unnamed = not labelled and found == pixels + 1
+        raise DataError(
+            f"{path}: found images of {found} pixels, expected {pixels} as the network sees"
+            + ("; is one of the columns the label, call it `label` in a header." * unnamed or ".")
+        )
+
+
+def _rows(array: Array, path: Path, pixels: int) -> Array:
+    """Give each image a row of an array: (images, pixels)."""
+    match array.shape:
+        case (0, *_):
+            raise DataError(f"{path}: found no images, expected at least one.")
+        case (_, width) if width == pixels:
+            return array
+        case (height, width) if height * width == pixels:
+            return array.reshape(1, pixels)
+        case (_, height, width) if height * width == pixels:
+            return array.reshape(-1, pixels)
+    raise DataError(
+        f"{path}: found an array of shape {array.shape}, expected {pixels} pixels an image as the "
+        "network sees: (images, pixels), (images, rows, columns), or (rows, columns) of one."
+    )
+
+
+def _array(path: Path, pixels: int) -> Array:
+    """Open an array that ``numpy.save`` wrote, and leave it on disk."""
+    with readable(path):
+        try:
+            array = np.load(path, mmap_mode="r", allow_pickle=False)
+        except (ValueError, TypeError, OverflowError, EOFError, zipfile.BadZipFile) as error:
+            reason = str(error).strip().splitlines()[0]
+            raise DataError(
+                f"{path}: found no array of numbers as numpy.save writes it ({reason})."
+            ) from error
+    if not isinstance(array, np.ndarray):
+        raise DataError(f"{path}: found an archive of several arrays, expected one as numpy.save.")
+    rows = _rows(array, path, pixels)
+    if rows.dtype.kind not in "uif":
+        raise DataError(f"{path}: found values of type {rows.dtype}, expected uint8.")
+    lowest, highest = rows.min(), rows.max()  # NaN, where one is among them
+    if not (lowest >= 0 and highest <= _white(rows)):
+        raise DataError(
+            f"{path}: found {rows.dtype} values from {lowest} to {highest}, expected whole numbers "
+            f"from 0 to {LARGEST} (as uint8, say), or floats from 0 to 1: divided by {LARGEST} "
+            "already."
+        )
+    return rows
+
+
+def _white(pixels: Array) -> int:
+    return 1 if pixels.dtype.kind == "f" else LARGEST
+
+
+def _picture(path: Path, pixels: int) -> NDArray[np.uint8]:
+    """Read a picture in grey: (rows, columns)."""
+    from PIL import Image, ImageOps
+
+    with readable(path):
+        content = path.read_bytes()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            image = Image.open(io.BytesIO(content), formats=("PNG", "JPEG"))
+            _check_size(image.size, path, pixels)  # before it is decompressed
+            upright = ImageOps.exif_transpose(image)
+            opaque = not upright.has_transparency_data or (
+                upright.convert("RGBA").getchannel("A").getextrema() == (LARGEST, LARGEST)
+            )
+            grey = np.asarray(upright.convert("L"))
+    except (
+        OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error,
+        Image.DecompressionBombError, Image.DecompressionBombWarning,
+    ) as error:  # fmt: skip
+        raise DataError(
+            f"{path}: found no whole PNG or JPEG picture ({str(error).strip() or 'broken'})."
+        ) from error
+    if upright.mode.startswith(("I", "F")):
+        raise DataError(f"{path}: found more than 8 bits a pixel, expected 8: convert it.")
+    if not opaque:
+        raise DataError(
+            f"{path}: found transparent pixels, expected none: lay it on its background first."
+        )
+    return grey
+
+
+def _check_size(size: tuple[int, int], path: Path, pixels: int) -> None:
+    """Refuse a picture that is not as large as the network's images: it is not for us to scale."""
+    side = math.isqrt(pixels)
+    square = side * side == pixels
+    if size[0] * size[1] != pixels or (square and size[0] != size[1]):
+        wanted = f"{side} × {side}" if square else f"{pixels} pixels"
+        raise DataError(
+            f"{path}: found a picture of {size[0]} × {size[1]}, expected {wanted} as the network "
+            "sees: cut out what is to be classified and scale it, as the training images are."
+        )

@@ -1,0 +1,122 @@
+"""Checkpoints: how far each run has come, on disk, so that a killed sweep loses a few seconds."""
+
+import hashlib
+import io
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from nnlab.errors import TrackingError
+from nnlab.training.history import METRICS
+from nnlab.training.network import Params
+from nnlab.training.outcomes import Curve
+
+COST = 0.05  # share of the time that checkpoints may take
+DIGEST_BYTES = hashlib.sha256().digest_size
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A run under way: its parameters (a stack of one), the epoch reached, the curve so far."""
+
+    params: Params
+    epoch: int
+    curve: Curve
+
+
+class Checkpoints:
+    """A folder with one file a run.
+
+    A file is the SHA-256 of an npz, and the npz. It is written beside its place and moved there;
+    one that a power cut left torn is taken for none.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._not_before = 0.0
+
+    @property
+    def due(self) -> bool:
+        """Whether enough time has passed since the last checkpoints for what they cost."""
+        return time.monotonic() >= self._not_before
+
+    def save(self, states: dict[int, Checkpoint]) -> None:
+        """Write the checkpoints of some runs, by their index in the plan.
+
+        Raises
+        ------
+        TrackingError
+            Where the disk is full or cannot be written; the files before are as they were.
+        """
+        begin = time.monotonic()
+        with writing(self._folder):
+            self._folder.mkdir(exist_ok=True)
+            self._save(states)
+        now = time.monotonic()
+        self._not_before = now + (now - begin) / COST
+
+    def _save(self, states: dict[int, Checkpoint]) -> None:
+        for index, state in states.items():
+            content = io.BytesIO()
+            table = np.column_stack(
+                [state.curve.epochs, *(state.curve.values[name] for name in METRICS)]
+            )
+            np.savez(
+                content, epoch=state.epoch, curve=table, metrics=METRICS, **state.params._asdict()
+            )
+            fresh = self._path(index).with_suffix(".writing")
+            try:
+                with fresh.open("wb") as file:
+                    file.write(hashlib.sha256(content.getbuffer()).digest())
+                    file.write(content.getbuffer())
+                fresh.replace(self._path(index))
+            finally:
+                fresh.unlink(missing_ok=True)
+
+    def load(self, index: int) -> Checkpoint | None:
+        """Read a run's checkpoint; None where there is none, or it is not as it was written."""
+        try:
+            content = memoryview(self._path(index).read_bytes())
+        except FileNotFoundError:
+            return None
+        digest, arrays = content[:DIGEST_BYTES], content[DIGEST_BYTES:]
+        if hashlib.sha256(arrays).digest() != digest:
+            return None
+        with np.load(io.BytesIO(arrays), allow_pickle=False) as file:
+            if tuple(file["metrics"]) != METRICS:
+                return None  # of a version that measured something else
+            epochs, *columns = file["curve"].T
+            return Checkpoint(
+                Params(*(file[name] for name in Params._fields)),
+                int(file["epoch"]),
+                Curve(epochs.astype(np.int64), dict(zip(METRICS, columns, strict=True))),
+            )
+
+    def discard(self, index: int) -> None:
+        """Remove the checkpoint of a run that has ended."""
+        self._path(index).unlink(missing_ok=True)
+
+    def _path(self, index: int) -> Path:
+        return self._folder / f"{index:06d}.state"
+
+
+@contextmanager
+def writing(folder: Path) -> Iterator[None]:
+    """Say in a sentence that a folder of the ledger cannot be written.
+
+    Raises
+    ------
+    TrackingError
+        In place of an OSError.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise TrackingError(
+            f"{folder} cannot be written: {error}. Check its permissions and free space; what was "
+            "written before is whole."
+        ) from error

@@ -1,0 +1,181 @@
+"""The ledger of a sweep under way: its frozen plan, its checkpoints, and whose it is.
+
+A folder beside the tracking store, named after the sweep's run. It goes when the sweep is
+complete; the plan stays as an artifact of the sweep's run.
+"""
+
+import json
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from nnlab.errors import ResumeError
+from nnlab.execution.checkpoints import Checkpoints, writing
+from nnlab.tracking.store import Kind
+
+FORMAT = 1
+PLAN = "plan.json"
+
+
+@dataclass(frozen=True)
+class PlannedJob:
+    """One run of the plan, as it was resolved before anything started.
+
+    Attributes
+    ----------
+    name, overrides : as in the plan's command
+    config : the resolved config, with the version of its schema
+    key : the run's identity
+    data_digest : of the images and the split that its config led to
+    tags : more that the store is to say of it
+    """
+
+    name: str
+    overrides: tuple[str, ...]
+    config: dict[str, Any]
+    key: str
+    data_digest: str
+    tags: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a sweep was to do, frozen.
+
+    Attributes
+    ----------
+    kind : ``sweep``, or ``run`` for a single run
+    name : of the sweep's run
+    varying : fields in which the jobs differ
+    tracking_uri, experiment : where it is logged
+    semantics : version of the training code's meaning
+    platform : what else the bits depend on: NumPy, BLAS, processor
+    settings : the launcher's
+    created : ISO 8601, UTC
+    """
+
+    kind: Kind
+    name: str
+    varying: tuple[str, ...]
+    tracking_uri: str
+    experiment: str
+    semantics: int
+    platform: dict[str, Any]
+    settings: dict[str, Any]
+    created: str
+    jobs: tuple[PlannedJob, ...] = field(repr=False)
+
+    def to_json(self) -> str:
+        """Write the plan down."""
+        return json.dumps({"format": FORMAT, **asdict(self)}, indent=1) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str, where: str) -> "Plan":
+        """Read a plan.
+
+        Raises
+        ------
+        ResumeError
+            Where it is no plan, or one of a later version.
+        """
+        try:
+            content = json.loads(text)
+            found = content.pop("format")
+            if found != FORMAT:
+                raise ResumeError(
+                    f"{where} has format {found}, this version of nnlab reads {FORMAT}: use the "
+                    "version that wrote it."
+                )
+            jobs = tuple(
+                PlannedJob(**{**job, "overrides": tuple(job["overrides"])})
+                for job in content.pop("jobs")
+            )
+            return cls(**{**content, "varying": tuple(content["varying"])}, jobs=jobs)
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise ResumeError(f"{where} is not a sweep's plan: {error!r}.") from error
+
+    def with_jobs(self, more: Sequence[PlannedJob], varying: Sequence[str]) -> "Plan":
+        """Return the plan with more jobs, as an optimiser asks for them one batch after another."""
+        return replace(self, jobs=(*self.jobs, *more), varying=tuple(varying))
+
+
+class Ledger:
+    """The folder of one sweep."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.checkpoints = Checkpoints(folder / "checkpoints")
+
+    @property
+    def plan_file(self) -> Path:
+        """The frozen plan."""
+        return self.folder / PLAN
+
+    def write(self, plan: Plan) -> None:
+        """Freeze the plan, whole or not at all."""
+        with writing(self.folder):
+            self.folder.mkdir(parents=True, exist_ok=True)
+            fresh = self.plan_file.with_suffix(".writing")
+            fresh.write_text(plan.to_json(), encoding="utf-8")
+            fresh.replace(self.plan_file)
+
+    def read(self) -> Plan:
+        """Read the plan.
+
+        Raises
+        ------
+        ResumeError
+            Where there is none, or it cannot be read.
+        """
+        try:
+            return Plan.from_json(self.plan_file.read_text(encoding="utf-8"), str(self.plan_file))
+        except OSError as error:
+            raise ResumeError(f"{self.plan_file} cannot be read: {error}.") from error
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Be the only process that works on this sweep; the lock goes with the process.
+
+        Raises
+        ------
+        ResumeError
+            Where another process works on it.
+        """
+        from filelock import FileLock, Timeout
+
+        with writing(self.folder):
+            self.folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(self.folder / "lock")
+        try:
+            lock.acquire(blocking=False)
+        except Timeout as error:  # of OSError's kin
+            raise ResumeError(
+                f"Sweep {self.folder.name[:8]} is at work in another process: wait for its end, "
+                "or stop it first."
+            ) from error
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def close(self) -> None:
+        """Remove the folder of a sweep that is complete."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def unfinished(sweeps: Path) -> list[str]:
+    """Return the ids of the sweeps that left a ledger, the newest last."""
+    plans = sorted(sweeps.glob(f"*/{PLAN}"), key=lambda path: path.stat().st_mtime_ns)
+    return [path.parent.name for path in plans]
+
+
+def differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """Say in which entries two descriptions differ."""
+    return [
+        f"{name} was {then.get(name)}, is {now.get(name)}"
+        for name in dict.fromkeys([*then, *now])
+        if then.get(name) != now.get(name)
+    ]

@@ -1,0 +1,225 @@
+"""``nnlab stability``: the edge of stability for a grid of configs, recorded and reported."""
+
+import csv
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from statistics import geometric_mean
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from nnlab.errors import ConfigError, TrackingError
+from nnlab.execution.results import PLAIN_WIDTH
+from nnlab.execution.stability import Network, check, find_edges
+from nnlab.interrupts import deferred
+from nnlab.runs import provenance
+from nnlab.runs.code_version import code_version
+from nnlab.runs.compose import compose_grid
+from nnlab.runs.ranking import SEED, value_of
+from nnlab.runs.run import Run, plan_runs
+from nnlab.runs.study import head_tags, keep
+from nnlab.runs.sweep import Sweep
+from nnlab.tracking import artifacts
+from nnlab.tracking.tracker import Tracker
+from nnlab.training.stability_search import EDGES, Bracket, judged
+
+
+def study_stability(overrides: Sequence[str], tolerance: float) -> list[Network]:
+    """Find the edges of all networks that some overrides stand for; record and print them.
+
+    One run in the tracking store stands for the command, and under it one for each network: that
+    is what is compared, over seeds and scales. The trainings of the search are results and not
+    results, and dozens a network; they are rows of a table.
+
+    Parameters
+    ----------
+    overrides : as for ``python run.py -m``; the learning rate is left out
+    tolerance : relative width of the intervals of learning rates
+
+    Raises
+    ------
+    ConfigError
+        Where the overrides are wrong, or the question makes no sense for them.
+    """
+    jobs, configs, study = compose_grid(overrides)
+    if any(override.startswith("lr=") for job in jobs for override in job):
+        raise ConfigError("lr is what is searched for here: leave it out.")
+    for config in configs:
+        check(config)
+    sweep = Sweep.of(configs, jobs)
+    runs = plan_runs(sweep.jobs)
+    tracking = configs[0].tracking
+    tracker = Tracker(tracking.uri, tracking.experiment, code_version())
+    tags = {"kind": "stability", "overrides": " ".join(overrides), **head_tags(study)}
+    with _recorded(tracker, f"stability {sweep.name}", tags) as parent:
+        with tracker.folder(parent) as folder:
+            keep(folder, study)
+        networks = find_edges(runs, tolerance)
+        _record(tracker, parent, networks)
+    _report(networks, [field for field in sweep.varying if field != SEED], parent)
+    return networks
+
+
+@contextmanager
+def _recorded(tracker: Tracker, name: str, tags: Mapping[str, str]) -> Iterator[str]:
+    """Have a run in the store stand for what is done in a block, and say there how it ended."""
+    with deferred():
+        parent = tracker.start(name, {}, tags)
+    try:
+        yield parent
+    except BaseException as error:
+        stopped = isinstance(error, KeyboardInterrupt)
+        reason = str(error) or "interrupted" if stopped else f"{type(error).__name__}: {error}"
+        with suppress(TrackingError), deferred():
+            tracker.finish(parent, "KILLED" if stopped else "FAILED", tags={"reason": reason})
+        raise
+    with deferred():
+        tracker.finish(parent, "FINISHED")
+
+
+def _record(tracker: Tracker, parent: str, networks: Sequence[Network]) -> None:
+    """Write down what was found: a run for each network, two tables of them all."""
+    for network in networks:
+        run = network.run
+        tags = {"kind": "stability", "data_digest": run.prepared.digest}
+        with deferred():
+            run.run_id = tracker.start(run.job.name, _params(run), tags, parent=parent)
+            tracker.log(run.run_id, [(name, value, 0) for name, value in network.figures.items()])
+            tracker.finish(run.run_id, "FINISHED")
+    with deferred(), tracker.folder(parent) as folder:
+        split = networks[0].run.prepared.compact_split
+        artifacts.write_shared(folder, split, provenance.collect())
+        _write(folder / "stability.csv", map(_edges_row, networks))
+        _write(folder / "trials.csv", (row for network in networks for row in _trial_rows(network)))
+    means = {name: ratios for name in EDGES if (ratios := _ratios(networks, name))}
+    tracker.log(
+        parent,
+        [(f"{name}_over_predicted", geometric_mean(found), 0) for name, found in means.items()],
+    )
+
+
+def _params(run: Run) -> dict[str, str]:
+    return {name: value for name, value in run.job.config.params.items() if name != "lr"}
+
+
+def _edges_row(network: Network) -> dict[str, object]:
+    edges = network.edges
+    return {
+        "run_id": network.run.run_id,
+        **_params(network.run),
+        "sharpness": network.sharpness,
+        "lr_predicted": network.predicted,
+        "lr_stable_lower": edges.stable.lower,
+        "lr_stable_upper": edges.stable.upper,
+        "lr_largest_lower": edges.largest.lower,
+        "lr_largest_upper": edges.largest.upper,
+        "holes": edges.holes,
+    }
+
+
+def _trial_rows(network: Network) -> Iterator[dict[str, object]]:
+    for trial in network.trials:
+        yield {
+            "run_id": network.run.run_id,
+            "name": network.run.job.name,
+            "lr": trial.lr,
+            "phase": trial.phase,
+            "initial_loss": trial.initial,
+            "highest_loss": trial.highest,
+            "settled_loss": trial.settled,
+        }
+
+
+def _write(path: Path, rows: Iterator[dict[str, object]]) -> None:
+    first = next(rows)
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, list(first))
+        writer.writeheader()
+        writer.writerow(first)
+        writer.writerows(rows)
+
+
+def _report(networks: Sequence[Network], fields: Sequence[str], parent: str) -> None:
+    """Print what was found of each network, then over the seeds of each config, then a verdict."""
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else PLAIN_WIDTH)
+    console.print(_networks_table(networks, fields))
+    groups: dict[tuple[str, ...], list[Network]] = {}
+    for network in networks:
+        key = tuple(value_of(network.run, field) for field in fields)
+        groups.setdefault(key, []).append(network)
+    if len(groups) < len(networks):
+        console.print()
+        console.print(_seeds_table(groups, fields))
+    console.print(f"\n{verdict(networks)}", soft_wrap=True)
+    console.print(f"\nrun {parent}: {len(networks)} networks", soft_wrap=True)
+    console.print(f"look at it: nnlab ui {parent[:8]}", soft_wrap=True)
+
+
+def _networks_table(networks: Sequence[Network], fields: Sequence[str]) -> Table:
+    titles = ("sharpness", "2/sharpness", "lr stable", "ratio", "lr largest", "ratio")
+    table = _table((*fields, SEED, *titles))
+    for network in networks:
+        edges, figures = network.edges, network.figures
+        table.add_row(
+            *(escape(value_of(network.run, field)) for field in fields),
+            str(network.run.job.config.seed),
+            f"{network.sharpness:.4g}",
+            f"{network.predicted:.4g}",
+            _interval(edges.stable),
+            _figure(figures, "stable_over_predicted"),
+            _interval(edges.largest),
+            _figure(figures, "largest_over_predicted"),
+        )
+    return table
+
+
+def _seeds_table(groups: Mapping[tuple[str, ...], list[Network]], fields: Sequence[str]) -> Table:
+    titles = ("2/sharpness", "lr stable", "ratio", "lr largest", "ratio")
+    table = _table((*fields, "seeds", *titles))
+    for values, members in groups.items():
+        found = [network.figures for network in members]
+        names = ("lr_predicted", "lr_stable", "stable_over_predicted", "lr_largest",
+                 "largest_over_predicted")  # fmt: skip
+        table.add_row(
+            *map(escape, values),
+            str(len(members)),
+            *(_spread([each[name] for each in found if name in each]) for name in names),
+        )
+    return table
+
+
+def verdict(networks: Sequence[Network]) -> str:
+    """Say how well the theory predicts, by the numbers alone."""
+    stable, largest = (_ratios(networks, name) for name in EDGES)
+    holes = sum(network.edges.holes > 0 for network in networks)
+    return judged(stable, largest, len(networks), holes)
+
+
+def _ratios(networks: Sequence[Network], edge: str) -> list[float]:
+    name = f"{edge}_over_predicted"
+    return [network.figures[name] for network in networks if network.figures.get(name)]
+
+
+def _table(titles: Sequence[str]) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for title in titles:
+        table.add_column(title, justify="right")
+    return table
+
+
+def _interval(bracket: Bracket) -> str:
+    return f"{bracket.lower:.4g}–{bracket.upper:.4g}"
+
+
+def _figure(figures: Mapping[str, float], name: str) -> str:
+    return f"{figures[name]:.3g}" if name in figures else "-"
+
+
+def _spread(values: Sequence[float]) -> str:
+    """Write the geometric mean, as befits rates, and the range."""
+    if not values:
+        return "-"
+    return f"{geometric_mean(values):.3g} ({min(values):.3g}–{max(values):.3g})"

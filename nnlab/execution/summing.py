@@ -1,0 +1,67 @@
+"""The end of a sweep in the store: its table, its best run, the counts of outcomes, a status."""
+
+import csv
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from nnlab.errors import RunsFailedError
+from nnlab.execution.descriptions import TAG, describe_sweep
+from nnlab.interrupts import deferred
+from nnlab.runs.ranking import ranked, value_of
+from nnlab.runs.run import Run
+from nnlab.runs.study import Study, kept
+from nnlab.tracking.tracker import Tracker
+from nnlab.training.outcomes import Status
+
+
+def write_end(
+    tracker: Tracker,
+    parent: str,
+    runs: Sequence[Run],
+    varying: Sequence[str],
+    error: BaseException | None,
+    study: Study | None = None,
+) -> None:
+    """End a sweep's parent run, honestly: FINISHED only where every run is complete."""
+    best = ranked(runs)[0]
+    points = [(name, value, 0) for name, value in best.metrics.items() if not name.endswith("_at")]
+    outcomes = Counter(run.outcome for run in runs if run.outcome is not None)
+    points += [(f"runs/{outcome}", float(count), 0) for outcome, count in outcomes.items()]
+    points.append(("runs/planned", float(len(runs)), 0))
+
+    tags = {"best_run": best.run_id}
+    failed = sum(run.status == "FAILED" for run in runs)
+    status: Status = "FINISHED"
+    if isinstance(error, KeyboardInterrupt):
+        tags["reason"], status = str(error) or "interrupted", "KILLED"
+    elif error is not None and not isinstance(error, RunsFailedError):
+        tags["reason"], status = f"{type(error).__name__}: {error}", "FAILED"
+    elif failed:
+        tags["reason"], status = f"{failed} of {len(runs)} runs failed", "FAILED"
+    with deferred():
+        with tracker.folder(parent) as folder:
+            write_table(folder / "runs.csv", runs, varying)
+            tags[TAG] = describe_sweep(parent, runs, varying, study or kept(folder))
+        tracker.log(parent, points, tags)
+        tracker.finish(parent, status)
+
+
+def write_table(path: Path, runs: Sequence[Run], varying: Sequence[str]) -> None:
+    """Write a sweep's runs as CSV, best first."""
+    metrics = sorted({name for run in runs for name in run.metrics})
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["run_id", "name", *varying, "status", "outcome", *metrics, "reason"])
+        for run in ranked(runs):
+            writer.writerow(
+                [
+                    run.run_id,
+                    run.job.name,
+                    *(value_of(run, field) for field in varying),
+                    run.status or "",
+                    run.outcome or "",
+                    *(run.metrics.get(name, "") for name in metrics),
+                    run.reason or "",
+                ]
+            )

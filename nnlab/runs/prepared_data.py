@@ -1,0 +1,74 @@
+"""From a config to what training reads: the dataset, its split, its digest, its blocks."""
+
+from dataclasses import dataclass
+from functools import cache, cached_property
+from pathlib import Path
+
+import numpy as np
+
+from nnlab.data import sources
+from nnlab.data.dataset import Dataset, Split, data_digest, split_dataset
+from nnlab.runs.config import DataConfig, RunConfig
+from nnlab.training.blocks import Block, make_blocks
+from nnlab.training.training_data import TrainingData
+
+
+@dataclass(frozen=True, eq=False)
+class PreparedData:
+    """One dataset under one split, and what is made of it on demand."""
+
+    dataset: Dataset
+    split: Split
+    digest: str
+
+    def training(self, config: RunConfig) -> TrainingData:
+        """Prepare the blocks that runs of this config train on, once for all of them."""
+        return self._training(config.dtype, config.batch_size, config.data.seed)
+
+    @cache  # noqa: B019 - lives as long as the session, like the data itself
+    def _training(self, dtype: str, batch_size: int | None, seed: int) -> TrainingData:
+        return TrainingData.prepare(self.dataset, self.split, np.dtype(dtype), batch_size, seed)
+
+    @cache  # noqa: B019 - lives as long as the session, like the data itself
+    def test(self, dtype: str) -> tuple[Block, ...]:
+        """Prepare the test images, once; empty where the dataset has none."""
+        dataset = self.dataset
+        if dataset.test_pixels is None or dataset.test_labels is None:
+            return ()
+        return make_blocks(
+            dataset.test_pixels, dataset.test_labels, dataset.image_shape, np.dtype(dtype)
+        )
+
+    @cached_property
+    def compact_split(self) -> dict[str, np.ndarray]:
+        """The split in the smallest integers that hold it."""
+        kind = np.min_scalar_type(len(self.dataset.labels) - 1)
+        return {"train": self.split.train.astype(kind), "val": self.split.val.astype(kind)}
+
+
+def prepare(config: DataConfig) -> PreparedData:
+    """Load and split a dataset.
+
+    Raises
+    ------
+    DataError
+        Where a file is missing or broken, or ``data.val_size`` leaves nothing to train on.
+    """
+    dataset = _load(config)
+    split = split_dataset(dataset, config.val_size, config.seed)
+    return PreparedData(dataset, split, data_digest(dataset, split))
+
+
+def _load(config: DataConfig) -> Dataset:
+    folder = None if config.dir is None else Path(config.dir).expanduser()
+    match config.source:
+        case "mnist_sample":
+            return sources.load_mnist_sample()
+        case "mnist":
+            return sources.load_mnist(folder)
+        case "idx":
+            assert folder is not None, "conf/data/idx.yaml makes data.dir mandatory"
+            return sources.load_idx(config.name, folder)
+        case "kaggle":
+            assert config.path is not None, "conf/data/kaggle.yaml makes data.path mandatory"
+            return sources.load_kaggle(Path(config.path).expanduser())

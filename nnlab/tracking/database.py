@@ -1,0 +1,88 @@
+"""The making of the local SQLite store: whole or not at all, however many start at once."""
+
+import os
+import shutil
+import sqlite3
+import tempfile
+from importlib.metadata import version
+from pathlib import Path
+
+from nnlab.data.cache import cache_folder, keep
+from nnlab.errors import TrackingError
+
+
+def ensure_database(database: Path) -> None:
+    """Make an empty MLflow database where there is none.
+
+    MLflow's own way breaks when two processes start at once, and a kill in its middle can leave
+    the file unusable. So it is made in a temporary file, under a lock, and moved into place.
+    MLflow's migrations take over a second, so a pristine copy is kept in the cache folder.
+
+    Raises
+    ------
+    TrackingError
+        Where the folder cannot be written, or the file is no database.
+    """
+    if database.is_symlink() and not database.exists():
+        database = Path(os.path.realpath(database))
+    try:
+        if database.exists() and database.stat().st_size > 0:
+            _check(database)
+            return
+        _make(database)
+    except (OSError, sqlite3.Error) as error:
+        raise TrackingError(
+            f"The tracking store {database} cannot be used: {error}. Check the folder's "
+            "permissions and free space, or name another store with tracking.uri=… ."
+        ) from error
+
+
+def _check(database: Path) -> None:
+    with database.open("rb") as file:
+        header = file.read(16)
+    if header != b"SQLite format 3\0":
+        raise TrackingError(
+            f"The tracking store {database} is not an SQLite database: move it away, or name "
+            "another with tracking.uri=… ."
+        )
+    connection = sqlite3.connect(f"{database.absolute().as_uri()}?mode=ro", uri=True)
+    try:
+        connection.execute("SELECT name FROM sqlite_master").fetchall()  # a torn file fails here
+    finally:
+        connection.close()
+
+
+def _make(database: Path) -> None:
+    from filelock import FileLock
+
+    database.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(database.with_name(database.name + ".lock")):
+        if database.exists() and database.stat().st_size > 0:
+            return
+        with tempfile.TemporaryDirectory(dir=database.parent, prefix=".making-") as folder:
+            fresh = Path(folder) / "mlflow.db"
+            template = cache_folder() / f"mlflow-{version('mlflow')}.db"
+            if template.exists():
+                shutil.copyfile(template, fresh)
+            else:
+                _migrate(fresh)
+                keep(template, fresh.read_bytes())
+            artifacts = (database.parent / "artifacts").as_uri()
+            connection = sqlite3.connect(fresh)
+            with connection:  # experiment 0 carries the path of wherever it was made
+                connection.execute("UPDATE experiments SET artifact_location = ?", (artifacts,))
+            # Readers and the writer do not wait for each other, and commits cost half as much.
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.close()
+            fresh.replace(database)
+
+
+def _migrate(database: Path) -> None:
+    import logging
+
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+
+    for name in ("mlflow.store.db.utils", "alembic"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    store = SqlAlchemyStore(f"sqlite:///{database}", str(database.parent))  # type: ignore[no-untyped-call]
+    store.engine.dispose()

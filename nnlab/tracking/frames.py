@@ -1,0 +1,207 @@
+"""The runs of a store as pandas DataFrames, for tables, pictures and notebooks."""
+
+import csv
+import re
+from collections.abc import Iterable, Mapping, Sequence
+
+import pandas as pd
+
+from nnlab.errors import TrackingError
+from nnlab.tracking.locations import tracking_uri
+from nnlab.tracking.readers import PARENT, Reader, reader
+from nnlab.tracking.store import RunRecord
+
+LAST = "last"  # the selection of the newest sweep
+ID = re.compile(r"[0-9a-f]{1,32}")
+INTEGER = re.compile(r"[+-]?\d+")
+INFO = (
+    "run_id",
+    "name",
+    "sweep",
+    "sweep_name",
+    "experiment",
+    "status",
+    "outcome",
+    "start_time",
+    "data_digest",
+    "reproduces",
+    "derived_from",
+)  # columns that every run has; behind them its params, and then its metrics
+
+
+def read_runs(uri: str | None, selection: Sequence[str]) -> pd.DataFrame:
+    """Read runs: one row each, the newest first.
+
+    Parameters
+    ----------
+    uri : of the store; None as in the config
+    selection : any of: the id of a sweep or of a run, or its beginning; an experiment's name;
+        ``last``, the newest sweep. One entry may list several of them, with commas.
+
+    Returns
+    -------
+    DataFrame
+        The columns of ``INFO``: ``sweep`` is the id of the sweep that was selected, or else
+        of the one that made the run; ``outcome`` is None where a run did not come to its end;
+        ``start_time`` is in UTC. Then a column each parameter, numbers where they are numbers
+        (``attrs["params"]`` lists them), and a column each metric: its last value, NaN where there
+        is none (``attrs["metrics"]``). A sweep's own run is no row; what a sweep reused is.
+
+    Raises
+    ------
+    TrackingError
+        Where the store cannot be read, or there is no such run, sweep or experiment.
+    """
+    store = reader(tracking_uri(uri))
+    sweeps: dict[str, str | None] = {}  # run -> the sweep by which it was selected
+    for entry in selection:
+        for word in filter(None, entry.split(",")):
+            for run_id, sweep in _selected(store, word):
+                sweeps.setdefault(run_id, sweep)
+    return _frame(store, sweeps, f"{store.uri} has no runs yet in {', '.join(selection)}")
+
+
+def read_tagged(uri: str | None, tag: str, values: Iterable[str]) -> pd.DataFrame:
+    """Read all runs of a store whose tag has one of these values, as ``read_runs`` does."""
+    store = reader(tracking_uri(uri))
+    found = {run_id: None for value in values for run_id in store.tagged(tag, value)}
+    return _frame(store, found, f"{store.uri} has no run with such a {tag}")
+
+
+def read_curves(uri: str | None, run_ids: Sequence[str], metrics: Sequence[str]) -> pd.DataFrame:
+    """Read metrics by epoch, of many runs at once.
+
+    Parameters
+    ----------
+    uri : of the store; None as in the config
+    run_ids : whole ids
+    metrics : such as ``val/accuracy``; losses are in nats
+
+    Returns
+    -------
+    DataFrame
+        ``run_id, epoch`` and a column each metric; a row each run and epoch at which any of them
+        was logged, by run id and epoch. NaN where one was not, or was not finite.
+
+    Raises
+    ------
+    TrackingError
+        Where the store cannot be read.
+    """
+    return reader(tracking_uri(uri)).curves(sorted(run_ids), metrics)
+
+
+def read_file(uri: str | None, run_id: str, name: str) -> str | None:
+    """Return the text of one of a run's files, or None where there is none."""
+    return reader(tracking_uri(uri)).file(run_id, name)
+
+
+def _selected(store: Reader, word: str) -> list[tuple[str, str | None]]:
+    """Return the runs that a word stands for, each with the sweep that it stands for, if it does.
+
+    Raises
+    ------
+    TrackingError
+        Where it stands for none, or for several.
+    """
+    if word == LAST:
+        sweeps = store.tagged("kind", "sweep")
+        if not sweeps:
+            raise TrackingError(
+                f"{store.uri} has no sweep yet: make one with `python run.py -m lr=0.1,0.5`, or "
+                "name an experiment or runs."
+            )
+        return _members(store, sweeps[0])
+    for experiment_id, name in store.experiments().items():
+        if name == word:
+            return [(run_id, None) for run_id in store.of_experiment(experiment_id)]
+    found = store.beginning(word) if ID.fullmatch(word) else []
+    if len(found) == 1:
+        (record,) = store.read(found)
+        if record.tags.get("kind") == "sweep":
+            return _members(store, record.run_id)
+        return [(record.run_id, None)]
+    if found:
+        raise TrackingError(
+            f"In {store.uri} {len(found)} runs begin with {word}: give more of the id."
+        )
+    raise TrackingError(
+        f"{word} is nothing in {store.uri}: give the id of a sweep or of a run (or its "
+        f"beginning), the name of an experiment ({', '.join(store.experiments().values())}), or "
+        f"`{LAST}` for the newest sweep."
+    )
+
+
+def _members(store: Reader, sweep: str) -> list[tuple[str, str | None]]:
+    """Return a sweep's runs: its own, and those of earlier sweeps that it took over."""
+    found = dict.fromkeys(store.tagged(PARENT, sweep))
+    table = store.file(sweep, "runs.csv")  # the sweep's own list, written at its end
+    if table is not None:
+        rows = csv.DictReader(table.splitlines())
+        found.update(dict.fromkeys(row["run_id"] for row in rows if row["run_id"]))
+    return [(run_id, sweep) for run_id in found]
+
+
+def _frame(store: Reader, sweeps: Mapping[str, str | None], nothing: str) -> pd.DataFrame:
+    records = [each for each in store.read(list(sweeps)) if each.tags.get("kind") != "sweep"]
+    if not records:
+        raise TrackingError(f"{nothing}: there is nothing to compare.")
+    parents = {record.run_id: sweeps[record.run_id] or _parent(record) for record in records}
+    names = {
+        each.run_id: each.name
+        for each in store.read(list({parent for parent in parents.values() if parent}))
+    }
+    experiments = store.experiments()
+    info = pd.DataFrame(
+        [
+            (
+                record.run_id,
+                record.name,
+                parents[record.run_id],
+                names.get(parents[record.run_id] or ""),
+                experiments.get(record.experiment_id),
+                record.status,
+                record.tags.get("outcome"),
+                pd.Timestamp(record.start_time, unit="ms", tz="UTC"),
+                record.tags.get("data_digest"),
+                record.tags.get("reproduces"),
+                record.tags.get("derived_from"),
+            )
+            for record in records
+        ],
+        columns=list(INFO),
+        dtype=object,
+    )
+    params = {
+        name: _typed([record.params.get(name) for record in records])
+        for name in dict.fromkeys(name for record in records for name in record.params)
+    }
+    metrics = {
+        name: pd.Series([record.metrics.get(name) for record in records], dtype=float)
+        for name in sorted({name for record in records for name in record.metrics})
+    }
+    frame = pd.concat([info, pd.DataFrame(params), pd.DataFrame(metrics)], axis=1)
+    frame["start_time"] = pd.to_datetime(frame["start_time"], utc=True)
+    frame = frame.sort_values(["start_time", "run_id"], ascending=[False, True], ignore_index=True)
+    frame.attrs.update(params=list(params), metrics=list(metrics))
+    return frame
+
+
+def _parent(record: RunRecord) -> str | None:
+    return record.tags.get(PARENT)
+
+
+def _typed(values: Sequence[str | None]) -> pd.Series:
+    """Turn text into numbers wherever it is one; a column that is numbers throughout is numeric."""
+    return pd.Series([_value(each) for each in values], dtype=object).infer_objects()
+
+
+def _value(text: str | None) -> int | float | str | None:
+    if text is None:
+        return None
+    if INTEGER.fullmatch(text):
+        return int(text)
+    try:
+        return float(text)
+    except ValueError:
+        return text

@@ -1,0 +1,196 @@
+"""What a recorded network makes of new images."""
+
+import csv
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TextIO
+
+import click
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from nnlab.arrays import Array
+from nnlab.data.images import Images, kinds_of, load_images
+from nnlab.data.kaggle import LARGEST
+from nnlab.errors import DataError, RecordError
+from nnlab.tracking.artifacts import BROKEN, read_weights, weights_sha256
+from nnlab.tracking.store import RunRecord, Store, existing_store
+from nnlab.training import network
+from nnlab.training.blas import one_thread
+from nnlab.training.blocks import scaled
+from nnlab.training.network import Params
+
+IMAGES_AT_A_TIME = 4096  # whose pixels are there as floats
+
+
+def predict_files(
+    run: str,
+    paths: Sequence[Path],
+    *,
+    out: Path | None = None,
+    uri: str | None = None,
+    kaggle: bool = False,
+    invert: bool = False,
+) -> None:
+    """Classify the images of some files by a run's recorded weights, and write a CSV.
+
+    Parameters
+    ----------
+    run : its id, or the beginning
+    paths : pictures, or one file of many images
+    out : a file that is not there yet; None for the standard output
+    uri : of the store; None as in the config
+    kaggle : ``ImageId,Label`` as the competition wants it, and not ``image,label,confidence``
+    invert : whether the images are black on white where the network's are white on black
+
+    Raises
+    ------
+    DataError
+        Where an image cannot be read or the predictions cannot be written.
+    RecordError
+        Where the run has no weights that predict anything.
+    TrackingError
+        Where there is no such store or run.
+    """
+    if out is not None and out.exists():
+        raise _there_already(out)
+    kinds_of(paths)  # before MLflow takes its time
+    store = existing_store(uri)
+    record = store.find_run(run)
+    params = recorded_weights(store, record)
+    if record.status != "FINISHED":
+        _note(f"run {record.run_id[:8]} did not train to its end: {_end_of(record)}.")
+    images = load_images(paths, params.w1.shape[2])
+    if not invert and images.bright:
+        _note("the images are bright all over; where a network knows white on black: --invert.")
+    labels, confidence = classify(params, images, invert=invert)
+    if out is None:
+        _write(sys.stdout, images, labels, confidence, kaggle=kaggle)
+    else:
+        _write_file(out, images, labels, confidence, kaggle=kaggle)
+    if images.labels is not None:
+        right = float((labels == images.labels).mean())
+        click.echo(f"accuracy {right:.4f} on {len(labels):,} labelled images", err=True)
+
+
+def recorded_weights(store: Store, record: RunRecord) -> Params:
+    """Read a run's final weights, and make sure that they are those that it recorded.
+
+    Returns
+    -------
+    Params
+        A stack of one.
+
+    Raises
+    ------
+    RecordError
+        Where the run has none, they are damaged or changed, or not finite.
+    """
+    name = f"Run {record.run_id[:8]}"
+    recorded = record.tags.get("weights_sha256")
+    if recorded is None:
+        if record.tags.get("kind") == "sweep":
+            raise RecordError(f"{name} is a sweep: give one of its runs, which have the weights.")
+        raise RecordError(
+            f"{name} has no weights: {_end_of(record)}. `nnlab resume {record.run_id[:8]}` trains "
+            "what stopped."
+        )
+    path = store.download(record.run_id, "weights.npz")
+    try:
+        params = read_weights(path.parent)
+    except FileNotFoundError as error:
+        raise RecordError(
+            f"{name} has lost its weights: there is no {path}. `nnlab doctor` looks after a store."
+        ) from error
+    except BROKEN as error:
+        raise RecordError(f"{name} has broken weights: {path} cannot be read ({error}).") from error
+    found = weights_sha256(params)
+    if found != recorded:
+        raise RecordError(
+            f"{name} has other weights than it recorded: the SHA-256 of {path} is {found[:12]}…, "
+            f"the tag weights_sha256 says {recorded[:12]}…. The file was changed or damaged."
+        )
+    if record.tags.get("outcome") == "diverged" or not all(np.isfinite(w).all() for w in params):
+        raise RecordError(f"{name} diverged: its weights predict nothing. Give another run.")
+    return params
+
+
+def classify(
+    params: Params, images: Images, *, invert: bool = False
+) -> tuple[NDArray[np.int64], Array]:
+    """Return each image's class, and the probability that the network gives it.
+
+    Parameters
+    ----------
+    params : a stack of one
+
+    Returns
+    -------
+    labels, confidence : (images,)
+    """
+    labels, confidence = [], []
+    with one_thread():
+        for x in _inputs(images, params.w1.dtype, invert=invert):
+            _, z2 = network.forward(params, x.T)
+            labels.append(z2[0].argmax(axis=0))
+            probs, _ = network.softmax(z2)
+            confidence.append(probs[0].max(axis=0))
+    return np.concatenate(labels), np.concatenate(confidence)
+
+
+def _inputs(images: Images, dtype: DTypeLike, *, invert: bool) -> Iterator[Array]:
+    """Yield the images' pixels as training has them, some images at a time: (images, pixels)."""
+    for first in range(0, len(images.pixels), IMAGES_AT_A_TIME):
+        pixels = np.asarray(images.pixels[first : first + IMAGES_AT_A_TIME])
+        if pixels.dtype.kind == "f":
+            x = pixels.astype(dtype)
+            yield 1 - x if invert else x
+        else:
+            whole = pixels.astype(np.uint8)
+            yield scaled(LARGEST - whole if invert else whole, dtype)
+
+
+def _write(file: TextIO, images: Images, labels: Array, confidence: Array, *, kaggle: bool) -> None:
+    writer = csv.writer(file, lineterminator="\n")
+    if kaggle:
+        writer.writerow(["ImageId", "Label"])
+        writer.writerows(enumerate(labels.tolist(), start=1))
+        return
+    writer.writerow(["image", "label", "confidence"])
+    for name, label, share in zip(images.names, labels.tolist(), confidence.tolist(), strict=True):
+        writer.writerow([name, label, f"{share:.6f}"])
+
+
+def _write_file(
+    out: Path, images: Images, labels: Array, confidence: Array, *, kaggle: bool
+) -> None:
+    try:
+        file = out.open("x", encoding="utf-8", newline="")
+    except FileExistsError as error:
+        raise _there_already(out) from error
+    except OSError as error:
+        raise _unwritable(out, error) from error
+    try:
+        with file:
+            _write(file, images, labels, confidence, kaggle=kaggle)
+    except OSError as error:
+        out.unlink()  # a part would look like the whole
+        raise _unwritable(out, error) from error
+
+
+def _unwritable(out: Path, error: OSError) -> DataError:
+    return DataError(f"{out}: it cannot be written ({error.strerror or error}).")
+
+
+def _there_already(out: Path) -> DataError:
+    return DataError(f"{out} is there already, and stays as it is: give another --out.")
+
+
+def _end_of(record: RunRecord) -> str:
+    reason = record.tags.get("reason")
+    return f"it is {record.status}" + (f" ({reason})" if reason else "")
+
+
+def _note(text: str) -> None:
+    click.echo(f"Note: {text}", err=True)

@@ -1,0 +1,116 @@
+"""The tracking UI: MLflow's own server, on this machine only, made light."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+import zlib
+from contextlib import suppress
+
+import click
+
+from nnlab.errors import TrackingError
+from nnlab.tracking.locations import tracking_uri
+from nnlab.tracking.store import Store
+from nnlab.tracking.ui_links import links
+
+FIRST_PORT, PORTS = 20_000, 10_000  # below those that systems give out by themselves
+START_SECONDS = 120  # MLflow's imports take a few; a loaded machine takes more
+
+
+def serve(uri: str | None, run: str | None, port: int | None) -> None:
+    """Start the UI, print its links, and stop it on Ctrl-C.
+
+    Raises
+    ------
+    TrackingError
+        Where the store cannot be used, the run is not there, or the server does not start.
+    """
+    address = tracking_uri(uri)
+    if address.startswith("http"):
+        raise TrackingError(f"{address} is a tracking server already: open it in a browser.")
+    store = Store(address)
+    found = links(store, run)
+    port = port or _free_port(address)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # the same orderly end as Ctrl-C
+    base = f"http://127.0.0.1:{port}"
+    server = subprocess.Popen(  # noqa: S603 - our own words
+        [
+            sys.executable, "-m", "mlflow", "server",
+            "--backend-store-uri", address,
+            "--host", "127.0.0.1", "--port", str(port), "--workers", "1",
+        ],
+        # Without its job executor the server is 2 processes instead of 15.
+        env={
+            **os.environ,
+            "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+            "MLFLOW_DISABLE_TELEMETRY": "true",
+            "UVICORN_LOG_LEVEL": "warning",
+        },
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    )  # fmt: skip
+    try:
+        _await(server, base)
+        click.echo(f"MLflow UI: {base}/{found.first}")
+        for label, path in found.others.items():
+            click.echo(f"  {label}: {base}/{path}")
+        click.echo("Ctrl-C stops it.")
+        server.wait()
+        raise TrackingError(f"The MLflow UI stopped by itself: {_last_words(server)}.")
+    except KeyboardInterrupt:
+        click.echo("Stopped.")
+    finally:
+        _stop(server)
+
+
+def _free_port(address: str) -> int:
+    """Find a free port, for one store the same one where that is possible.
+
+    A browser keeps what one sets in the UI by its address: that of another day is lost with its
+    port, and that of another store does not fit.
+    """
+    wanted = FIRST_PORT + zlib.crc32(address.encode()) % PORTS
+    for port in (wanted, 0):
+        with socket.socket() as probe, suppress(OSError):
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(("127.0.0.1", port))
+            return int(probe.getsockname()[1])
+    raise TrackingError("No port of 127.0.0.1 is free.")
+
+
+def _await(server: subprocess.Popen[bytes], base: str) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline:
+        if server.poll() is not None:
+            break
+        try:
+            with urllib.request.urlopen(f"{base}/health", timeout=5):  # noqa: S310 - our own server
+                return
+        except (urllib.error.URLError, OSError):
+            time.sleep(0.2)
+    reason = "no answer" if server.poll() is None else _last_words(server)
+    raise TrackingError(f"The MLflow UI did not start at {base}: {reason}. Try another --port.")
+
+
+def _last_words(server: subprocess.Popen[bytes]) -> str:
+    """Return the last line of what a server that has ended wrote to its standard error."""
+    assert server.stderr is not None
+    return server.stderr.read().decode(errors="replace").strip().rpartition("\n")[2]
+
+
+def _stop(server: subprocess.Popen[bytes]) -> None:
+    if server.poll() is None:
+        server.terminate()
+        try:
+            server.wait(10)
+        except subprocess.TimeoutExpired:
+            server.kill()
+            server.wait()
+    if server.stderr is not None:
+        server.stderr.close()

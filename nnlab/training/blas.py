@@ -1,0 +1,41 @@
+"""The BLAS below NumPy: which it is, and one thread of it."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from typing import Any
+
+from threadpoolctl import ThreadpoolController
+
+
+@cache
+def _controller() -> ThreadpoolController:
+    return ThreadpoolController()
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Pin BLAS to one thread: with two, a product's last bits depend on how it was shared out.
+
+    The engine runs threads over blocks of samples instead, and adds their results in order.
+    """
+    with _controller().limit(limits=1, user_api="blas"):
+        yield
+
+
+def numpys() -> str:
+    """Name the BLAS that NumPy uses: vendor, version, kernels."""
+    keys = ("internal_api", "version", "architecture")
+    return ", ".join(" ".join(str(each.get(key, "")) for key in keys).strip() for each in _own())
+
+
+def description() -> list[dict[str, str]]:
+    """Describe the BLAS that NumPy uses: vendor, version, kernels, threading layer."""
+    keys = ("internal_api", "version", "architecture", "threading_layer")
+    return [{key: str(each[key]) for key in keys if key in each} for each in _own()]
+
+
+def _own() -> list[dict[str, Any]]:
+    """Return NumPy's BLAS, whatever others are loaded: SciPy, for one, brings its own."""
+    found = [library for library in _controller().info() if library["user_api"] == "blas"]
+    return [library for library in found if "numpy" in library["filepath"]] or found

@@ -1,0 +1,159 @@
+"""Training as a pure function: ``train_segment(state, data, epochs) -> (state, history)``.
+
+A state is a stack of runs; a long training is several segments, one after the other. A run's
+weights are the same bits whether it trains alone or in any stack, in one segment or in many, with
+any number of threads. That rests on four rules, kept here:
+
+- the order of summation is fixed: each block of samples is computed by one thread, with one BLAS
+  thread, and the blocks' results are added in the blocks' order;
+- runs share a product only where a probe shows that it leaves their bits alone
+  (``blas.stacks_exactly``);
+- everything else works on each run separately;
+- what is random (the order of mini-batches) is derived from a seed and the epoch, never from
+  what was drawn before.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nnlab.arrays import Array
+from nnlab.training.full_batch import Mapper, block_mapper, full_gradient, norm, scores
+from nnlab.training.history import LAYERS, METRICS, History, Scores
+from nnlab.training.minibatches import mini_batches
+from nnlab.training.network import Params, descend
+from nnlab.training.training_data import TrainingData
+
+
+@dataclass(frozen=True)
+class State:
+    """A stack of runs in training.
+
+    Attributes
+    ----------
+    params : Params
+        Of each run, as of the last epoch at which all of it was finite.
+    lr : (runs,)
+        Learning rates, in the parameters' dtype.
+    epoch : int
+        Updates by the whole training set that the runs have had.
+    diverged_at : (runs,) int64
+        The first epoch at which a loss or a weight was not finite; -1 for a run that is alive.
+    """
+
+    params: Params
+    lr: Array
+    epoch: int
+    diverged_at: NDArray[np.int64]
+
+    @classmethod
+    def start(cls, params: Params, lr: Iterable[float]) -> "State":
+        """Return the untrained stack."""
+        with np.errstate(over="ignore"):  # a rate beyond float32 diverges, as it should
+            rates = np.array(list(lr), params.w1.dtype)
+        return cls(params, rates, 0, np.full(len(rates), -1))
+
+    @property
+    def runs(self) -> int:
+        """Number of runs in the stack."""
+        return len(self.lr)
+
+    def select(self, runs: Array) -> "State":
+        """Return the stack of those runs alone that a mask or an index array picks."""
+        return State(self.params.select(runs), self.lr[runs], self.epoch, self.diverged_at[runs])
+
+
+def train_segment(
+    state: State, data: TrainingData, epochs: int, *, threads: int = 1
+) -> tuple[State, History]:
+    """Train every living run of a stack for some more epochs.
+
+    Parameters
+    ----------
+    state : State
+        Not changed.
+    data : TrainingData
+    epochs : int
+        Rows of the history: it begins at ``state.epoch`` and ends before the new state's epoch.
+    threads : int
+        Threads over blocks; the result does not depend on it.
+
+    Returns
+    -------
+    State
+        ``epochs`` later. A run that diverged keeps its last finite parameters.
+    History
+    """
+    rows = np.arange(state.epoch, state.epoch + epochs)
+    values = {name: np.full((state.runs, epochs), np.nan) for name in METRICS}
+    params, diverged_at = state.params, state.diverged_at.copy()
+    alive = np.flatnonzero(diverged_at < 0)
+    living = params.select(alive)
+    final = Params(*(array.copy() for array in params))
+
+    # A diverging run overflows on its way out; what is not finite is found below.
+    with np.errstate(over="ignore", invalid="ignore"), block_mapper(threads) as mapper:
+        for row, epoch in enumerate(rows):
+            if alive.size == 0:
+                break
+            stepped, record = _epoch(living, state.lr[alive], data, int(epoch), mapper)
+            for name, measured in record.items():
+                values[name][alive, row] = measured
+
+            finite_now = np.isfinite(record["train/loss"] + record["val/loss"])
+            finite_next = finite_now & _finite(stepped)
+            if finite_next.all():
+                living = stepped
+                continue
+            diverged_at[alive[~finite_next]] = epoch + 1
+            diverged_at[alive[~finite_now]] = epoch
+            _put(final, alive[~finite_next], living.select(~finite_next))
+            alive, living = alive[finite_next], stepped.select(finite_next)
+
+    _put(final, alive, living)
+    return State(final, state.lr, state.epoch + epochs, diverged_at), History(rows, values)
+
+
+def measure(state: State, data: TrainingData, *, threads: int = 1) -> History:
+    """Measure a stack as it stands, without training: the row at ``state.epoch``."""
+    values = {name: np.full((state.runs, 1), np.nan) for name in METRICS}
+    alive = np.flatnonzero(state.diverged_at < 0)
+    if alive.size:
+        with block_mapper(threads) as mapper:
+            record = scores(state.params.select(alive), data, mapper)
+        for name, measured in record.items():
+            values[name][alive, 0] = measured
+    return History(np.array([state.epoch]), values)
+
+
+def _epoch(
+    params: Params, lr: Array, data: TrainingData, epoch: int, mapper: Mapper
+) -> tuple[Params, Scores]:
+    """Go once through the training samples; measure the parameters as they were before."""
+    if data.batches is None:
+        record, gradients = full_gradient(params, data, mapper)
+        stepped = descend(params, gradients, lr)
+        norms = {layer: norm(getattr(gradients, layer)) for layer in LAYERS}
+    else:
+        record = scores(params, data, mapper)
+        stepped, norms = mini_batches(params, lr, data.batches, epoch)
+
+    for layer in LAYERS:
+        before, after = getattr(params, layer), getattr(stepped, layer)
+        with np.errstate(all="ignore"):  # a network of zeros has no ratio: NaN
+            ratio = norm(after - before) / norm(before)
+        record[f"grad_norm/{layer}"] = norms[layer]
+        record[f"update_ratio/{layer}"] = ratio
+    return stepped, record
+
+
+def _finite(params: Params) -> NDArray[np.bool_]:
+    """Tell which runs have only finite parameters."""
+    return np.asarray(np.all([np.isfinite(array).all(axis=(1, 2)) for array in params], axis=0))
+
+
+def _put(target: Params, runs: Array, source: Params) -> None:
+    for into, array in zip(target, source, strict=True):
+        into[runs] = array

@@ -1,0 +1,105 @@
+"""How a run ended: its curve in one piece, its outcome, and the figures that sum it up."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nnlab.training.history import METRICS, SCORES, History
+
+Outcome = Literal["learned", "stalled", "dead", "diverged", "pruned"]
+Status = Literal["FINISHED", "FAILED", "KILLED"]  # of a run that has ended, as MLflow has it
+
+
+@dataclass(frozen=True)
+class Curve:
+    """The history of one run.
+
+    Attributes
+    ----------
+    epochs : (rows,) int64
+    values : metric -> (rows,) float64
+        NaN where nothing was measured; a diverged run's last row may hold what made it so.
+    """
+
+    epochs: NDArray[np.int64]
+    values: dict[str, NDArray[np.float64]]
+
+    @classmethod
+    def of(cls, history: History, run: int) -> "Curve":
+        """Cut one run's rows out of a stack's history, up to the last one that was measured."""
+        values = {name: history.values[name][run] for name in METRICS}
+        measured = ~np.all(np.isnan([values[name] for name in SCORES]), axis=0)
+        rows = int(np.max(np.flatnonzero(measured), initial=-1)) + 1
+        return cls(history.epochs[:rows], {name: curve[:rows] for name, curve in values.items()})
+
+    def then(self, later: "Curve") -> "Curve":
+        """Return this curve with a later piece behind it."""
+        return Curve(
+            np.concatenate((self.epochs, later.epochs)),
+            {name: np.concatenate((self.values[name], later.values[name])) for name in METRICS},
+        )
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a finished run came to.
+
+    Attributes
+    ----------
+    outcome : Outcome
+        See ``summarise``.
+    metrics : name -> value
+        ``final_train_loss, final_val_loss, final_val_accuracy`` (not of a diverged or pruned run:
+        it has no final network), ``best_val_accuracy``, ``best_epoch``; ``epochs_to_target`` if
+        the target was reached, ``diverged_at`` if the run diverged, ``pruned_at`` if it was
+        pruned. Finite, all of them.
+    """
+
+    outcome: Outcome
+    metrics: dict[str, float]
+
+
+def summarise(
+    curve: Curve, diverged_at: int, target_accuracy: float, *, pruned: bool = False
+) -> Summary:
+    """Judge a run by its curve; the first rule that holds decides.
+
+    0. ``pruned``: it was ended early because others did better; what it would have come to is
+       not known.
+    1. ``diverged``: a loss or a weight was not finite.
+    2. ``dead``: at the end every hidden unit is inactive on all training samples, so that the
+       network is its biases, whatever it once was.
+    3. ``learned``: the validation accuracy reached the target at some epoch.
+    4. ``stalled``: none of these.
+
+    Parameters
+    ----------
+    curve : Curve
+        The whole run, from the untrained network to the last epoch.
+    diverged_at : int
+        The first epoch at which something was not finite, or -1.
+    target_accuracy : float
+    pruned : bool
+    """
+    accuracy = curve.values["val/accuracy"]
+    metrics: dict[str, float] = {}
+    finite = np.isfinite(curve.values["val/loss"])
+    reached = np.flatnonzero(finite & (accuracy >= target_accuracy))
+    if finite.any():
+        best = int(np.argmax(np.where(finite, accuracy, -1)))
+        metrics["best_val_accuracy"] = float(accuracy[best])
+        metrics["best_epoch"] = float(curve.epochs[best])
+    if reached.size:
+        metrics["epochs_to_target"] = float(curve.epochs[reached[0]])
+    if pruned:
+        return Summary("pruned", {**metrics, "pruned_at": float(curve.epochs[-1])})
+    if diverged_at >= 0:
+        return Summary("diverged", {**metrics, "diverged_at": float(diverged_at)})
+
+    for name in ("train/loss", "val/loss", "val/accuracy"):
+        metrics["final_" + name.replace("/", "_")] = float(curve.values[name][-1])
+    if curve.values["dead_fraction"][-1] == 1:
+        return Summary("dead", metrics)
+    return Summary("learned" if reached.size else "stalled", metrics)

@@ -1,0 +1,75 @@
+"""What training reads: blocks for the full batch, rows for mini-batches."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from nnlab.data.dataset import Dataset, Split, batch_order
+from nnlab.training.blocks import Block, Panel, make_blocks, make_panels
+
+
+@dataclass(frozen=True)
+class Batches:
+    """Mini-batches: the training samples in an order of their own for every epoch.
+
+    Attributes
+    ----------
+    pixels : (samples, pixels) uint8
+    labels : (samples,) int64
+    size : samples in a batch; the last one may be smaller
+    seed : ``data.seed``, which together with the epoch decides the order
+    """
+
+    pixels: NDArray[np.uint8]
+    labels: NDArray[np.int64]
+    size: int
+    seed: int
+
+    def of_epoch(self, epoch: int) -> Iterator[tuple[NDArray[np.uint8], NDArray[np.int64]]]:
+        """Yield ``(pixels, labels)`` batch by batch, every training sample once."""
+        order = batch_order(self.seed, epoch, len(self.labels))
+        for start in range(0, len(order), self.size):
+            chosen = order[start : start + self.size]
+            yield self.pixels[chosen], self.labels[chosen]
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """All that training reads, prepared once per dataset, split and dtype.
+
+    ``batches`` is None for full-batch gradient descent.
+    """
+
+    train: tuple[Block, ...]
+    val: tuple[Block, ...]
+    batches: Batches | None = None
+
+    @cached_property
+    def train_panels(self) -> tuple[Panel, ...]:
+        """The training blocks, joined to units of work."""
+        return make_panels(self.train)
+
+    @cached_property
+    def val_panels(self) -> tuple[Panel, ...]:
+        """The validation blocks, likewise."""
+        return make_panels(self.val)
+
+    @classmethod
+    def prepare(
+        cls, dataset: Dataset, split: Split, dtype: DTypeLike, batch_size: int | None, seed: int
+    ) -> "TrainingData":
+        """Cut a dataset into blocks, and keep its rows too where there are mini-batches."""
+
+        def blocks(members: NDArray[np.int64]) -> tuple[Block, ...]:
+            return make_blocks(
+                dataset.pixels[members], dataset.labels[members], dataset.image_shape, dtype
+            )
+
+        batches = None
+        if batch_size is not None:
+            labels = dataset.labels[split.train].astype(np.int64)
+            batches = Batches(dataset.pixels[split.train], labels, batch_size, seed)
+        return cls(blocks(split.train), blocks(split.val), batches)

@@ -1,0 +1,216 @@
+"""A parcel: runs in one zip file, whatever store they come from.
+
+``docs/parcels.md`` describes the format; ``archive_writer`` and ``archive_reader`` write and read
+the zip.
+"""
+
+import posixpath
+import re
+import unicodedata
+from dataclasses import dataclass
+from typing import Annotated, Literal, TypeVar
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+)
+
+from nnlab.errors import ArchiveError
+
+Model = TypeVar("Model", bound=BaseModel)
+
+FORMAT = 1
+MANIFEST = "manifest.json"
+RUN, METRICS, ARTIFACTS = "run.json", "metrics.csv", "artifacts"
+FILE = re.compile(r"runs/([0-9a-f]{32})/(run\.json|metrics\.csv|artifacts/.+)", re.DOTALL)
+
+
+def _unambiguous(key: str) -> str:
+    """Refuse what MLflow refuses, whose stores may take a key for a path."""
+    if key.startswith(("/", "..")) or posixpath.normpath(key) != key:
+        raise ValueError("a key may not read like a path elsewhere")
+    return key
+
+
+LARGEST = 2**63 - 1  # of a time or a step, in any database
+RunId = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
+Key = Annotated[
+    str,
+    StringConstraints(pattern=r"^[/\w.\- :]+$", max_length=250),
+    AfterValidator(_unambiguous),
+]
+TagValue = Annotated[str, StringConstraints(max_length=8000)]
+Time = Annotated[int, Field(ge=0, le=LARGEST)]  # milliseconds since 1970
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How large a parcel may be; what is beyond is refused, in writing as in reading.
+
+    Attributes
+    ----------
+    files : number of files
+    size : bytes of all files, inflated
+    ratio : by how much the zip may shrink them, from the first megabyte on
+    """
+
+    files: int = 200_000
+    size: int = 16 << 30
+    ratio: int = 100
+
+
+class Part(BaseModel):
+    """A piece of a parcel's JSON: immutable, no unknown fields, no silent conversions."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class FileEntry(Part):
+    """What the manifest says of a file: its digest (hex) and its size in bytes."""
+
+    sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+    size: Annotated[int, Field(ge=0)]
+
+
+class Manifest(Part):
+    """Every file of a parcel but the manifest itself."""
+
+    format: int
+    nnlab: str
+    files: dict[str, FileEntry]
+
+
+class PackedDataset(Part):
+    """A dataset that a run names as its input, as MLflow keeps it."""
+
+    name: Annotated[str, StringConstraints(min_length=1, max_length=500)]
+    digest: Annotated[str, StringConstraints(min_length=1, max_length=36)]
+    source_type: Annotated[str, StringConstraints(max_length=36)]
+    source: Annotated[str, StringConstraints(max_length=65535)]
+    data_schema: Annotated[str, StringConstraints(max_length=1048575)] | None
+    profile: Annotated[str, StringConstraints(max_length=16777215)] | None
+    tags: dict[
+        Annotated[str, StringConstraints(min_length=1, max_length=255)],
+        Annotated[str, StringConstraints(max_length=500)],
+    ]
+
+
+class PackedRun(Part):
+    """A run without its metrics and files.
+
+    Attributes
+    ----------
+    parent : id of the run that it is nested under, here or elsewhere; None if it is not
+    start_time, end_time : milliseconds since 1970
+    tags : all but the name and the parent, which have fields of their own
+    """
+
+    run_id: RunId
+    name: Annotated[str, StringConstraints(min_length=1, max_length=250)]
+    experiment: Annotated[str, StringConstraints(min_length=1, max_length=256)]
+    status: Literal["FINISHED", "FAILED", "KILLED"]
+    start_time: Time
+    end_time: Time | None
+    parent: RunId | None
+    tags: dict[Key, TagValue]
+    params: dict[Key, Annotated[str, StringConstraints(max_length=6000)]]
+    datasets: list[PackedDataset]
+
+
+def place(run_id: str, *parts: str) -> str:
+    """Return the name of a run's file in a parcel."""
+    return "/".join(("runs", run_id, *parts))
+
+
+def flaw(name: str) -> str | None:
+    """Say what is wrong with a file's name; None if it is safe on every system."""
+    if "\\" in name:
+        return "it holds a backslash"
+    if any(unicodedata.category(letter) in ("Cc", "Cs") for letter in name):
+        return "it holds a control character"
+    if name.startswith("/") or ":" in name:
+        return "it is absolute, or names a drive"
+    parts = name.split("/")
+    if not all(parts):
+        return "a part of it is empty"
+    if any(part in (".", "..") for part in parts):
+        return "it leads out of the parcel"
+    if any(part.endswith((".", " ")) for part in parts):
+        return "a part of it ends in a dot or a blank, which Windows drops"
+    if any(len(part.encode()) > 255 for part in parts):  # noqa: PLR2004 - of every file system
+        return "a part of it is longer than 255 bytes"
+    return None if name == MANIFEST or FILE.fullmatch(name) else "no parcel has such a file"
+
+
+def folded(name: str) -> str:
+    """Return what file systems that ignore case and composition take a name for."""
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
+
+
+class _Format(BaseModel):
+    """What manifests of every version have."""
+
+    format: int
+
+
+def read_manifest(text: bytes) -> Manifest:
+    """Read a manifest.
+
+    Raises
+    ------
+    ArchiveError
+        Where it is none, or one of another version.
+    """
+    found = parse(_Format, text, MANIFEST).format
+    if found != FORMAT:
+        raise ArchiveError(
+            f"it has format {found}, this version of nnlab reads {FORMAT}: import it with the "
+            "version that wrote it, or a later one."
+        )
+    return parse(Manifest, text, MANIFEST)
+
+
+def to_json(part: Part) -> bytes:
+    """Write a piece of a parcel's JSON."""
+    return (part.model_dump_json(indent=1) + "\n").encode()
+
+
+def parse(model: type[Model], text: bytes, name: str) -> Model:
+    """Read a JSON file into what it should hold.
+
+    Raises
+    ------
+    ArchiveError
+        Where it holds something else.
+    """
+    try:
+        return model.model_validate_json(text)
+    except ValidationError as error:
+        raise ArchiveError(f"{name!r} cannot be read: {first_flaw(error)}.") from error
+
+
+def packed(**fields: object) -> PackedRun:
+    """Return a run for a parcel.
+
+    Raises
+    ------
+    ArchiveError
+        Where a field holds what no parcel may hold.
+    """
+    try:
+        return PackedRun.model_validate(fields)
+    except ValidationError as error:
+        raise ArchiveError(
+            f"Run {fields['run_id']} cannot go into a parcel: {first_flaw(error)}."
+        ) from error
+
+
+def first_flaw(error: ValidationError) -> str:
+    """Say in which field, if in any, the first thing is that pydantic does not accept."""
+    found = error.errors()[0]
+    where = ".".join(map(str, found["loc"]))
+    return f"{where}: {found['msg']}" if where else found["msg"]

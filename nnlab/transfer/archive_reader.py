@@ -1,0 +1,244 @@
+"""Reading a parcel of runs that anybody may have made: everything is checked, nothing is trusted.
+
+Nothing of it is executed or unpickled; its files are inflated into a temporary folder, and what
+the zip's headers say of their sizes is only ever a bound.
+"""
+
+import hashlib
+import stat
+import struct
+import tempfile
+import zipfile
+import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from copy import copy
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from nnlab.errors import ArchiveError
+from nnlab.tracking.tracker import Measurement
+from nnlab.transfer.archive import (
+    ARTIFACTS,
+    LARGEST,
+    MANIFEST,
+    METRICS,
+    RUN,
+    FileEntry,
+    Limits,
+    Manifest,
+    PackedRun,
+    flaw,
+    folded,
+    parse,
+    place,
+    read_manifest,
+)
+from nnlab.transfer.measurements import read_csv
+
+PIECE = 1 << 20  # bytes that are inflated at a time
+JSON_SIZE = 64 << 20  # bytes of a JSON file at most: it is read at once
+BELIEVED = 1 << 20  # bytes that any zip may inflate to, whatever its own size
+ENCRYPTED = 0x1 | 0x40 | 0x2000  # flags: a password, strong encryption, a masked directory
+METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+
+BROKEN = (  # what zipfile raises over bytes that are no zip
+    zipfile.BadZipFile, zlib.error, struct.error, EOFError, ValueError, OverflowError,
+    NotImplementedError,
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class UnpackedRun:
+    """A run of a parcel, checked, and the folder that its files are in."""
+
+    run: PackedRun
+    folder: Path
+
+    @property
+    def artifacts(self) -> Path:
+        """The folder of its artifacts; not there where it has none."""
+        return self.folder / ARTIFACTS
+
+    def metrics(self) -> Iterator[Measurement]:
+        """Yield its measurements.
+
+        Raises
+        ------
+        ArchiveError
+            Where the file is not what it should be; not behind ``unpacked``.
+        """
+        return read_csv(self.folder / METRICS, place(self.run.run_id, METRICS))
+
+
+@contextmanager
+def unpacked(path: Path, limits: Limits | None = None) -> Iterator[list[UnpackedRun]]:
+    """Check a parcel as a whole, and provide its runs, by their ids' order.
+
+    Raises
+    ------
+    ArchiveError
+        Where it is no parcel, is damaged, is too large, or holds anything but what belongs there.
+    """
+    with tempfile.TemporaryDirectory(prefix="nnlab-parcel-") as folder:
+        try:
+            runs = _unpack(path, Path(folder), limits or Limits())
+        except ArchiveError as error:
+            raise ArchiveError(f"{path} is refused: {error} Nothing was imported.") from error
+        except BROKEN as error:
+            raise ArchiveError(
+                f"{path} is no zip file, or a damaged one ({error}): fetch it again. Nothing was "
+                "imported."
+            ) from error
+        except OSError as error:
+            raise ArchiveError(f"{path} cannot be unpacked: {error}.") from error
+        yield runs
+
+
+def _unpack(path: Path, folder: Path, limits: Limits) -> list[UnpackedRun]:
+    with path.open("rb") as file, zipfile.ZipFile(file) as parcel:
+        members = _members(parcel, path.stat().st_size, limits)
+        manifest = _manifest(parcel, members.pop(MANIFEST, None))
+        _compare(manifest, members)
+        for name, info in members.items():
+            _extract(parcel, info, folder / name, manifest.files[name])
+    ids = sorted({name.split("/")[1] for name in members})
+    runs = [_run(folder / place(run_id), run_id, set(members)) for run_id in ids]
+    if not runs:
+        raise ArchiveError("it holds no runs.")
+    _refuse_circles({each.run.run_id: each.run.parent for each in runs})
+    return runs
+
+
+def _members(parcel: zipfile.ZipFile, size: int, limits: Limits) -> dict[str, zipfile.ZipInfo]:
+    """Return the files by name, as far as the zip's headers tell that they are harmless.
+
+    Parameters
+    ----------
+    size : of the zip itself, in bytes; unlike what its headers say, that cannot lie
+    """
+    infos = parcel.infolist()
+    _weigh(infos, size, limits)
+    members: dict[str, zipfile.ZipInfo] = {}
+    taken: dict[str, str] = {}
+    for info in infos:
+        name = info.orig_filename  # the other attribute is what zipfile makes of it
+        wrong = flaw(name) or _unfit(info)
+        if wrong is not None:
+            raise ArchiveError(f"{name!r} may not be in a parcel: {wrong}.")
+        other = taken.setdefault(folded(name), name)
+        if name in members:
+            raise ArchiveError(f"{name!r} is there twice.")
+        if other != name:
+            raise ArchiveError(f"{other!r} and {name!r} are the same file to some systems.")
+        members[name] = info
+    for name in taken:
+        for parent in PurePosixPath(name).parents:
+            if str(parent) in taken:
+                raise ArchiveError(f"{taken[str(parent)]!r} is a file and a folder at once.")
+    return members
+
+
+def _weigh(infos: Sequence[zipfile.ZipInfo], size: int, limits: Limits) -> None:
+    if len(infos) > limits.files + 1:
+        raise ArchiveError(f"it holds {len(infos):,} files, at most {limits.files:,} are allowed.")
+    total = sum(info.file_size for info in infos)
+    if total > limits.size:
+        raise ArchiveError(f"it inflates to {total:,} bytes, at most {limits.size:,} are allowed.")
+    if total > max(BELIEVED, limits.ratio * size):
+        raise ArchiveError(
+            f"its {size:,} bytes inflate to {total:,}, more than {limits.ratio} times as many: "
+            "a zip bomb."
+        )
+
+
+def _unfit(info: zipfile.ZipInfo) -> str | None:
+    """Say what is wrong with the kind of a member; None if it is a plain file."""
+    kind = stat.S_IFMT(info.external_attr >> 16)
+    folder = info.external_attr & stat.FILE_ATTRIBUTE_DIRECTORY
+    if folder or kind not in (0, stat.S_IFREG):
+        return "it is a link, a folder or a device, not a file"
+    if info.flag_bits & ENCRYPTED:
+        return "it is encrypted"
+    if info.compress_type not in METHODS:
+        return f"its compression method {info.compress_type} is neither stored nor deflated"
+    return None
+
+
+def _manifest(parcel: zipfile.ZipFile, info: zipfile.ZipInfo | None) -> Manifest:
+    if info is None:
+        raise ArchiveError(f"it has no {MANIFEST}: it was not made by `nnlab export`.")
+    text = b"".join(_pieces(parcel, info, JSON_SIZE))
+    return read_manifest(text)
+
+
+def _compare(manifest: Manifest, members: dict[str, zipfile.ZipInfo]) -> None:
+    for name in sorted(manifest.files.keys() ^ members.keys()):
+        which = "missing" if name in manifest.files else f"not listed in {MANIFEST}"
+        raise ArchiveError(f"{name!r} is {which}.")
+    for name, info in members.items():
+        listed = manifest.files[name].size
+        if info.file_size != listed:
+            raise ArchiveError(
+                f"{name!r} has {info.file_size:,} bytes by its header, {listed:,} by {MANIFEST}."
+            )
+
+
+def _extract(
+    parcel: zipfile.ZipFile, info: zipfile.ZipInfo, target: Path, entry: FileEntry
+) -> None:
+    """Inflate a file, as long as it is what the manifest says."""
+    digest, size = hashlib.sha256(), 0
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with target.open("xb") as file:
+        for piece in _pieces(parcel, info, entry.size):
+            digest.update(piece)
+            size += len(piece)
+            file.write(piece)
+    name = info.orig_filename
+    if size != entry.size:
+        raise ArchiveError(f"{name!r} breaks off behind {size:,} of {entry.size:,} bytes.")
+    if digest.hexdigest() != entry.sha256:
+        raise ArchiveError(
+            f"{name!r} has the SHA-256 {digest.hexdigest()[:12]}…, {MANIFEST} says "
+            f"{entry.sha256[:12]}…: it was changed or damaged on its way."
+        )
+
+
+def _pieces(parcel: zipfile.ZipFile, info: zipfile.ZipInfo, limit: int) -> Iterator[bytes]:
+    """Inflate a file piece by piece; stop where it turns out to be larger than is allowed."""
+    honest = copy(info)
+    honest.file_size = LARGEST  # else zipfile would cut it off where the header says, silently
+    size = 0
+    with parcel.open(honest) as file:
+        while piece := file.read(PIECE):
+            size += len(piece)
+            if size > limit:
+                raise ArchiveError(f"{info.orig_filename!r} inflates to more than {limit:,} bytes.")
+            yield piece
+
+
+def _run(folder: Path, run_id: str, names: set[str]) -> UnpackedRun:
+    for name in (place(run_id, RUN), place(run_id, METRICS)):
+        if name not in names:
+            raise ArchiveError(f"{name!r} is missing.")
+    where = place(run_id, RUN)
+    if (folder / RUN).stat().st_size > JSON_SIZE:
+        raise ArchiveError(f"{where!r} has more than {JSON_SIZE:,} bytes.")
+    run = parse(PackedRun, (folder / RUN).read_bytes(), where)
+    if run.run_id != run_id:
+        raise ArchiveError(f"{where!r} is of another run, {run.run_id}.")
+    found = UnpackedRun(run, folder)
+    for _ in found.metrics():
+        pass
+    return found
+
+
+def _refuse_circles(parents: dict[str, str | None]) -> None:
+    for run_id, parent in parents.items():
+        above, seen = parent, {run_id}
+        while above in parents:
+            if above in seen:
+                raise ArchiveError(f"run {run_id[:8]} is nested under itself.")
+            seen.add(above)
+            above = parents[above]

@@ -1,0 +1,62 @@
+"""A run's metrics in a parcel: a line a value, every bit of it."""
+
+import csv
+import io
+import math
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from pydantic import TypeAdapter, ValidationError
+
+from nnlab.errors import ArchiveError
+from nnlab.tracking.tracker import Measurement
+from nnlab.transfer.archive import LARGEST, Key, first_flaw
+
+COLUMNS = ("key", "value", "timestamp", "step")
+
+
+def to_csv(metrics: Iterable[Measurement]) -> bytes:
+    """Write measurements, in an order of their own, every bit of their values."""
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    rows = [(each.key, each.step, each.timestamp, repr(each.value)) for each in metrics]
+    for key, step, timestamp, value in sorted(rows):
+        writer.writerow((key, value, timestamp, step))
+    return text.getvalue().encode()
+
+
+def read_csv(path: Path, name: str) -> Iterator[Measurement]:
+    """Yield the measurements of a file.
+
+    Raises
+    ------
+    ArchiveError
+        Where it holds something else.
+    """
+    known: set[str] = set()
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = csv.reader(file, strict=True)
+        try:
+            if next(rows, None) != list(COLUMNS):
+                raise ArchiveError(f"{name!r} does not begin with {','.join(COLUMNS)}.")
+            for row in rows:
+                yield _measurement(row, known)
+        except (csv.Error, ValueError) as error:
+            reason = first_flaw(error) if isinstance(error, ValidationError) else error
+            raise ArchiveError(f"{name!r}, line {rows.line_num}: {reason}.") from error
+
+
+def _measurement(row: list[str], known: set[str]) -> Measurement:
+    """Read a line; ``known`` gathers the keys that are found to be fit."""
+    if len(row) != len(COLUMNS):
+        raise ValueError(f"found {len(row)} cells, expected {len(COLUMNS)}")
+    key, value, timestamp, step = row
+    if key not in known:
+        known.add(TypeAdapter(Key).validate_python(key))
+    found = Measurement(key, float(value), int(timestamp), int(step))
+    if math.isinf(found.value):
+        raise ValueError("an infinite value, which no store can hold")
+    if not (0 <= found.timestamp <= LARGEST and abs(found.step) <= LARGEST):
+        raise ValueError("a time or a step beyond all bounds")
+    return found

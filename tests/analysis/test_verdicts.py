@@ -1,0 +1,214 @@
+"""Sentences that follow from numbers: each against numbers worked out by hand."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from nnlab.analysis.configurations import once_each
+from nnlab.analysis.explanations import (
+    best_across,
+    dead_on_arrival,
+    explained,
+    held_against,
+    learned_between,
+    moved,
+)
+from nnlab.analysis.groups import Group, grouped, levels
+from nnlab.analysis.verdicts import verdict
+from nnlab.runs.study import Reference
+
+ACCURACY = "final_val_accuracy"
+
+
+def made(accuracies, outcomes=None, field="init.name", **columns):
+    """Runs whose configurations differ in one field: value -> accuracies, a seed each."""
+    rows = []
+    for value, found in accuracies.items():
+        for seed, accuracy in enumerate(found):
+            outcome = (outcomes or {}).get(value, "learned")
+            rows.append(
+                {
+                    "run_id": f"{value}-{seed}", "name": f"{field}={value} seed={seed}",
+                    "status": "FINISHED", "outcome": outcome, field: value, "seed": seed,
+                    ACCURACY: accuracy, **columns,
+                }
+            )  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def said(runs, field="init.name", planned=None, target=0.8):
+    groups = grouped(runs, [field], ACCURACY)
+    return verdict(groups, runs, planned=planned or len(runs), target=target)
+
+
+def test_the_best_is_named_with_its_mean_interval_and_range():
+    lines = said(made({"he": [0.90, 0.92, 0.91], "randn": [0.40, 0.50, 0.45]}))
+    assert lines[0].startswith(
+        "Best of 2 configurations: **init=he**, with a mean final validation accuracy of 0.9100 "
+        "(95 % interval ["
+    )
+    assert lines[0].endswith("3 seeds); the seeds lie between 0.9000 and 0.9200.")
+
+
+def test_what_every_paired_seed_decides_is_called_better():
+    lines = said(made({"he": [0.90, 0.92, 0.91], "randn": [0.40, 0.50, 0.45]}))
+    assert lines[1].startswith("It is better than each of the other 1, seed by seed")
+
+
+def test_what_the_seeds_do_not_tell_apart_is_not_called_better():
+    lines = said(made({"he": [0.90, 0.92, 0.80], "glorot": [0.91, 0.85, 0.85], "bad": [0.1] * 3}))
+    assert lines[1].startswith(
+        "Seed by seed, these seeds do not tell it from 1 of the other 2 configurations: "
+        "init=glorot (ahead by 0.0033 ["
+    )
+
+
+def test_one_seed_tells_no_difference():
+    lines = said(made({"he": [0.9], "randn": [0.4]}))
+    assert "(one seed: no interval)" in lines[0]
+    assert "no difference between configurations can be told from chance" in lines[1]
+
+
+def test_what_always_learned_and_what_never_did_is_named():
+    runs = made(
+        {"he": [0.9] * 2, "randn": [0.5] * 2, "half": [0.1] * 2},
+        {"randn": "stalled", "half": "dead"},
+    )
+    lines = said(runs)
+    assert (
+        "2 of 6 runs learned, that is, reached a validation accuracy of 0.8; 2 stalled, 2 dead."
+        in lines
+    )
+    assert "Nothing learned with init = half or randn, whatever the rest." in lines
+    assert "Every run learned with init = he." in lines
+
+
+def test_many_neighbouring_numbers_are_said_as_ranges():
+    rates = [0.001, 0.01, 0.1, 1.0, 2.0, 3.0, 4.0]
+    outcomes = {rate: "learned" if rate == 0.1 else "stalled" for rate in rates}
+    lines = said(made({rate: [rate / 10] * 2 for rate in rates}, outcomes, field="lr"), field="lr")
+    assert "Nothing learned with lr = 0.001 … 0.01 or 1 … 4, whatever the rest." in lines
+
+
+def test_a_sweep_that_is_not_complete_says_so_first():
+    runs = made({"he": [0.9, 0.8]}).assign(outcome=["learned", None])
+    assert said(runs, planned=5)[0].startswith("**Not complete:** 1 of 5 runs")
+
+
+def test_runs_without_a_result_are_nothing_to_judge():
+    runs = made({"he": [np.nan], "randn": [np.nan]}).assign(outcome=None)
+    assert said(runs, planned=2)[-1].endswith("there is nothing to judge.")
+
+
+def test_the_test_images_are_told_of_the_best_alone():
+    runs = made({"he": [0.9, 0.91], "randn": [0.4, 0.5]})
+    runs["test/accuracy"] = [0.88, 0.90, 0.99, 0.99]
+    assert any("this configuration errs in 11.00% (2 seeds" in line for line in said(runs))
+
+
+def test_the_shares_of_a_decomposition_are_said():
+    effects = pd.DataFrame(
+        {"cause": ["init.name", "init.name × lr", "seed"], "eta_squared": [0.9, 0.06, 0.04]}
+    )
+    assert explained(effects, ACCURACY) == (
+        "Of the variation of final validation accuracy over this grid, init 90.0%, init × lr 6.0% "
+        "and the seed 4.0% are accounted for."
+    )
+
+
+def test_a_trend_of_the_best_value_is_scipys_rank_correlation():
+    scales, best = [0.001, 0.01, 0.1, 1.0, 3.0], [3.0, 1.6, 0.8, 0.4, 0.2]
+    line = moved(list(zip(scales, best, strict=True)), "init.scale", "lr")
+    found = stats.spearmanr(scales, best)
+    assert found.statistic == pytest.approx(-1)
+    assert "The best lr lies between 0.2 and 3 (0.001: 3, 0.01: 1.6, " in line
+    assert "it falls with init.scale (Spearman's ρ = -1.00" in line
+
+
+def test_no_trend_is_claimed_where_the_best_goes_up_and_down():
+    line = moved(list(zip([1, 2, 3, 4, 5], [1.0, 3.0, 2.0, 3.0, 1.0], strict=True)), "x", "lr")
+    assert "no one-way trend is shown" in line
+
+
+def test_of_few_or_of_words_no_trend_is_told():
+    assert "Spearman" not in moved([("he", 0.5), ("randn", 0.1)], "init.name", "lr")
+    assert moved([("he", 0.5), ("randn", None)], "init.name", "lr") is None
+    assert moved([("he", 0.5), ("lecun", 0.5)], "init.name", "lr") == (
+        "The best lr is 0.5 at every init."
+    )
+
+
+def test_units_that_are_dead_at_first_are_explained_by_the_mean_weights_sign():
+    dead, rest = dead_on_arrival(
+        [("init=he", 0.0, 0.0), ("init=half", 0.98, -0.5), ("init=u", 0.1, 0.0)]
+    )
+    assert dead.startswith("init=half is dead on arrival: 98% of its hidden units are silent")
+    assert "its mean weight is -0.50, and pixels are never negative" in dead
+    assert rest == "All others begin with at most 10.0% of their units dead."
+    assert list(dead_on_arrival([("init=he", 0.0, 0.0)])) == []
+
+
+def test_reference_figures_count_as_met_within_the_seeds_range():
+    groups = grouped(made({"he": [0.88, 0.92], "randn": [0.40, 0.44]}), ["init.name"], ACCURACY)
+    reference = Reference(
+        ACCURACY, "somebody", {("init=he",): 0.91, ("init=randn",): 0.6, ("init=none",): 1.0}
+    )
+    rows, line = held_against(groups, reference)
+    assert [row[0] for row in rows] == ["init=he", "init=randn"]
+    assert rows[0][1:] == pytest.approx((0.91, 0.90, 0.88, 0.92, -0.01))
+    assert line == (
+        "Of 2 reference figures (somebody), 1 lie within the range of our seeds; the mean "
+        "deviation is 0.095, the largest -0.180 (init=randn)."
+    )
+
+
+@pytest.mark.parametrize(("value", "word"), [(0.953, "better than"), (0.99, "not better than")])
+def test_a_single_reference_is_beaten_or_not(value, word):
+    groups = grouped(made({300: [0.97, 0.98]}, field="hidden_size"), ["hidden_size"], ACCURACY)
+    _, line = held_against(groups, Reference(ACCURACY, "paper", {("hidden_size=300",): value}))
+    assert "of 0.9750 [" in line
+    assert f"], {word} the reference's {value:.4f} (paper)." in line
+
+
+def test_a_group_without_some_results_ranks_as_if_they_were_the_worst():
+    runs = made({"he": [0.9, 0.9], "randn": [0.95, np.nan]})
+    runs.loc[3, "outcome"] = None
+    best, second = grouped(runs, ["init.name"], ACCURACY)
+    assert (best.label, second.label) == ("init=he", "init=randn")
+    assert second.summary.mean == 0.95
+
+
+def test_paired_differences_use_the_seeds_that_both_have():
+    runs = made({"he": [0.9, 0.8, 0.7], "randn": [0.5, 0.6]})
+    he, randn = grouped(runs, ["init.name"], ACCURACY)
+    found = he.against(randn)
+    assert (found.n, found.a_beats_b) == (2, 1)
+    assert found.mean == pytest.approx(0.3)
+
+
+def test_the_best_value_across_is_none_where_all_are_equal():
+    equal = [Group({"lr": rate}, made({rate: [0.1]}, field="lr"), ACCURACY) for rate in (0.1, 0.5)]
+    assert best_across(equal, "lr") is None
+    assert best_across(equal[1:], "lr") == 0.5
+
+
+def test_the_range_that_learns_is_that_of_most_seeds():
+    groups = grouped(
+        made({0.1: [0.9] * 2, 0.5: [0.9] * 2, 1.0: [0.1] * 2}, {1.0: "dead"}, field="lr"),
+        ["lr"], ACCURACY,
+    )  # fmt: skip
+    assert learned_between(groups, "lr") == "0.1 … 0.5"
+    assert learned_between(groups[:1], "lr") in ("0.1", "0.5")
+    assert learned_between([groups[-1]], "lr") == "nowhere"
+
+
+def test_levels_are_in_the_order_of_numbers():
+    groups = grouped(made({10: [0.1], 9: [0.2], 100: [0.3]}, field="hidden_size"),
+                     ["hidden_size"], ACCURACY)  # fmt: skip
+    assert levels(groups, "hidden_size") == [9, 10, 100]
+
+
+def test_one_run_a_configuration_and_seed_is_what_groups_are_made_of():
+    runs = made({"he": [0.9, 0.9]}).assign(seed=0, start_time=[1, 2])
+    assert len(once_each(runs, ["init.name"])) == 1

@@ -1,0 +1,233 @@
+"""The parent's loop: what happens to one stack does not happen to the others."""
+
+import mlflow
+import pytest
+
+from nnlab.errors import RunsFailedError
+from nnlab.execution import session, workers
+from nnlab.execution.stacks import division, plan_stacks
+from nnlab.runs.config import LaunchConfig, from_mapping
+from nnlab.runs.run import Job, plan_runs
+from nnlab.runs.sweep import Sweep
+
+
+def config(store, **changes):
+    return from_mapping(
+        {
+            "lr": 0.1,
+            "epochs": 3,
+            "hidden_size": 5,
+            "init": {"name": "he", "bias": "zeros"},
+            "seed": 0,
+            "batch_size": None,
+            "dtype": "float32",
+            "target_accuracy": 0.8,
+            "data": {"source": "mnist_sample", "name": "mnist_sample", "val_size": 4000, "seed": 0},
+            "tracking": {"uri": store, "experiment": "nnlab"},
+            "pictures": 0,
+            **changes,
+        }
+    )
+
+
+def sweep_of(store, changes):
+    configs = [config(store, **each) for each in changes]
+    return Sweep.of(configs, [tuple(f"{k}={v}" for k, v in each.items()) for each in changes])
+
+
+def jobs(store, changes):
+    return [Job(config(store, **each), (), "run") for each in changes]
+
+
+@pytest.fixture
+def burning(monkeypatch):
+    """Training that raises for networks of seven units, or for one learning rate of a stack."""
+    train = workers.run_segment
+
+    def sometimes(segment, data):
+        if segment.state.params.w1.shape[1] == 7 or 0.666 in segment.state.lr.round(3):
+            raise FloatingPointError("the disk of 7 units caught fire")
+        return train(segment, data)
+
+    monkeypatch.setattr(workers, "run_segment", sometimes)
+
+
+REASON = "FloatingPointError: the disk of 7 units caught fire"
+
+
+@pytest.mark.usefixtures("burning")
+def test_a_stack_that_fails_says_why_and_the_others_finish(store, capsys):
+    changes = [{"hidden_size": size, "lr": lr} for size in (5, 7) for lr in (0.1, 0.2)]
+    runs = session.run_sweep(sweep_of(store, changes), LaunchConfig())
+
+    assert [run.status for run in runs] == ["FINISHED", "FINISHED", "FAILED", "FAILED"]
+    client = mlflow.MlflowClient(store)
+    for run in runs:
+        assert client.get_run(run.run_id).info.status == run.status
+    failed = client.get_run(runs[2].run_id)
+    assert failed.data.tags["reason"] == REASON
+    assert "outcome" not in failed.data.tags
+    parent = client.get_run(failed.data.tags["mlflow.parentRunId"])
+    assert parent.info.status == "FAILED"
+    assert parent.data.tags["reason"] == "2 of 4 runs failed"
+    out, err = capsys.readouterr()
+    assert out.count(REASON) == 2
+    assert err.count(REASON) == 2  # at once, not only at the end
+    assert (
+        f"2 of its runs are not complete; to go on with them: nnlab resume {parent.info.run_id[:8]}"
+        in out
+    )
+
+
+@pytest.mark.usefixtures("burning")
+def test_in_a_stack_only_the_run_that_raises_fails(store):
+    changes = [{"lr": lr} for lr in (0.1, 0.666, 0.2, 0.3)]
+    runs = session.run_sweep(sweep_of(store, changes), LaunchConfig())
+    assert [run.status for run in runs] == ["FINISHED", "FAILED", "FINISHED", "FINISHED"]
+
+
+@pytest.mark.usefixtures("burning")
+def test_on_error_stop_begins_nothing_more(store):
+    changes = [
+        {"lr": 0.1, "epochs": 9},
+        {"lr": 0.666, "epochs": 5},
+        {"lr": 0.2, "dtype": "float64"},
+    ]
+    settings = LaunchConfig(on_error="stop", stack=1)
+    with pytest.raises(RunsFailedError, match="on_error=stop"):
+        session.run_sweep(sweep_of(store, changes), settings)
+    client = mlflow.MlflowClient(store)
+    found = client.search_runs(["1"], "tags.job != ''")
+    assert {run.data.params["lr"]: run.info.status for run in found} == {
+        "0.1": "FINISHED", "0.666": "FAILED",
+    }  # fmt: skip
+    (parent,) = client.search_runs(["1"], "tags.kind = 'sweep'")
+    assert parent.info.status == "FAILED"
+
+
+def test_a_single_run_that_fails_is_failed_in_the_store_and_raised(store, monkeypatch):
+    def broken(_segment, _data):
+        raise FloatingPointError("no")
+
+    monkeypatch.setattr(workers, "run_segment", broken)
+    with pytest.raises(FloatingPointError, match="no"):
+        session.run_one(config(store), ())
+    client = mlflow.MlflowClient(store)
+    (run,) = client.search_runs(["1"])
+    assert run.info.status == "FAILED"
+    assert run.data.tags["reason"] == "FloatingPointError: no"
+
+
+def test_runs_that_differ_in_shape_data_or_batches_are_not_stacked(store):
+    changes = [
+        {"lr": 0.1},
+        {"lr": 0.2, "seed": 3, "epochs": 9},  # may share a stack with the first
+        {"hidden_size": 6},
+        {"dtype": "float64"},
+        {"batch_size": 64},
+    ]
+    stacks = plan_stacks(plan_runs(jobs(store, changes)), 1, LaunchConfig())
+    assert sorted(len(stack.runs) for stack in stacks) == [1, 1, 1, 2]
+
+
+@pytest.mark.parametrize(
+    ("limit", "workers", "sizes"),
+    [
+        ("auto", 1, [7]),
+        (3, 1, [2, 2, 3]),
+        (1, 1, [1] * 7),
+        ("auto", 2, [3, 4]),
+        (3, 2, [1, 2, 2, 2]),  # as many for either worker
+    ],
+)
+def test_stacks_respect_the_launchers_limit_and_are_even_over_workers(store, limit, workers, sizes):
+    runs = plan_runs(jobs(store, [{"seed": seed} for seed in range(7)]))
+    stacks = plan_stacks(runs, workers, LaunchConfig(stack=limit))
+    assert sorted(len(stack.runs) for stack in stacks) == sizes
+    assert len({id(run) for stack in stacks for run in stack.runs}) == 7
+
+
+def test_the_longest_work_is_handed_out_first(store):
+    changes = [{"epochs": 3}, {"epochs": 30, "hidden_size": 6}, {"epochs": 9, "hidden_size": 7}]
+    stacks = plan_stacks(plan_runs(jobs(store, changes)), 2, LaunchConfig())
+    assert [stack.runs[0].job.config.epochs for stack in stacks] == [30, 9, 3]
+
+
+def test_a_small_sweep_starts_no_worker_unless_workers_are_asked_for(store):
+    runs = plan_runs(jobs(store, [{"seed": seed} for seed in range(3)]))
+    assert division(runs, LaunchConfig())[0] == 1
+    assert division(runs, LaunchConfig(n_jobs=2))[0] == 2
+    assert division(runs, LaunchConfig(n_jobs=2, backend="sequential"))[0] == 1
+
+
+def test_in_a_stack_of_runs_of_different_lengths_each_is_measured_once_an_epoch(store):
+    changes = [{"epochs": epochs} for epochs in (0, 1, 4, 4)]
+    changes[-1]["lr"] = 0.2
+    runs = session.run_sweep(sweep_of(store, changes), LaunchConfig())
+    client = mlflow.MlflowClient(store)
+    for run, epochs in zip(runs, (0, 1, 4, 4), strict=True):
+        points = client.get_metric_history(run.run_id, "val/loss")
+        assert sorted(point.step for point in points) == list(range(epochs + 1))
+
+
+def test_halving_drops_the_worst_at_each_rung_and_says_so(store):
+    rates = [0.001, 0.01, 0.1, 0.2, 0.3, 0.5]
+    prune = {"rule": "halving", "rungs": [4, 8], "eta": 2}
+    changes = [{"lr": rate, "epochs": 20} for rate in rates]
+    plain = session.run_sweep(sweep_of(store, changes), LaunchConfig())
+    configs = [config(store, prune=prune, **each) for each in changes]
+    for settings in (LaunchConfig(), LaunchConfig(stack=2)):
+        runs = session.run_sweep(
+            Sweep.of(configs, [(f"lr={each['lr']}",) for each in changes]), settings
+        )
+        client = mlflow.MlflowClient(store)
+        left = range(6)
+        for rung, places in ((4, 3), (8, 2)):
+            at = {
+                index: next(
+                    point.value
+                    for point in client.get_metric_history(plain[index].run_id, "val/accuracy")
+                    if point.step == rung
+                )
+                for index in left
+            }
+            left = sorted(left, key=lambda index: (-at[index], index))[:places]
+        assert {run.index for run in runs if run.status == "FINISHED"} == set(left)
+        for run, alone in zip(runs, plain, strict=True):
+            stored = client.get_run(run.run_id)
+            assert stored.info.status == run.status
+            weights = stored.data.tags["weights_sha256"]
+            if run.index in left:
+                whole = client.get_run(alone.run_id).data.tags["weights_sha256"]
+                assert weights == whole
+            else:
+                assert stored.data.tags["outcome"] == "pruned"
+                assert stored.data.tags["reason"].startswith("pruned at epoch ")
+                ended = stored.data.metrics["pruned_at"]
+                assert ended in (4, 8)
+                assert "final_val_accuracy" not in stored.data.metrics
+                steps = client.get_metric_history(run.run_id, "val/loss")
+                assert sorted(point.step for point in steps) == list(range(int(ended) + 1))
+
+
+def test_finished_runs_of_the_same_identity_are_taken_over_where_reuse_is_asked_for(store):
+    first = session.run_sweep(sweep_of(store, [{"lr": 0.1}, {"lr": 0.2}]), LaunchConfig())
+    changes = [{"lr": 0.1}, {"lr": 0.2}, {"lr": 0.3}]
+    configs = [config(store, reuse=True, **each) for each in changes]
+    overrides = [(f"lr={each['lr']}",) for each in changes]
+    runs = session.run_sweep(Sweep.of(configs, overrides), LaunchConfig())
+    assert [run.run_id for run in runs[:2]] == [run.run_id for run in first]
+    assert [run.reused for run in runs] == [True, True, False]
+    assert runs[0].metrics["final_val_accuracy"] == first[0].metrics["final_val_accuracy"]
+    assert len(mlflow.MlflowClient(store).search_runs(["1"])) == 3 + 2  # two parents
+
+
+def test_a_curve_may_be_logged_every_few_epochs_and_its_file_has_them_all(store):
+    tracking = {"uri": store, "experiment": "nnlab", "every": 4}
+    run = session.run_one(config(store, epochs=10, tracking=tracking), ())
+    client = mlflow.MlflowClient(store)
+    points = client.get_metric_history(run.run_id, "val/loss")
+    assert sorted(point.step for point in points) == [0, 4, 8, 10]
+    path = client.download_artifacts(run.run_id, "history.csv")
+    with open(path) as file:  # noqa: PTH123
+        assert len(file.readlines()) == 1 + 11

@@ -1,0 +1,128 @@
+"""Crews give the same answers whoever works, and notice when a worker dies."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import psutil
+import pytest
+from support.digits import assert_same_bits, start, training_data
+
+from nnlab.errors import ConfigError
+from nnlab.execution import dask_workers
+from nnlab.execution.workers import open_workers
+from nnlab.training.engine import train_segment
+from nnlab.training.segments import Segment
+
+
+@pytest.fixture
+def segment():
+    return Segment(start(runs=3), epochs=4, last=True, threads=1)
+
+
+@pytest.mark.parametrize(
+    ("backend", "count"), [("sequential", 1), ("loky", 1), ("loky", 2), ("dask", 2)]
+)
+def test_every_crew_trains_to_the_same_bits(segment, backend, count):
+    expected, history = train_segment(segment.state, training_data(), 4)
+    with open_workers(backend, count, 1, None) as workers:
+        assert workers.count == count
+        futures = {workers.submit(segment, training_data()) for _ in range(3)}
+        while futures:
+            for future in workers.wait(futures):
+                futures.remove(future)
+                result = future.result()
+                assert_same_bits(result.state.params, expected.params)
+                for name, values in history.values.items():
+                    np.testing.assert_array_equal(result.history.values[name], values)
+
+
+def test_an_error_in_training_is_the_futures_and_nobodys_death(monkeypatch, segment):
+    def broken(_segment, _data):
+        raise FloatingPointError("no")
+
+    monkeypatch.setattr("nnlab.execution.workers.run_segment", broken)
+    with open_workers("sequential", 1, 1, None) as workers:
+        (future,) = workers.wait([workers.submit(segment, training_data())])
+        assert isinstance(future.exception(), FloatingPointError)
+        assert not workers.lost_worker(future.exception())
+
+
+def test_after_a_workers_death_the_others_work_on(segment):
+    long = Segment(segment.state, epochs=100_000, last=True, threads=1)
+    with open_workers("loky", 2, 1, None) as workers:
+        lost = [workers.submit(long, training_data()) for _ in range(2)]
+        deadline = time.monotonic() + 60
+        while not (processes := loky_workers(os.getpid())):
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        processes[0].kill()
+        done = workers.wait(lost)
+        assert set(done) == set(lost)
+        for future in done:
+            assert workers.lost_worker(future.exception())
+        (future,) = workers.wait([workers.submit(segment, training_data())])
+        expected, _ = train_segment(segment.state, training_data(), 4)
+        assert_same_bits(future.result().state.params, expected.params)
+
+
+def loky_workers(parent):
+    return [
+        child
+        for child in psutil.Process(parent).children()
+        if "LokyProcess" in " ".join(child.cmdline())
+    ]
+
+
+def test_workers_go_when_their_parent_is_killed():
+    code = (
+        "import sys; sys.path.insert(0, 'tests')\n"
+        "from support.digits import start, training_data\n"
+        "from nnlab.execution.workers import open_workers\n"
+        "from nnlab.training.segments import Segment\n"
+        "if __name__ == '__main__':\n"
+        "    with open_workers('loky', 2, 1, None) as workers:\n"
+        "        long = Segment(start(), 1_000_000, True, 1)\n"
+        "        futures = [workers.submit(long, training_data()) for _ in range(2)]\n"
+        "        print('ready', flush=True)\n"
+        "        workers.wait(futures)\n"
+    )
+    parent = subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, start_new_session=True
+    )
+    try:
+        assert parent.stdout.readline() == "ready\n"
+        deadline = time.monotonic() + 60
+        while len(workers := loky_workers(parent.pid)) < 2 or not all(
+            worker.cpu_times().user > 0.5 for worker in workers
+        ):
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        parent.kill()
+        parent.wait()
+        _, alive = psutil.wait_procs(workers, timeout=30)
+        assert not alive
+    finally:
+        os.killpg(parent.pid, signal.SIGKILL) if parent.poll() is None else None
+        parent.stdout.close()
+
+
+def test_a_scheduler_that_is_not_there_is_named(monkeypatch):
+    monkeypatch.setattr(dask_workers, "ANSWER_SECONDS", 1)
+    with (
+        pytest.raises(ConfigError, match=r"address=tcp://127.0.0.1:9: no dask scheduler answers"),
+        open_workers("dask", 2, 1, "tcp://127.0.0.1:9"),
+    ):
+        pass
+
+
+def test_without_dask_the_extra_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    with (
+        pytest.raises(ConfigError, match=r"pip install 'nnlab\[dask\]'"),
+        open_workers("dask", 2, 1, None),
+    ):
+        pass

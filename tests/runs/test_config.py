@@ -1,0 +1,168 @@
+"""The config: what is refused and how, and what makes two runs the same run."""
+
+import pytest
+import yaml
+
+from nnlab.errors import ConfigError
+from nnlab.runs.config import CONFIG_SCHEMA, from_mapping, launch_config, to_yaml
+
+VALID = {
+    "lr": 0.1,
+    "epochs": 500,
+    "hidden_size": 10,
+    "init": {"name": "randn_small", "bias": "zeros"},
+    "seed": 0,
+    "batch_size": None,
+    "dtype": "float32",
+    "target_accuracy": 0.8,
+    "data": {"source": "mnist_sample", "name": "mnist_sample", "val_size": 1000, "seed": 0},
+    "tracking": {"uri": None, "experiment": "nnlab"},
+    "run_name": None,
+    "threads": None,
+    "pictures": 12,
+}
+
+
+def config(**changes):
+    plain = {**VALID}
+    for path, value in changes.items():
+        *groups, field = path.split("__")
+        if groups:
+            plain[groups[0]] = {**plain[groups[0]], field: value}
+        else:
+            plain[field] = value
+    return from_mapping(plain)
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"lr": -1.0}, r"lr=-1\.0 is not allowed: lr must be a number above 0\."),
+        ({"lr": 0}, "lr=0 is not allowed: lr must be a number above 0"),
+        ({"lr": "fast"}, "lr=fast is not allowed: lr must be a number above 0"),
+        ({"lr": float("nan")}, "lr=nan is not allowed"),
+        ({"lr": float("inf")}, "lr=inf is not allowed"),
+        ({"lr": True}, "lr=True is not allowed"),
+        ({"lr": None}, "lr=null is not allowed"),
+        ({"epochs": -1}, "epochs=-1 is not allowed: epochs must be a whole number, 0 or more"),
+        ({"epochs": 1.5}, "epochs=1.5 is not allowed"),
+        ({"hidden_size": 0}, "hidden_size=0 is not allowed: .* a whole number, 1 or more"),
+        ({"seed": -1}, "seed=-1 is not allowed"),
+        ({"batch_size": 0}, "batch_size=0 is not allowed: .* or null for the full batch"),
+        ({"dtype": "float16"}, "dtype=float16 is not allowed: dtype must be float32 or float64"),
+        ({"target_accuracy": 80}, "target_accuracy=80 is not allowed: .* above 0, up to 1"),
+        ({"threads": 0}, "threads=0 is not allowed"),
+        ({"init__name": "xavier"}, "init.name=xavier is not allowed: init.name must be one of"),
+        ({"init__bias": "ones"}, "init.bias=ones is not allowed: init.bias must be zeros or same"),
+        ({"init__scale": 2.0}, r"init.scale=2 is not allowed: init=randn_small fixes it; use init"),
+        ({"data__val_size": 0}, "data.val_size=0 is not allowed"),
+        ({"data__source": "cifar"}, "data.source=cifar is not allowed: data.source must be one of"),
+        ({"tracking__experiment": ""}, "tracking.experiment= is not allowed"),
+        ({"learning_rate": 0.1}, "learning_rate is not a field of the config"),
+        ({"init__variance": 1}, "init.variance is not a field of the config"),
+    ],
+)
+def test_a_wrong_value_is_refused_with_what_was_found_and_what_is_allowed(changes, sentence):
+    with pytest.raises(ConfigError, match=sentence):
+        config(**changes)
+
+
+def test_every_wrong_field_is_named_at_once():
+    with pytest.raises(ConfigError, match=r"(?s)lr=-1.*epochs=-2"):
+        config(lr=-1, epochs=-2)
+
+
+def test_a_missing_field_is_named():
+    with pytest.raises(ConfigError, match="epochs is missing: give it as epochs="):
+        from_mapping({key: value for key, value in VALID.items() if key != "epochs"})
+
+
+@pytest.mark.parametrize(
+    ("fields", "sentence"),
+    [
+        ({"n_jobs": 0}, r"hydra\.launcher\.n_jobs=0 is not allowed: .* -1 for all cores"),
+        ({"n_jobs": -2}, "n_jobs=-2 is not allowed"),
+        ({"backend": "threading"}, "backend=threading is not allowed: .* loky, dask or sequential"),
+        ({"on_error": "panic"}, "on_error=panic is not allowed: .* continue or stop"),
+        ({"resume": "last"}, "resume=last is not allowed: .* true or false"),
+        ({"address": "tcp://127.0.0.1:1"}, "address=tcp.* needs hydra.launcher.backend=dask"),
+        ({"stack": 0}, "stack=0 is not allowed: .* auto, or a whole number, 1 or more"),
+        ({"stack": "many"}, "stack=many is not allowed"),
+        ({"jobs": 3}, "hydra.launcher.jobs is not a field"),
+    ],
+)
+def test_the_launchers_fields_are_checked_too(fields, sentence):
+    with pytest.raises(ConfigError, match=sentence):
+        launch_config(fields)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"lr": 0.2},
+        {"epochs": 501},
+        {"hidden_size": 11},
+        {"seed": 1},
+        {"batch_size": 64},
+        {"dtype": "float64"},
+        {"target_accuracy": 0.9},
+        {"init__name": "he"},
+        {"init__bias": "same"},
+    ],
+)
+def test_what_affects_the_result_changes_the_key(change):
+    assert config(**change).key("digest") != config().key("digest")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"threads": 1},
+        {"pictures": 0},
+        {"run_name": "mine"},
+        {"tracking__uri": "http://127.0.0.1:5000"},
+        {"tracking__experiment": "other"},
+        {"data__name": "other"},
+        {"lr": 0.1 + 0.0},
+    ],
+)
+def test_what_does_not_affect_the_result_leaves_the_key_alone(change):
+    assert config(**change).key("digest") == config().key("digest")
+
+
+def test_other_data_is_another_run():
+    assert config().key("one") != config().key("other")
+
+
+def test_equal_weights_by_another_name_are_the_same_run():
+    named = config(init__name="randn_small")
+    free = config(init={"name": "normal", "scale": 0.01, "shift": 0.0, "bias": "zeros"})
+    assert named.key("digest") == free.key("digest")
+
+
+def test_the_order_of_mini_batches_enters_the_key_only_where_there_are_any():
+    assert config(data__seed=1).key("digest") == config().key("digest")
+    batches = config(batch_size=64), config(batch_size=64, data__seed=1)
+    assert batches[0].key("digest") != batches[1].key("digest")
+
+
+def test_a_recorded_config_reads_back_as_the_same_config_and_tells_its_schema():
+    recorded = yaml.safe_load(to_yaml(config(lr=0.3)))
+    assert recorded.pop("schema") == CONFIG_SCHEMA == 2
+    assert from_mapping(recorded) == config(lr=0.3)
+
+
+def test_a_config_cannot_be_changed_once_it_is_checked():
+    with pytest.raises(ValueError, match="frozen"):
+        config().lr = 0.2
+
+
+def test_parameters_are_flat_and_show_what_a_named_init_stands_for():
+    params = config(init__name="rand_minus_half").params
+    assert params["init.name"] == "rand_minus_half"
+    assert (params["init.draw"], params["init.scale"], params["init.shift"]) == (
+        "uniform",
+        "1.0",
+        "-0.5",
+    )
+    assert params["batch_size"] == "full"

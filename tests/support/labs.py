@@ -1,0 +1,104 @@
+"""A store of its own, with the commands that work on it, for sweeps that something happens to."""
+
+import contextlib
+import os
+import sqlite3
+import subprocess
+import sys
+import time
+
+import mlflow
+import psutil
+
+from support.paths import ROOT
+
+SWEEP = ("-m", "lr=0.05,0.1,0.2,0.5", "seed=range(0,10)", "data.val_size=4000", "pictures=0")
+EPOCHS = "epochs=100"
+WORKERS = ("hydra.launcher.n_jobs=2", "hydra.launcher.stack=5")
+
+
+class Lab:
+    """A store of its own, and the commands that work on it."""
+
+    def __init__(self, root):
+        self.root = root
+        self.env = {**os.environ, "NNLAB_ROOT": str(root)}
+        self.uri = f"sqlite:///{root}/mlruns/mlflow.db"
+        self.database = root / "mlruns" / "mlflow.db"
+
+    def start(self, *arguments, script=ROOT / "run.py"):
+        return subprocess.Popen(
+            [sys.executable, str(script), *arguments],
+            env=self.env, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            start_new_session=True,
+        )  # fmt: skip
+
+    def nnlab(self, *arguments):
+        return subprocess.run(
+            [sys.executable, "-m", "nnlab", *arguments],
+            env=self.env, cwd=ROOT, capture_output=True, text=True, timeout=500, check=False,
+        )  # fmt: skip
+
+    def ask(self, query):
+        if not self.database.exists():
+            return []
+        connection = sqlite3.connect(self.database, timeout=30)
+        try:
+            return connection.execute(query).fetchall()
+        finally:
+            connection.close()
+
+    def wait_for(self, process, query, least, seconds=300):
+        """Wait until a query counts so much, and the process goes on."""
+        deadline = time.monotonic() + seconds
+        while True:
+            with contextlib.suppress(sqlite3.OperationalError):  # not made yet
+                found = self.ask(query)
+                if found and found[0][0] >= least:
+                    return
+            assert process.poll() is None, process.communicate()
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+
+    def under_way(self, process):
+        """Wait until the sweep has finished some runs, and has begun others."""
+        self.wait_for(process, "SELECT count(*) FROM runs WHERE status = 'FINISHED'", 5)
+        self.wait_for(process, "SELECT count(*) FROM runs WHERE status = 'RUNNING'", 3)
+
+    def children(self):
+        client = mlflow.MlflowClient(self.uri)
+        experiments = [each.experiment_id for each in client.search_experiments()]
+        return client.search_runs(experiments, "tags.job != ''")
+
+    def weights(self):
+        """Run's identity -> digest of its weights; each identity once."""
+        runs = self.children()
+        found = {run.data.tags["run_key"]: run.data.tags.get("weights_sha256") for run in runs}
+        assert len(found) == len(runs)
+        return found
+
+    def check(self):
+        """The store is sound, and nobody is RUNNING without a living owner."""
+        done = self.nnlab("doctor")
+        assert done.returncode == 0, done.stderr
+        assert "the database is sound" in done.stdout
+        assert self.ask("PRAGMA integrity_check") == [("ok",)]
+        assert self.ask("SELECT count(*) FROM runs WHERE status = 'RUNNING'") == [(0,)]
+
+    def complete(self, *arguments):
+        """Resume, and check that all is there, once, and as in a sweep that nobody disturbed."""
+        done = self.nnlab("resume", *arguments)
+        assert done.returncode == 0, done.stderr
+        assert self.ask("SELECT count(*) FROM runs WHERE status != 'FINISHED'") == [(0,)]
+        twice = self.ask(
+            "SELECT count(*) FROM (SELECT 1 FROM metrics m JOIN tags t ON t.run_uuid = m.run_uuid "
+            "AND t.key = 'job' GROUP BY m.run_uuid, m.key, m.step HAVING count(*) > 1)"
+        )
+        assert twice == [(0,)]
+        assert not list((self.root / "mlruns" / "sweeps").iterdir())
+        return done
+
+
+def workers_of(process):
+    children = psutil.Process(process.pid).children(recursive=True)
+    return [child for child in children if "LokyProcess" in " ".join(child.cmdline())]

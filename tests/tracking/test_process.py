@@ -1,0 +1,51 @@
+"""A process is known by more than its number."""
+
+import os
+import subprocess
+import sys
+from dataclasses import replace
+
+from nnlab.tracking.process import ProcessId
+
+
+def test_this_process_lives_and_its_description_is_read_back():
+    owner = ProcessId.this_process()
+    assert owner.is_here
+    assert owner.lives
+    found = ProcessId.parse(str(owner))
+    assert found.pid == owner.pid
+    assert found.lives
+
+
+def test_a_host_may_have_colons_in_its_name():
+    assert ProcessId.parse("fe80::1:42:17.50") == ProcessId("fe80::1", 42, 17.5)
+
+
+def test_something_else_is_no_owner():
+    for text in ("", "somebody", "host:pid:when", "host:1"):
+        assert ProcessId.parse(text) is None
+
+
+def test_a_process_that_ended_does_not_live_even_before_it_is_waited_for():
+    process = subprocess.Popen(
+        [
+            sys.executable, "-c",
+            "from nnlab.tracking.process import *; print(ProcessId.this_process())",
+        ],
+        stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    owner = ProcessId.parse(process.stdout.read().strip())
+    os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+    assert not owner.lives  # a zombie
+    process.wait()
+    process.stdout.close()
+    assert not owner.lives
+
+
+def test_another_process_under_the_same_number_is_not_the_owner():
+    owner = ProcessId.this_process()
+    assert not replace(owner, started=owner.started - 3600).lives
+
+
+def test_of_another_machine_nothing_is_claimed():
+    assert not replace(ProcessId.this_process(), host="elsewhere").is_here

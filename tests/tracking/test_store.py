@@ -1,0 +1,123 @@
+"""The store: opened by many at once, locked by others, and never left half-made."""
+
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+from nnlab.errors import TrackingError
+from nnlab.runs.code_version import CodeVersion
+from nnlab.tracking.locations import tracking_uri
+from nnlab.tracking.store import Store
+from nnlab.tracking.tracker import DatasetRecord, Tracker
+
+DATASET = DatasetRecord("digits", "d" * 64, "a test", 10, 784, 10)
+
+
+@pytest.fixture
+def tracker(store):
+    return Tracker(store, "nnlab", CodeVersion())
+
+
+def test_many_writers_may_log_the_same_new_dataset_at_once(store, tracker):
+    code = (
+        "import sys; from nnlab.tracking.tracker import *\nfrom nnlab.runs.code_version import *\n"
+        f"tracker = Tracker({store!r}, 'nnlab', CodeVersion())\n"
+        "print('ready', flush=True); sys.stdin.readline()\n"
+        "for number in range(15):\n"
+        "    dataset = DatasetRecord('digits', f'{number:064d}'[::-1], 'a test', 10, 784, 10)\n"
+        "    tracker.finish(tracker.start('run', {}, {}, dataset=dataset), 'FINISHED')"
+    )
+    writers = [
+        subprocess.Popen(
+            [sys.executable, "-W", "ignore", "-c", code],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )
+        for _ in range(3)
+    ]  # fmt: skip
+    for writer in writers:
+        assert writer.stdout.readline() == "ready\n"
+    for writer in writers:
+        writer.stdin.write("go\n")
+        writer.stdin.flush()
+    for writer in writers:
+        _, errors = writer.communicate(timeout=120)
+        assert writer.returncode == 0, errors
+    runs = tracker.client.search_runs([tracker.experiment_id])
+    assert len(runs) == 45
+    assert all(len(run.inputs.dataset_inputs) == 1 for run in runs)
+
+
+@pytest.mark.long
+def test_a_database_that_is_locked_for_longer_than_sqlite_waits_is_waited_for(tracker):
+    run_id = tracker.start("run", {}, {})
+    database = tracker.uri.removeprefix("sqlite:///")
+    connection = sqlite3.connect(database, isolation_level=None, check_same_thread=False)
+    connection.execute("BEGIN EXCLUSIVE")
+    release = threading.Timer(24, connection.execute, ["COMMIT"])  # SQLite gives up after 20 s
+    release.start()
+    begin = time.monotonic()
+    tracker.log(run_id, [("val/loss", 0.5, 3)])
+    release.join()
+    connection.close()
+    assert time.monotonic() - begin > 20
+    (point,) = tracker.client.get_metric_history(run_id, "val/loss")
+    assert (point.value, point.step) == (0.5, 3)
+
+
+def test_what_is_not_finite_is_not_sent(tracker):
+    run_id = tracker.start("run", {}, {})
+    values = [float("inf"), float("-inf"), float("nan"), 1.5]
+    tracker.log(run_id, [("train/loss", value, step) for step, value in enumerate(values)])
+    (point,) = tracker.client.get_metric_history(run_id, "train/loss")
+    assert (point.value, point.step) == (1.5, 3)
+
+
+def test_more_points_than_one_request_may_hold_all_arrive(tracker):
+    run_id = tracker.start("run", {}, {})
+    tracker.log(run_id, [("val/loss", step / 7, step) for step in range(2345)])
+    points = tracker.client.get_metric_history(run_id, "val/loss")
+    assert sorted(point.step for point in points) == list(range(2345))
+
+
+def test_a_run_is_found_by_the_beginning_of_its_id(tracker):
+    run_id = tracker.start("run", {}, {}, dataset=DATASET)
+    store = Store(tracker.uri)
+    assert store.find_run(run_id[:6]).run_id == run_id
+    with pytest.raises(TrackingError, match="no run begins with 0000zz"):
+        store.find_run("0000zz")
+
+
+def test_a_deleted_experiment_is_not_written_to(tracker):
+    tracker.client.delete_experiment(tracker.experiment_id)
+    with pytest.raises(TrackingError, match=r"experiment=nnlab was deleted .* restore it"):
+        Tracker(tracker.uri, "nnlab", CodeVersion())
+
+
+def test_the_first_store_and_one_from_the_template_hold_the_same_tables(tmp_path, monkeypatch):
+    monkeypatch.setenv("NNLAB_CACHE", str(tmp_path / "cache"))
+    tables = []
+    for name in ("first", "second"):  # the first is migrated, the second copied
+        Store(f"sqlite:///{tmp_path}/{name}/mlflow.db")
+        connection = sqlite3.connect(tmp_path / name / "mlflow.db")
+        query = "SELECT sql FROM sqlite_master ORDER BY name"
+        tables.append(connection.execute(query).fetchall())
+        (location,) = connection.execute("SELECT artifact_location FROM experiments").fetchone()
+        assert location == (tmp_path / name / "artifacts").as_uri()
+        assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+        connection.close()
+    assert tables[0] == tables[1]
+    assert not list(tmp_path.rglob(".making-*"))
+
+
+def test_a_local_address_is_made_absolute(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    assert tracking_uri("sqlite:///runs/mlflow.db") == f"sqlite:///{tmp_path}/runs/mlflow.db"
+    monkeypatch.setenv("NNLAB_ROOT", str(tmp_path))
+    assert tracking_uri(None) == f"sqlite:///{tmp_path}/mlruns/mlflow.db"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:5000")
+    assert tracking_uri(None) == "http://127.0.0.1:5000"
+    assert tracking_uri("http://127.0.0.1:1") == "http://127.0.0.1:1"

@@ -1,0 +1,109 @@
+"""The tracking UI: a real server, with a real run in its store."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import urllib.request
+
+import pytest
+from support.paths import ROOT
+
+
+def nnlab(*arguments):
+    return subprocess.run(
+        [sys.executable, "-m", "nnlab", *arguments],
+        cwd=ROOT, capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+
+
+def children_of(pid):
+    listed = subprocess.run(
+        ["ps", "-o", "pid=", "--ppid", str(pid)], capture_output=True, text=True, check=False
+    )
+    return [int(word) for word in listed.stdout.split()]
+
+
+@pytest.mark.parametrize(
+    "number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.long)]
+)
+def test_the_ui_shows_the_run_and_leaves_no_process_behind(run_py, store, number):
+    done = run_py("epochs=1", "pictures=0", f"tracking.uri={store}")
+    assert done.returncode == 0, done.stderr
+    beginning = re.search(r"nnlab ui (\w{8})", done.stdout)[1]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "nnlab", "ui", beginning, "--uri", store],
+        cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"}, start_new_session=True,
+    )  # fmt: skip
+    try:
+        line = process.stdout.readline()
+        base, run_id = re.search(
+            r"(http://127\.0\.0\.1:\d+)/#/experiments/\d+/runs/(\w+)", line
+        ).groups()
+        with urllib.request.urlopen(  # noqa: S310 - the server above
+            f"{base}/api/2.0/mlflow/runs/get?run_id={run_id}"
+        ) as answer:
+            run = json.load(answer)["run"]
+        assert run["info"]["run_name"] == "epochs=1"
+        served = children_of(process.pid)
+        assert served
+        process.send_signal(number)
+        out, errors = process.communicate(timeout=60)
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.communicate()
+    assert process.returncode == 0
+    assert "Stopped." in out
+    assert "Traceback" not in errors
+    for pid in served:
+        with pytest.raises(ProcessLookupError):
+            os.kill(pid, 0)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["no/id"], "'no/id' is no run: "),
+        (["ffffffff"], "no run begins with ffffffff"),
+        (["--uri", "http://127.0.0.1:9"], "is a tracking server already: open it in a browser"),
+    ],
+)
+def test_a_run_that_cannot_be_shown_is_said_in_a_sentence(arguments, sentence, store):
+    where = [] if "--uri" in arguments else ["--uri", store]
+    done = nnlab("ui", *arguments, *where)
+    assert done.returncode == 2
+    assert sentence in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_file_that_is_no_database_is_not_touched(tmp_path):
+    database = tmp_path / "mlflow.db"
+    database.write_text("my thesis")
+    done = nnlab("ui", "--uri", f"sqlite:///{database}")
+    assert done.returncode == 2
+    assert "is not an SQLite database: move it away" in done.stderr
+    assert database.read_text() == "my thesis"
+
+
+@pytest.mark.long
+def test_a_torn_database_is_named_and_not_touched(tmp_path, run_py):
+    whole, torn = tmp_path / "whole.db", tmp_path / "torn.db"
+    done = run_py("epochs=0", "pictures=0", f"tracking.uri=sqlite:///{whole}")
+    assert done.returncode == 0, done.stderr
+    torn.write_bytes(whole.read_bytes()[:40_000])
+    for done in (
+        nnlab("ui", "--uri", f"sqlite:///{torn}"),
+        run_py("epochs=0", f"tracking.uri=sqlite:///{torn}"),
+    ):
+        assert done.returncode == 2, done.stderr
+        assert f"{torn} cannot be used: database disk image is malformed" in done.stderr
+        assert "Traceback" not in done.stderr
+    assert torn.stat().st_size == 40_000
+
+
+def test_the_module_is_the_command():
+    assert nnlab("--version").stdout == f"nnlab, version {__import__('nnlab').__version__}\n"

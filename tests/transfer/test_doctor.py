@@ -1,0 +1,116 @@
+"""The doctor closes what nobody owns any more, and nothing else."""
+
+import socket
+import sqlite3
+import subprocess
+import sys
+
+import pytest
+from click.testing import CliRunner
+
+from nnlab.cli import main
+from nnlab.runs.code_version import CodeVersion
+from nnlab.tracking.tracker import Tracker
+
+
+@pytest.fixture
+def tracker(store):
+    return Tracker(store, "nnlab", CodeVersion())
+
+
+@pytest.fixture
+def doctor(store):
+    def examine(*options):
+        return CliRunner().invoke(main, ["doctor", "--uri", store, *options])
+
+    return examine
+
+
+def orphan(store):
+    """A run whose process has ended without a word."""
+    code = (
+        "from nnlab.tracking.tracker import *; from nnlab.runs.code_version import CodeVersion\n"
+        f"tracker = Tracker({store!r}, 'nnlab', CodeVersion())\n"
+        "print(tracker.start('orphan', {}, {}))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, check=True
+    )
+    return done.stdout.strip()
+
+
+def status(tracker, run_id):
+    return tracker.get(run_id).status
+
+
+def test_a_run_whose_process_is_gone_is_closed_with_the_reason(store, tracker, doctor):
+    dead, mine = orphan(store), tracker.start("mine", {}, {})
+    told = doctor("--dry-run")
+    assert told.exit_code == 0
+    assert f"would close {dead[:8]} orphan: its process " in told.output
+    assert status(tracker, dead) == "RUNNING"
+
+    done = doctor()
+    assert done.exit_code == 0
+    assert "the database is sound" in done.output
+    assert f"closed {dead[:8]} orphan" in done.output
+    assert mine[:8] not in done.output
+    assert status(tracker, dead) == "KILLED"
+    assert status(tracker, mine) == "RUNNING"
+    assert "is gone" in tracker.get(dead).tags["reason"]
+    assert "every run that is RUNNING has a living owner" in doctor().output
+
+
+def test_of_another_machine_only_what_is_said_to_be_gone_is_closed(tracker, doctor):
+    run_id = tracker.start("far away", {}, {"owner": "elsewhere:1:5.00"})
+    told = doctor()
+    assert "it runs on elsewhere, of which nothing can be told from here" in told.output
+    assert "--host elsewhere" in told.output
+    assert status(tracker, run_id) == "RUNNING"
+    doctor("--host", "elsewhere")
+    assert status(tracker, run_id) == "KILLED"
+
+
+def test_runs_of_other_programs_are_left_alone(tracker, doctor):
+    run_id = tracker.client.create_run(tracker.experiment_id, run_name="theirs").info.run_id
+    told = doctor()
+    assert f"left alone {run_id[:8]} theirs: not made by nnlab" in told.output
+    assert status(tracker, run_id) == "RUNNING"
+
+
+def test_a_reused_process_number_does_not_keep_a_run_alive(tracker, doctor):
+    import os
+
+    run_id = tracker.start("old", {}, {"owner": f"{socket.gethostname()}:{os.getpid()}:1000.00"})
+    doctor()
+    assert status(tracker, run_id) == "KILLED"
+
+
+def test_a_damaged_database_is_said_to_be_and_the_exit_code_is_1(store, tracker, doctor):
+    tracker.start("run", {}, {})
+    tracker.client._tracking_client.store.engine.dispose()
+    database = store.removeprefix("sqlite:///")
+    connection = sqlite3.connect(database)
+    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    (page,) = connection.execute(
+        "SELECT rootpage FROM sqlite_master WHERE type = 'index' AND tbl_name = 'tags'"
+    ).fetchone()
+    (size,) = connection.execute("PRAGMA page_size").fetchone()
+    connection.close()
+    with open(database, "r+b") as file:  # noqa: PTH123
+        file.seek((page - 1) * size)
+        file.write(bytes(size))
+    told = doctor()
+    assert told.exit_code == 1
+    assert "the database is damaged" in told.output
+
+
+def test_a_store_that_is_not_there_is_not_made(doctor, tmp_path, monkeypatch):
+    named = doctor()
+    assert named.exit_code == 2
+    assert "There is no tracking store" in named.output
+    monkeypatch.setenv("NNLAB_ROOT", str(tmp_path))
+    default = CliRunner().invoke(main, ["doctor"])
+    assert default.exit_code == 0
+    assert "nothing to look after" in default.output
+    assert not list(tmp_path.rglob("*.db"))

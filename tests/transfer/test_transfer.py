@@ -1,0 +1,457 @@
+"""Runs carried from store to store: everything arrives, nothing is overwritten, nothing half."""
+
+import json
+import os
+import signal
+import socket
+import struct
+import subprocess
+import sys
+from pathlib import Path
+
+import mlflow
+import pytest
+from click.testing import CliRunner
+from mlflow.entities import Metric
+from support import zips
+from support.paths import ROOT
+from support.servers import mlflow_server
+from support.stopped import resume, stopped_sweep
+from support.zips import ONE, TWO
+
+from nnlab.cli import main
+from nnlab.errors import TrackingError
+from nnlab.runs.code_version import CodeVersion
+from nnlab.tracking.store import Store
+from nnlab.tracking.tracker import Tracker
+from nnlab.transfer import importing
+from nnlab.transfer.exporting import export
+from nnlab.transfer.importing import import_archive
+
+SMALL = ("epochs=5", "data.val_size=4000", "pictures=0", "hydra.launcher.n_jobs=1")
+
+
+def nnlab(*words):
+    done = CliRunner().invoke(main, [str(word) for word in words])
+    assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
+    return done
+
+
+def sweep(uri, *words):
+    """Make a sweep in a process of its own; return the id of its run."""
+    subprocess.run(
+        [sys.executable, "run.py", "-m", *words, *SMALL, f"tracking.uri={uri}"],
+        cwd=ROOT, check=True, capture_output=True, timeout=240,
+    )  # fmt: skip
+    return next(Store(uri).search("tags.kind = 'sweep'")).run_id
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory):
+    """A store with a sweep, and a second sweep that reused one of its runs."""
+    root = tmp_path_factory.mktemp("lab")
+    uri = f"sqlite:///{root}/store/mlflow.db"
+    first = sweep(uri, "lr=0.1,0.5", "seed=0,1")
+    second = sweep(uri, "lr=0.5,0.9", "reuse=true")
+    return uri, first, second
+
+
+@pytest.fixture
+def tracker(store):
+    return Tracker(store, "nnlab", CodeVersion())
+
+
+@pytest.fixture
+def other(tmp_path):
+    """The address of another store that does not exist yet."""
+    return f"sqlite:///{tmp_path}/other/mlflow.db"
+
+
+@pytest.fixture
+def parcel(tmp_path):
+    """Two runs, one below the other, made by hand."""
+    child = {f"runs/{TWO}/{name}": data for name, data in (
+        ("run.json", json.dumps({**zips.RUN, "run_id": TWO, "parent": ONE}).encode()),
+        ("metrics.csv", zips.METRICS),
+        ("artifacts/weights.npz", b"weights"),
+    )}  # fmt: skip
+    return zips.write(tmp_path / "parcel.zip", {**zips.files(), **child})
+
+
+@pytest.fixture
+def out(tmp_path):
+    return tmp_path / "out.zip"
+
+
+def record(uri, run_id, folder):
+    """All that MLflow's own client tells of a run; the values of its metrics bit by bit."""
+    client = mlflow.MlflowClient(uri)
+    run = client.get_run(run_id)
+    history = [
+        (each.key, struct.pack("<d", each.value), each.timestamp, each.step)
+        for key in run.data.metrics
+        for each in client.get_metric_history(run_id, key)
+    ]
+    folder.mkdir(parents=True)
+    for file in client.list_artifacts(run_id):
+        client.download_artifacts(run_id, file.path, str(folder))
+    return {
+        "name": run.info.run_name,
+        "status": run.info.status,
+        "times": (run.info.start_time, run.info.end_time),
+        "user": run.info.user_id,
+        "experiment": client.get_experiment(run.info.experiment_id).name,
+        "tags": run.data.tags,
+        "params": run.data.params,
+        "latest": {key: struct.pack("<d", value) for key, value in run.data.metrics.items()},
+        "history": sorted(history),
+        "datasets": [each.to_dictionary() for each in run.inputs.dataset_inputs],
+        "files": {
+            str(path.relative_to(folder)): path.read_bytes()
+            for path in folder.rglob("*")
+            if path.is_file()
+        },
+    }
+
+
+def expected(found, run_id, ids):
+    """A record as it should be in the other store: ids are those there, parents are there."""
+    tags = dict(found["tags"])
+    if tags.get("mlflow.parentRunId") not in ids:
+        tags.pop("mlflow.parentRunId", None)
+    text = json.dumps(tags)
+    for before, after in ids.items():
+        text = text.replace(before, after)
+    return {**found, "tags": {**json.loads(text), "imported_from": run_id}}
+
+
+def check_round_trip(source, run_ids, target, made, tmp_path):
+    assert set(made) == set(run_ids)
+    for run_id, here in made.items():
+        before = record(source, run_id, tmp_path / "before" / run_id)
+        assert before["history"]
+        after = record(target, here, tmp_path / "after" / run_id)
+        assert after == expected(before, run_id, made)
+
+
+def folders(uri):
+    artifacts = Path(uri.removeprefix("sqlite:///")).parent / "artifacts"
+    return {path.name for path in artifacts.glob("*")}
+
+
+def test_a_sweep_arrives_as_it_was_with_its_runs_their_curves_files_and_lineage(
+    lab, other, out, tmp_path
+):
+    uri, first, _ = lab
+    told = nnlab("export", first[:8], out, "--uri", uri)
+    assert told.exit_code == 0
+    assert f"{out}: 5 runs, 34 files, " in told.output
+    done = nnlab("import", out, "--uri", other)
+    assert done.exit_code == 0
+    assert "imported 5 runs" in done.output
+    store = Store(other)
+    made = {each.tags["imported_from"]: each.run_id for each in store.search()}
+    runs = [first, *(each.run_id for each in Store(uri).children(first))]
+    check_round_trip(uri, runs, other, made, tmp_path)
+    assert {each.run_id for each in store.children(made[first])} == {made[run] for run in runs[1:]}
+    assert store.get(made[first]).tags["best_run"] in made.values()
+    assert nnlab("doctor", "--uri", other).exit_code == 0
+
+
+def test_the_same_runs_make_the_same_bytes_and_no_file_is_overwritten(lab, out, tmp_path):
+    uri, first, _ = lab
+    export(first, out, uri)
+    export(first, tmp_path / "again.zip", uri)
+    content = out.read_bytes()
+    assert content == (tmp_path / "again.zip").read_bytes()
+    told = nnlab("export", first, out, "--uri", uri)
+    assert told.exit_code == 2
+    assert "out.zip is there already: name another file" in told.output
+    assert out.read_bytes() == content
+    assert {path.name for path in tmp_path.iterdir()} == {"out.zip", "again.zip"}
+
+
+def test_a_sweep_takes_along_the_runs_that_it_reused_without_their_own_parent(lab, other, out):
+    uri, first, second = lab
+    (own,) = Store(uri).children(second)
+    export(second, out, uri)
+    made = import_archive(out, other).made
+    (reused,) = set(made) - {second, own.run_id}
+    assert Store(uri).get(reused).tags["mlflow.parentRunId"] == first
+    store = Store(other)
+    assert "mlflow.parentRunId" not in store.get(made[reused]).tags
+    assert store.get(made[own.run_id]).tags["mlflow.parentRunId"] == made[second]
+    # Carried on, the table still names the runs by their first ids, and they are found by these.
+    further = out.with_name("further.zip")
+    done = export(made[second], further, other)
+    assert (done.runs, done.gone) == (3, ())
+
+
+def test_what_is_there_already_is_left_alone_wherever_it_came_from(lab, other, out, tmp_path):
+    uri, _, first = lab
+    export(first, out, uri)
+    told = nnlab("import", out, "--uri", uri)  # where they come from
+    assert told.exit_code == 0
+    assert f"left alone {first[:8]}: it is in the store already\n" in told.output
+    assert "imported 0 runs" in told.output
+
+    made = import_archive(out, other).made
+    before = [record(other, run, tmp_path / "before" / run) for run in made.values()]
+    again = import_archive(out, other)
+    assert (again.made, again.there) == ({}, made)
+    assert [record(other, run, tmp_path / "after" / run) for run in made.values()] == before
+
+    back, third = tmp_path / "back.zip", f"sqlite:///{tmp_path}/third/mlflow.db"
+    export(made[first], back, other)
+    assert import_archive(back, uri).there == {here: run for run, here in made.items()}
+    further = import_archive(back, third).made
+    assert Store(third).get(further[made[first]]).tags["imported_from"] == first
+    known = import_archive(out, third)
+    assert known.there == {run: further[here] for run, here in made.items()}
+
+
+def test_a_single_run_comes_alone_and_finds_its_parent_where_that_is(lab, other, out, tmp_path):
+    uri, first, _ = lab
+    child = Store(uri).children(first)[0].run_id
+    export(child, out, uri)
+    (alone,) = import_archive(out, other).made.values()
+    assert "mlflow.parentRunId" not in Store(other).get(alone).tags
+
+    third = f"sqlite:///{tmp_path}/third/mlflow.db"
+    whole = tmp_path / "whole.zip"
+    export(first, whole, uri)
+    made = import_archive(whole, third).made
+    store = Store(third)
+    store.client.delete_run(made[child])
+    (again,) = import_archive(out, third).made.values()
+    assert store.get(again).tags["mlflow.parentRunId"] == made[first]
+
+
+VALUES = [0.1, -0.0, 5e-324, 1.7976931348623157e308, float("nan"), 1 / 3, 1e22, 123456789.123456789]
+
+
+def test_every_value_arrives_to_the_bit_and_ids_in_tags_are_those_of_the_new_store(
+    tracker, other, out, tmp_path
+):
+    first = tracker.start("first", {}, {})
+    tracker.finish(first, "KILLED")
+    run_id = tracker.start("second", {"long": "ü" * 6000}, {}, parent=first)
+    client = tracker.client
+    for step, value in enumerate(VALUES):
+        client.log_metric(run_id, "value", value, timestamp=1000 + step, step=step - 3)
+    client.log_batch(run_id, metrics=[Metric("twice", 1.5, 7, 0), Metric("twice", 2.5, 7, 0)])
+    for key, value in {
+        "reproduces": first,
+        "history": json.dumps([{"run_id": run_id}]),
+        "digest": first + first,  # 64 digits: no id, though it begins like one
+        "note": "x" * 8000,
+    }.items():
+        client.set_tag(run_id, key, value)
+    with tracker.folder(run_id) as folder:
+        (folder / "deep" / "er").mkdir(parents=True)
+        (folder / "deep" / "er" / "ünicode name.bin").write_bytes(bytes(3_000_000))
+        (folder / "empty").write_bytes(b"")
+    tracker.finish(run_id, "FAILED", tags={"reason": "ValueError: why"})
+    export(first, out, tracker.uri)
+    assert out.stat().st_size > 3_000_000  # what would look like a bomb is not deflated
+    made = import_archive(out, other).made
+    after = record(other, made[run_id], tmp_path / "after")
+    before = record(tracker.uri, run_id, tmp_path / "before")
+    assert len(before["history"]) == len(VALUES) + 2
+    before["tags"] |= {
+        "reproduces": made[first],
+        "history": json.dumps([{"run_id": made[run_id]}]),
+        "mlflow.parentRunId": made[first],
+        "imported_from": run_id,
+    }
+    assert after == before
+
+
+def test_runs_that_have_not_ended_are_not_exported(tracker, out):
+    run_id = tracker.start("at work", {}, {})
+    told = nnlab("export", run_id[:6], out, "--uri", tracker.uri)
+    assert told.exit_code == 2
+    assert f"{run_id[:8]} at work is RUNNING: wait for its end" in told.output
+    assert not out.exists()
+
+
+@pytest.mark.parametrize(
+    ("make", "why"),
+    [
+        (lambda folder: (folder / "link").symlink_to("/etc/passwd"), "is a link or no file"),
+        (lambda folder: (folder / "a:b").write_text(""), "it is absolute, or names a drive"),
+        (lambda folder: os.mkfifo(folder / "pipe"), "is a link or no file"),
+    ],
+)
+def test_files_that_no_reader_would_take_are_not_exported(make, why, tracker, out):
+    run_id = tracker.start("run", {}, {})
+    with tracker.folder(run_id) as folder:
+        make(folder)
+    tracker.finish(run_id, "FINISHED")
+    told = nnlab("export", run_id, out, "--uri", tracker.uri)
+    assert told.exit_code == 2
+    assert why in told.output
+    assert not list(out.parent.glob("*out.zip*"))
+
+
+def test_a_run_that_the_sweep_lists_and_nobody_has_is_said_to_be_left_out(lab, out, other):
+    uri, _, second = lab
+    export(second, out, uri)
+    made = import_archive(out, other).made
+    store = Store(other)
+    (reused,) = [here for here in made.values() if "mlflow.parentRunId" not in store.get(here).tags
+                 and here != made[second]]  # fmt: skip
+    store.client.delete_run(reused)
+    told = nnlab("export", made[second], out.with_name("less.zip"), "--uri", other)
+    assert told.exit_code == 0
+    origin = next(before for before, here in made.items() if here == reused)
+    assert f"left out: {origin}, which the sweep lists and the store no longer has" in told.output
+    assert "less.zip: 2 runs" in told.output
+
+
+def killed_import(parcel, uri, patch):
+    """Import in a process of its own, which dies where the patch says."""
+    code = (
+        "import os, signal, sys\n"
+        "from nnlab.transfer import importing\n"
+        "def die(): os.kill(os.getpid(), signal.SIGKILL)\n"
+        "create, fill, calls = importing._create, importing._fill, []\n"
+        f"{patch}\n"
+        "imports.import_archive(importing.Path(sys.argv[1]), sys.argv[2])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", code, str(parcel), uri],
+        cwd=ROOT, capture_output=True, text=True, check=False, timeout=120,
+    )  # fmt: skip
+    assert done.returncode == -signal.SIGKILL, done.stderr
+
+
+WHILE = {
+    "creating": "importing._create = lambda *a: (create(*a), calls and die(), calls.append(1))[0]",
+    "filling": "importing._fill = lambda *a: (fill(*a), die())",
+    "ending": (
+        "importing._end = lambda runs: "
+        "([t.client.set_terminated(r, 'FINISHED') for t, r, _ in runs[:1]], die())"
+    ),
+}
+
+
+@pytest.mark.parametrize(
+    "moment",
+    ["ending", *(pytest.param(each, marks=pytest.mark.long) for each in ("creating", "filling"))],
+)
+def test_what_a_killed_import_leaves_is_taken_away_by_the_doctor(moment, other, parcel):
+    killed_import(parcel, other, WHILE[moment])
+    left = [each.run_id for each in Store(other).search()]
+    assert left
+    told = nnlab("doctor", "--dry-run", "--uri", other)
+    assert f"would delete {len(left)} runs, half imported when their process died" in told.output
+    assert len(list(Store(other).search())) == len(left)
+    told = nnlab("doctor", "--uri", other)
+    assert f"deleted {len(left)} runs, half imported" in told.output
+    assert list(Store(other).search()) == []
+    assert folders(other) == set()
+    assert "deleted" not in nnlab("doctor", "--uri", other).output
+    assert set(import_archive(parcel, other).made) == {ONE, TWO}
+
+
+def test_an_import_that_lacks_only_its_last_marks_is_complete_and_the_next_one_sees_it(
+    other, parcel
+):
+    made = import_archive(parcel, other).made
+    store = Store(other)
+    for run_id in made.values():  # as a kill before the last step leaves them
+        store.client.set_tag(run_id, "importing", f"{socket.gethostname()}:1:1.00")
+    told = nnlab("doctor", "--dry-run", "--uri", other)
+    assert "complete: 2 runs imported" in told.output
+    again = import_archive(parcel, other)
+    assert (again.made, again.there) == ({}, made)
+    assert not any("importing" in each.tags for each in store.search())
+
+
+def send(number):
+    return lambda *_: os.kill(os.getpid(), number)
+
+
+def fail(*_):
+    raise TrackingError("the disk is full")
+
+
+@pytest.mark.parametrize(
+    ("step", "event", "code", "said"),
+    [
+        ("_end", fail, 2, "the disk is full"),
+        ("_fill", fail, 2, "the disk is full"),
+        ("_fill", send(signal.SIGINT), 130, "Interrupted."),
+        ("_fill", send(signal.SIGTERM), 143, "Terminated."),
+    ],
+)
+def test_an_import_that_fails_or_is_interrupted_takes_its_runs_away(
+    step, event, code, said, other, parcel, monkeypatch
+):
+    real = getattr(importing, step)
+    with monkeypatch.context() as patch:
+        patch.setattr(importing, step, lambda *operands: (real(*operands), event()))
+        done = nnlab("import", parcel, "--uri", other)
+    assert done.exit_code == code
+    assert said in done.output
+    assert list(Store(other).search()) == []
+    assert folders(other) == set()
+    assert len(import_archive(parcel, other).made) == 2
+
+
+def test_an_import_that_is_under_way_is_neither_closed_nor_doubled(other, parcel):
+    here = import_archive(parcel, other).made[ONE]
+    store = Store(other)
+    store.client.set_tag(here, "importing", f"elsewhere:1:{1.0}")
+    told = nnlab("import", parcel, "--uri", other)
+    assert told.exit_code == 2
+    assert "are being imported by the process elsewhere:1:1.0" in told.output
+    told = nnlab("doctor", "--uri", other)
+    assert "left alone an import of 1 runs by elsewhere; if that machine is gone" in told.output
+    assert (
+        "complete: 1 runs imported" in nnlab("doctor", "--uri", other, "--host", "elsewhere").output
+    )
+
+
+def test_a_parcel_cannot_mark_its_runs_for_the_doctor_or_put_them_under_others(tracker, out):
+    mine = tracker.start("mine", {}, {})
+    tracker.finish(mine, "FINISHED")
+    marks = {"importing": "gone:1:1.0", "mlflow.runName": "other", "mlflow.parentRunId": mine}
+    zips.write(out, zips.files(tags=marks))
+    (here,) = import_archive(out, tracker.uri).made.values()
+    record = tracker.get(here)
+    assert record.name == zips.RUN["name"]
+    assert not {"importing", "mlflow.parentRunId"} & set(record.tags)
+
+
+@pytest.mark.long
+def test_runs_go_through_a_server_and_back(lab, other, out, tmp_path):
+    uri, _, second = lab
+    export(second, out, uri)
+    with mlflow_server(f"sqlite:///{tmp_path}/server.db", tmp_path) as address:
+        made = import_archive(out, address).made
+        check_round_trip(uri, list(made), address, made, tmp_path / "there")
+        back = tmp_path / "back.zip"
+        assert export(made[second], back, address).runs == 3
+        assert len(import_archive(out, address).there) == 3
+    home = import_archive(back, other).made
+    first_ids = {before: home[here] for before, here in made.items()}
+    for run_id, here in first_ids.items():
+        before = record(uri, run_id, tmp_path / "a" / run_id)
+        after = record(other, here, tmp_path / "b" / run_id)
+        assert after == expected(before, run_id, first_ids)
+
+
+@pytest.mark.long
+def test_a_sweep_that_was_stopped_goes_on_in_another_store(other, out, tmp_path):
+    stopped_sweep(tmp_path)
+    store = Store(f"sqlite:///{tmp_path}/mlruns/mlflow.db")
+    (head,) = store.search("tags.kind = 'sweep'")
+    done = {each.run_id for each in store.children(head.run_id) if each.status == "FINISHED"}
+    export(head.run_id, out, store.uri)
+    made = import_archive(out, other).made
+    resume(tmp_path, made[head.run_id], "--uri", other)
+    runs = Store(other).children(made[head.run_id])
+    assert [each.status for each in runs] == ["FINISHED"] * 4
+    assert {each.tags.get("imported_from") for each in runs} >= done
