@@ -1,7 +1,7 @@
 """A parcel: runs in one zip file, whatever store they come from.
 
-``docs/parcels.md`` describes the format; ``archive_writer`` and ``archive_reader`` write and read
-the zip.
+``docs/guides/archives.md`` describes the format; ``archive_writer`` and ``archive_reader`` write
+and read the zip.
 """
 
 import posixpath
