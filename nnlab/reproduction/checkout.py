@@ -117,10 +117,11 @@ def check_code(tree: Path, record: RecordedRun) -> None:
         Where it has not: the patch was changed, or is gone.
     """
     found = digests(tree / "nnlab")
+    recorded = record.environment.get("modules", {})  # under their names of then, as in the tree
     wrong = sorted(
-        name for name, digest in record.modules.items() if found.get(name) != digest
-    ) or sorted(found.keys() - record.modules.keys())
-    if record.modules and wrong:
+        name for name, digest in recorded.items() if found.get(name) != digest
+    ) or sorted(found.keys() - recorded.keys())
+    if recorded and wrong:
         raise RecordError(
             f"The code of run {record.id} cannot be had again: what its commit and code.patch make "
             f"of nnlab/{wrong[0]} is not what it recorded. Nothing was run."
