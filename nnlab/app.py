@@ -54,7 +54,7 @@ SYNONYMS = {
 def train_one(config: DictConfig) -> float:
     """Train the one run that a composed config defines, and return its objective."""
     from nnlab.execution.session import run_one
-    from nnlab.runs.config import from_hydra
+    from nnlab.runs.compose import from_hydra
 
     with plainly():  # here too: Hydra would put a line of its own before the sentence
         checked = from_hydra(config)

@@ -63,7 +63,7 @@ class StackLauncher(Launcher):
         from nnlab.execution.resume import resume, same_sweep
         from nnlab.execution.session import Session
         from nnlab.runs.compose import Composer, chosen_study
-        from nnlab.runs.config import launch_config
+        from nnlab.runs.launch_config import launch_config
         from nnlab.runs.run import plan_runs
         from nnlab.runs.sweep import Sweep
 

@@ -51,7 +51,6 @@ def test_each_heavy_library_has_its_own_package():
         "nnlab.app",
         "nnlab.launcher",
         "nnlab.runs.compose",
-        "nnlab.runs.config",
         "nnlab.runs.resolvers",
     }
     assert {name.split(".")[1] for name in importers("matplotlib")} == {"plots"}

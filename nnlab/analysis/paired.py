@@ -22,12 +22,14 @@ from nnlab.analysis.configurations import (
 )
 from nnlab.analysis.statistics import paired_difference
 from nnlab.errors import ComparisonError
+from nnlab.runs.config import fields_with
+from nnlab.runs.roles import Role, is_among
+from nnlab.runs.sweep import field_of
 from nnlab.tracking.frames import read_file, read_runs, read_tagged
 from nnlab.tracking.locations import tracking_uri
 
 ENOUGH = 5  # seeds in all, where a spread is not known yet from which to say more
 MOST = 1000  # further seeds for which a command is given
-DROPPED = ("seed=", "run_name=", "prune=", "prune.", "reuse=")  # of the overrides of a run
 PLAIN = re.compile(r"[\w.+-]+")  # a value that may stand in a list of values as it is
 
 Key = tuple[Any, ...]  # a configuration: the values of the fields that vary
@@ -205,7 +207,7 @@ def typed(runs: pd.DataFrame, uri: str | None) -> list[str] | None:
         if text is not None:
             return [
                 each for each in map(str, yaml.safe_load(text) or [])
-                if not each.lstrip("+").startswith(DROPPED)
+                if not is_among(field_of(each), fields_with(Role.ONCE))
             ]  # fmt: skip
     return None
 

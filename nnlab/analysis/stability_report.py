@@ -18,7 +18,7 @@ from nnlab.analysis.figures import FigureSpec
 from nnlab.analysis.groups import short, written
 from nnlab.analysis.sweep_report import provenance_table
 from nnlab.errors import ReportError
-from nnlab.runs.study import FILE, Study
+from nnlab.runs.study import STUDY_FILE, Study
 from nnlab.tracking.artifacts import ENVIRONMENT
 from nnlab.tracking.store import RunRecord, Store
 from nnlab.training.stability_search import EDGES, judged
@@ -58,7 +58,7 @@ class StabilityResults:
         ReportError
             Where it has not come to its end.
         """
-        names = ("stability.csv", "trials.csv", FILE, ENVIRONMENT)
+        names = ("stability.csv", "trials.csv", STUDY_FILE, ENVIRONMENT)
         paths = {name: store.download(head.run_id, name) for name in names}
         texts = {
             name: path.read_text(encoding="utf-8") for name, path in paths.items() if path.is_file()
@@ -78,7 +78,8 @@ class StabilityResults:
         networks[DIGEST] = first.tags.get("data_digest")
         study = head.tags.get("study")
         return cls(
-            head, networks, trials, Study(study, texts[FILE]) if study and FILE in texts else None,
+            head, networks, trials,
+            Study(study, texts[STUDY_FILE]) if study and STUDY_FILE in texts else None,
             json.loads(texts.get(ENVIRONMENT, "{}")),
         )  # fmt: skip
 

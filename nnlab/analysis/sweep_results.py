@@ -11,7 +11,7 @@ from nnlab.analysis.comparison import METRIC
 from nnlab.analysis.configurations import SEED, leading, lower_is_better, once_each, varying
 from nnlab.analysis.figure_data import CURVES, Extreme, FigureData, filters_of
 from nnlab.analysis.groups import Group, grouped
-from nnlab.runs.study import FILE, Study
+from nnlab.runs.study import STUDY_FILE, Study
 from nnlab.tracking.artifacts import ENVIRONMENT
 from nnlab.tracking.frames import read_curves, read_runs
 from nnlab.tracking.store import RunRecord, Store
@@ -55,7 +55,7 @@ class SweepResults:
     @cached_property
     def study(self) -> Study | None:
         """The study that it carried out, if it did."""
-        name, text = self.head.tags.get("study"), self._text(FILE)
+        name, text = self.head.tags.get("study"), self._text(STUDY_FILE)
         return Study(name, text) if name and text else None
 
     @cached_property

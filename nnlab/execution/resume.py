@@ -10,7 +10,8 @@ from nnlab.execution.display import say
 from nnlab.execution.ledger import PLAN, Ledger, Plan, differences, unfinished
 from nnlab.execution.session import Session
 from nnlab.runs import provenance
-from nnlab.runs.config import SEMANTICS, LaunchConfig, from_record, launch_config
+from nnlab.runs.config import SEMANTICS, from_record
+from nnlab.runs.launch_config import LaunchConfig, launch_config
 from nnlab.runs.run import Job, Run, plan_runs
 from nnlab.runs.sweep import Sweep
 from nnlab.tracking.locations import sweeps_folder, tracking_uri

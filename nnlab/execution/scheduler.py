@@ -19,7 +19,7 @@ from nnlab.execution.pruning import Halving
 from nnlab.execution.recorder import Recorder
 from nnlab.execution.stacks import Stack, plan_stacks
 from nnlab.execution.workers import Workers
-from nnlab.runs.config import LaunchConfig
+from nnlab.runs.launch_config import LaunchConfig
 from nnlab.runs.run import Run
 from nnlab.training.engine import measure
 from nnlab.training.network import Params

@@ -21,10 +21,11 @@ from nnlab.execution.workers import available_cores, open_workers
 from nnlab.interrupts import deferred
 from nnlab.runs import provenance
 from nnlab.runs.code_version import PATCH_LIMIT, code_version
-from nnlab.runs.config import SEMANTICS, LaunchConfig, RunConfig, to_record
+from nnlab.runs.config import SEMANTICS, RunConfig, to_record
+from nnlab.runs.launch_config import LaunchConfig
 from nnlab.runs.run import Job, Run, plan_runs
-from nnlab.runs.study import Study, head_tags, keep
-from nnlab.runs.sweep import NAMELESS, Sweep, job_name
+from nnlab.runs.study import Study, parent_tags, write_study
+from nnlab.runs.sweep import DEFAULTS, Sweep, job_name
 from nnlab.tracking import artifacts
 from nnlab.tracking.locations import sweeps_folder
 from nnlab.tracking.store import Kind
@@ -63,7 +64,7 @@ class Session:
     ) -> None:
         self.kind = kind
         self.settings = settings
-        self._tags = {**(tags or {}), **head_tags(study)}
+        self._tags = {**(tags or {}), **parent_tags(study)}
         self._study = study
         self._show = show
         self.runs: list[Run] = []
@@ -140,7 +141,7 @@ class Session:
         with self.tracker.folder(self.head) as folder:
             split = self.runs[0].prepared.compact_split
             artifacts.write_shared(folder, split, provenance.collect())
-            keep(folder, self._study)
+            write_study(folder, self._study)
 
     def take_up(
         self, plan: Plan, head: str, runs: Sequence[Run], changed: Mapping[int, str], *, anew: bool
@@ -270,7 +271,7 @@ def run_one(config: RunConfig, overrides: Sequence[str]) -> Run:
         Where the data or the store cannot be used, or training itself failed.
     """
     name = config.run_name or job_name(overrides)
-    if name == NAMELESS and config.derived_from is not None:
+    if name == DEFAULTS and config.derived_from is not None:
         name = f"as {config.derived_from[:8]}"
     runs = plan_runs([Job(config, tuple(overrides), name)])
     with Session("run", config, LaunchConfig()) as session:

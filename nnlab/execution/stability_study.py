@@ -20,7 +20,7 @@ from nnlab.runs.code_version import code_version
 from nnlab.runs.compose import compose_grid
 from nnlab.runs.ranking import SEED, value_of
 from nnlab.runs.run import Run, plan_runs
-from nnlab.runs.study import head_tags, keep
+from nnlab.runs.study import parent_tags, write_study
 from nnlab.runs.sweep import Sweep
 from nnlab.tracking import artifacts
 from nnlab.tracking.tracker import Tracker
@@ -53,10 +53,10 @@ def study_stability(overrides: Sequence[str], tolerance: float) -> list[Network]
     runs = plan_runs(sweep.jobs)
     tracking = configs[0].tracking
     tracker = Tracker(tracking.uri, tracking.experiment, code_version())
-    tags = {"kind": "stability", "overrides": " ".join(overrides), **head_tags(study)}
+    tags = {"kind": "stability", "overrides": " ".join(overrides), **parent_tags(study)}
     with _recorded(tracker, f"stability {sweep.name}", tags) as parent:
         with tracker.folder(parent) as folder:
-            keep(folder, study)
+            write_study(folder, study)
         networks = find_edges(runs, tolerance)
         _record(tracker, parent, networks)
     _report(networks, [field for field in sweep.varying if field != SEED], parent)

@@ -9,7 +9,7 @@ import numpy as np
 from nnlab.errors import ResumeError
 from nnlab.execution.checkpoints import Checkpoints
 from nnlab.execution.workers import available_cores
-from nnlab.runs.config import LaunchConfig
+from nnlab.runs.launch_config import LaunchConfig
 from nnlab.runs.run import Run
 from nnlab.training.engine import State
 from nnlab.training.initializers import stack

@@ -10,7 +10,7 @@ from nnlab.execution.descriptions import TAG, describe_sweep
 from nnlab.interrupts import deferred
 from nnlab.runs.ranking import ranked, value_of
 from nnlab.runs.run import Run
-from nnlab.runs.study import Study, kept
+from nnlab.runs.study import Study, read_study
 from nnlab.tracking.tracker import Tracker
 from nnlab.training.outcomes import Status
 
@@ -42,7 +42,7 @@ def write_end(
     with deferred():
         with tracker.folder(parent) as folder:
             write_table(folder / "runs.csv", runs, varying)
-            tags[TAG] = describe_sweep(parent, runs, varying, study or kept(folder))
+            tags[TAG] = describe_sweep(parent, runs, varying, study or read_study(folder))
         tracker.log(parent, points, tags)
         tracker.finish(parent, status)
 

@@ -14,16 +14,14 @@ import yaml
 from nnlab.errors import ConfigError, RecordError
 from nnlab.reproduction.record import read_record
 from nnlab.runs.code_version import CHECKOUT
-from nnlab.runs.config import RunConfig
+from nnlab.runs.config import RunConfig, fields_with
+from nnlab.runs.roles import Role
 from nnlab.tracking.store import existing_store
 from nnlab.training.initializers import FREE_INITS
 
 OPTION = "--config-from"
 NAME = "recorded"
 GROUPS = {"init": "name", "data": "source"}  # group -> the field that names its option
-TAKEN = (
-    "lr", "epochs", "hidden_size", "seed", "batch_size", "dtype", "target_accuracy", "objective",
-)  # fmt: skip
 
 
 def begin_as_recorded(arguments: Sequence[str], folder: Path) -> list[str]:
@@ -80,7 +78,7 @@ def recorded_yaml(config: RunConfig, run_id: str, chosen: Sequence[str]) -> str:
     text = (CHECKOUT / "conf" / "config.yaml").read_text(encoding="utf-8")
     content: dict[str, Any] = yaml.safe_load(text)
     recorded = config.model_dump()
-    content.update({name: recorded[name] for name in TAKEN})
+    content.update({name: recorded[name] for name in fields_with(Role.INHERITED)})
     content["derived_from"] = run_id
     content["tracking"]["experiment"] = recorded["tracking"]["experiment"]
     for group, field in GROUPS.items():

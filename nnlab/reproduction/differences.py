@@ -5,24 +5,22 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from nnlab.reproduction.record import RecordedRun
+from nnlab.runs.config import fields_without
+from nnlab.runs.roles import Role, is_among
 
 Kind = Literal["record", "data", "config", "code", "libraries", "BLAS or processor"]
 
-# Fields that say where things are or how work is done. No result depends on them.
-INDIFFERENT = (
-    "data.dir", "data.path", "derived_from", "model", "objective", "pictures", "prune", "reuse",
-    "run_name", "threads", "tracking",
-)  # fmt: skip
+INDIFFERENT = fields_without(Role.RESULT)
 
 # Modules whose code decides a result. What reads the data is not among them: whatever it reads,
 # the digest of the data tells.
 DECISIVE = frozenset(
     f"{name}.py"
     for name in (
-        "data/dataset", "runs/config", "runs/validation", "training/blas", "training/blocks",
-        "training/engine", "training/first_layer", "training/full_batch", "training/history",
-        "training/initializers", "training/minibatches", "training/network", "training/outcomes",
-        "training/row_layout", "training/training_data", "training/workspace",
+        "data/dataset", "runs/config", "runs/roles", "runs/validation", "training/blas",
+        "training/blocks", "training/engine", "training/first_layer", "training/full_batch",
+        "training/history", "training/initializers", "training/minibatches", "training/network",
+        "training/outcomes", "training/row_layout", "training/training_data", "training/workspace",
     )
 )  # fmt: skip
 
@@ -68,7 +66,7 @@ def _data(one: RecordedRun, other: RecordedRun) -> Iterator[Difference]:
 def _config(one: RecordedRun, other: RecordedRun) -> Iterator[Difference]:
     first, second = (dict(_flat(record.stated)) for record in (one, other))
     for name in dict.fromkeys([*first, *second]):
-        if name.startswith(INDIFFERENT):
+        if is_among(name, INDIFFERENT):
             continue
         # A field that an earlier schema lacked has its default there.
         values = [

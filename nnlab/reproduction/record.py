@@ -12,19 +12,14 @@ import yaml
 
 from nnlab.errors import ConfigError, RecordError, TrackingError
 from nnlab.reproduction.module_names import present_name
-from nnlab.runs.config import SEMANTICS, RunConfig, from_record
+from nnlab.runs.config import SEMANTICS, RunConfig, fields_with, from_record
+from nnlab.runs.roles import Role
 from nnlab.tracking import artifacts
 from nnlab.tracking.store import RunRecord, Store
 from nnlab.training.history import METRICS
 from nnlab.training.network import Params
 
 Points = dict[tuple[str, int], float]  # (metric, epoch) -> value
-
-# Parameters that config.yaml states as they are; the others follow from the code too.
-STATED = (
-    "lr", "epochs", "hidden_size", "init.name", "seed", "dtype", "target_accuracy", "data.name",
-    "data.val_size", "data.seed", "batch_size",
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -137,7 +132,7 @@ def _weights(folder: Path, run: RunRecord) -> tuple[Params | None, list[str]]:
 
 def _config_faults(run: RunRecord, config: RunConfig) -> list[str]:
     """Compare config.yaml with the parameters that the store has."""
-    noted = {name: run.params[name] for name in STATED if name in run.params}
+    noted = {name: run.params[name] for name in fields_with(Role.LOGGED) if name in run.params}
     found = config.params
     return [
         f"config.yaml says {name}={found[name]}, the store says {value}: one was changed after "

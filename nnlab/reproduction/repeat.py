@@ -17,7 +17,8 @@ from nnlab.reproduction.certificate import TOLERANCE, Certificate, certify
 from nnlab.reproduction.checkout import check_code, checked_out, original_code, run_original
 from nnlab.reproduction.record import RecordedRun, read_record
 from nnlab.runs.code_version import CodeVersion
-from nnlab.runs.config import LaunchConfig, RunConfig, from_mapping
+from nnlab.runs.config import RunConfig, from_mapping
+from nnlab.runs.launch_config import LaunchConfig
 from nnlab.runs.run import Job, Run, plan_runs
 from nnlab.tracking.store import RunRecord, Store, existing_store
 from nnlab.tracking.tracker import Tracker

@@ -1,9 +1,9 @@
-"""From a sweep's overrides to plain configs, without composing each one from its files.
+"""From a sweep's overrides to checked configs, without composing each one from its files.
 
-Hydra composes a job's config in about 75 ms: it reads the YAML files of every group again. Jobs
-of a sweep mostly differ in a few values, which Hydra applies last; so a base is composed for each
-choice of groups, and values are set in a copy of it. Whatever is not that simple goes through
-Hydra itself.
+Hydra takes about 75 ms to compose the config of a job, because it reads the YAML files of every
+group again. Most jobs of a sweep differ in a few values only, and Hydra applies values last. So
+one base is composed for each choice of groups, and the values are set in a copy of it. Any
+override that is more than that goes through Hydra.
 """
 
 import copy
@@ -20,14 +20,34 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import InterpolationKeyError, MissingMandatoryValue
 
 from nnlab.errors import ConfigError
 from nnlab.runs import resolvers
 from nnlab.runs.code_version import CHECKOUT
-from nnlab.runs.config import RunConfig, from_hydra, from_mapping
+from nnlab.runs.config import RunConfig, from_mapping
 from nnlab.runs.study import Study
 
-PLAIN = re.compile(r"(?P<field>\w+(?:\.\w+)*)=[^$]*")  # no +, ~, @, no interpolation
+ASSIGNMENT = re.compile(r"(?P<field>\w+(?:\.\w+)*)=[^$]*")  # no +, ~, @ and no interpolation
+
+
+def from_hydra(config: DictConfig) -> RunConfig:
+    """Check a config that Hydra composed.
+
+    Raises
+    ------
+    ConfigError
+        Naming each field that is missing or has a value that is not allowed.
+    """
+    try:
+        plain = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+    except MissingMandatoryValue as error:
+        field = str(error.full_key)
+        raise ConfigError(f"{field} is needed here: give it as {field}=… .") from error
+    except InterpolationKeyError as error:
+        raise ConfigError(f"{error.full_key} refers to a field that does not exist.") from error
+    assert isinstance(plain, dict)
+    return from_mapping({str(key): value for key, value in plain.items()})
 
 
 class Composer:
@@ -35,47 +55,50 @@ class Composer:
 
     Parameters
     ----------
-    loader, config : as Hydra hands them to a launcher
+    loader : ConfigLoader
+        Hydra's loader, as a launcher gets it.
+    config : DictConfig
+        The config of the sweep, as a launcher gets it.
     """
 
     def __init__(self, loader: ConfigLoader, config: DictConfig) -> None:
         self._loader = loader
         self._config = config
         self._bases: dict[tuple[str, ...], dict[str, Any]] = {}
-        self._fields = self._plain(())
+        self._fields = self._base(())
 
     def compose(self, overrides: Sequence[str]) -> RunConfig:
-        """Return a job's config, checked.
+        """Return the checked config of a job.
 
         Raises
         ------
         ConfigError
-            Naming each field that holds what it may not hold.
+            Naming each field that is missing or has a value that is not allowed.
         """
         values = [override for override in overrides if self._sets_a_value(override)]
         groups = tuple(override for override in overrides if override not in values)
         if groups not in self._bases:
-            self._bases[groups] = self._plain(groups)
+            self._bases[groups] = self._base(groups)
         plain = copy.deepcopy(self._bases[groups])
-        if all(_put(plain, override) for override in values) and _is_final(plain):
+        if all(_set(plain, override) for override in values) and _is_final(plain):
             return from_mapping(plain)
-        return from_hydra(self._whole(overrides))
+        return from_hydra(self._composed(overrides))
 
     def _sets_a_value(self, override: str) -> bool:
         """Tell whether an override sets a value, and does not choose from a group."""
-        match = PLAIN.fullmatch(override)
+        match = ASSIGNMENT.fullmatch(override)
         if match is None or match["field"].startswith("hydra."):
             return False
         field = match["field"]
         return "." in field or not isinstance(self._fields.get(field, {}), dict)
 
-    def _plain(self, overrides: Sequence[str]) -> dict[str, Any]:
-        found = OmegaConf.to_container(self._whole(overrides), resolve=False)
-        assert isinstance(found, dict)
-        return {str(key): value for key, value in found.items()}
+    def _base(self, overrides: Sequence[str]) -> dict[str, Any]:
+        plain = OmegaConf.to_container(self._composed(overrides), resolve=False)
+        assert isinstance(plain, dict)
+        return {str(key): value for key, value in plain.items()}
 
-    def _whole(self, overrides: Sequence[str]) -> DictConfig:
-        """Have Hydra compose a config, and leave out Hydra's own part."""
+    def _composed(self, overrides: Sequence[str]) -> DictConfig:
+        """Let Hydra compose a config, and leave out the settings of Hydra itself."""
         config = self._loader.load_sweep_config(self._config, list(overrides))
         return OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
 
@@ -85,8 +108,12 @@ class Grid(NamedTuple):
 
     Attributes
     ----------
-    jobs : the overrides of each config
-    study : that was chosen, if one was
+    jobs : list[tuple[str, ...]]
+        The overrides of each config.
+    configs : list[RunConfig]
+        In the order of the jobs.
+    study : Study or None
+        The study that was chosen.
     """
 
     jobs: list[tuple[str, ...]]
@@ -95,17 +122,18 @@ class Grid(NamedTuple):
 
 
 def compose_grid(overrides: Sequence[str]) -> Grid:
-    """Compose the configs that ``python run.py -m`` would train, for a command of our own.
+    """Compose the configs that ``python run.py -m`` would train.
 
     Parameters
     ----------
-    overrides : as they are typed: fields, choices from groups, several values of either; what an
-        ``experiment=…`` sweeps over counts too
+    overrides : Sequence[str]
+        As they are typed: fields, choices from groups, several values of either. The fields over
+        which an ``experiment=…`` sweeps are added.
 
     Raises
     ------
     ConfigError, HydraException
-        Where they are wrong.
+        Where an override is wrong.
     """
     folder = CHECKOUT / "conf"
     if not folder.is_dir():
@@ -113,12 +141,13 @@ def compose_grid(overrides: Sequence[str]) -> Grid:
     resolvers.register()
     parser = OverridesParser.create()
     fixed = [
-        each for each in parser.parse_overrides(list(overrides)) if not each.is_sweep_override()
+        str(override.input_line)
+        for override in parser.parse_overrides(list(overrides))
+        if not override.is_sweep_override()
     ]
     with initialize_config_dir(str(folder), version_base="1.3"):
         loader = GlobalHydra.instance().config_loader()
-        words = [str(each.input_line) for each in fixed]
-        master = loader.load_configuration("config", words, run_mode=RunMode.MULTIRUN)
+        master = loader.load_configuration("config", fixed, run_mode=RunMode.MULTIRUN)
         params = OmegaConf.select(master, "hydra.sweeper.params") or {}
         swept = [f"{field}={values}" for field, values in params.items()]
         parsed = parser.parse_overrides([*swept, *overrides])
@@ -133,12 +162,13 @@ def chosen_study(config: DictConfig) -> Study | None:
 
     Parameters
     ----------
-    config : as Hydra composed it, its own part included
+    config : DictConfig
+        As Hydra composed it, with the settings of Hydra itself.
 
     Returns
     -------
     Study or None
-        None where none was chosen, or its file is nowhere that can be read.
+        None where no study was chosen, or its file cannot be found.
     """
     name = OmegaConf.select(config, "hydra.runtime.choices.experiment")
     for source in OmegaConf.select(config, "hydra.runtime.config_sources") or ():
@@ -148,16 +178,15 @@ def chosen_study(config: DictConfig) -> Study | None:
     return None
 
 
-def _put(plain: dict[str, Any], override: str) -> bool:
-    """Set a value in a config; False where that is not as simple as it looks."""
-    field, _, _ = override.partition("=")
-    *path, last = field.split(".")
+def _set(plain: dict[str, Any], override: str) -> bool:
+    """Set a value in a config; return False where Hydra has to do it."""
+    *path, last = override.partition("=")[0].split(".")
     for part in path:
-        inner = plain.get(part)
-        if not isinstance(inner, dict):
+        section = plain.get(part)
+        if not isinstance(section, dict):
             return False
-        plain = inner
-    value = _parsed(override)
+        plain = section
+    value = _value(override)
     if last not in plain or isinstance(plain[last], dict) or isinstance(value, dict):
         return False
     plain[last] = value
@@ -165,13 +194,13 @@ def _put(plain: dict[str, Any], override: str) -> bool:
 
 
 @lru_cache(maxsize=4096)
-def _parsed(override: str) -> Any:  # noqa: ANN401 - any value that Hydra's grammar knows
-    (found,) = OverridesParser.create().parse_overrides([override])
-    return found.value()
+def _value(override: str) -> Any:  # noqa: ANN401 - any value that Hydra's grammar knows
+    (parsed,) = OverridesParser.create().parse_overrides([override])
+    return parsed.value()
 
 
 def _is_final(value: Any) -> bool:  # noqa: ANN401 - any part of a config
-    """Tell whether nothing is left to interpolate or to give."""
+    """Tell whether there is no interpolation and no missing value."""
     if isinstance(value, dict):
         return all(map(_is_final, value.values()))
     if isinstance(value, list):

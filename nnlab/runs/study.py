@@ -1,9 +1,9 @@
-"""A study: the file of ``conf/experiment/`` that a sweep carries out, kept beside what it found.
+"""A study: the file of ``conf/experiment/`` that a sweep carries out, kept with its results.
 
-Each file says on top what it asks, its command and what is expected, in paragraphs of a comment
-that begin with ``Question:``, ``Command:`` and ``Expected:``. One that begins with ``Reference:``
-names a metric and, after a comma, a source; each line below it that ends in a number is what that
-source found: ``init=he lr=0.5   0.91``.
+The comment at the top of each file says in paragraphs what it asks (``Question:``), how it is run
+(``Command:``) and what is expected (``Expected:``). A paragraph ``Reference:`` names a metric and,
+after a comma, a source; each line below it that ends in a number is a value of that source:
+``init=he lr=0.5   0.91``.
 """
 
 import re
@@ -13,18 +13,22 @@ from typing import NamedTuple
 
 from nnlab.runs import provenance
 
-FILE = "study.yaml"  # beside a sweep's parent run
+STUDY_FILE = "study.yaml"  # among the artifacts of a sweep's parent run
 PARAGRAPH = re.compile(r"(Question|Command|Expected|Reference):\s*(.*)", re.DOTALL)
-FOUND = re.compile(r"\s*(?P<config>\S+=\S+(?: \S+=\S+)*)\s+(?P<value>\d\S*)")
+FIGURE = re.compile(r"\s*(?P<config>\S+=\S+(?: \S+=\S+)*)\s+(?P<value>\d\S*)")
 
 
 class Reference(NamedTuple):
-    """What somebody else found.
+    """Published or independent results to compare a study with.
 
     Attributes
     ----------
-    metric, source : of all of them
-    figures : overrides, such as ``("init=he", "lr=0.5")`` -> the metric's value
+    metric : str
+        The metric of all figures.
+    source : str
+        Where they come from.
+    figures : dict[tuple[str, ...], float]
+        Overrides, such as ``("init=he", "lr=0.5")``, and the value of the metric.
     """
 
     metric: str
@@ -34,12 +38,14 @@ class Reference(NamedTuple):
 
 @dataclass(frozen=True)
 class Study:
-    """A study before it is carried out.
+    """A file of ``conf/experiment/``.
 
     Attributes
     ----------
-    name : of its file, without the suffix
-    text : the whole file
+    name : str
+        Name of the file, without its suffix.
+    text : str
+        Content of the file.
     """
 
     name: str
@@ -47,7 +53,7 @@ class Study:
 
     @property
     def question(self) -> str:
-        """What it asks; empty where the file does not say it."""
+        """The question, in one line; empty where the file has none."""
         return " ".join(self._paragraph("Question").split())
 
     @property
@@ -57,16 +63,15 @@ class Study:
 
     @property
     def reference(self) -> Reference | None:
-        """What it is held against, if the file names that."""
-        text = self._paragraph("Reference")
-        lines = text.splitlines()
-        found = [FOUND.fullmatch(line) for line in lines]
-        head = " ".join(line.strip() for line, each in zip(lines, found, strict=True) if not each)
-        metric, comma, source = head.partition(", ")
-        if not comma:
-            return None
-        values = {tuple(each["config"].split()): float(each["value"]) for each in found if each}
-        return Reference(metric, source, values)
+        """The results to compare it with; None where the file names none."""
+        head, figures = [], {}
+        for line in self._paragraph("Reference").splitlines():
+            if match := FIGURE.fullmatch(line):
+                figures[tuple(match["config"].split())] = float(match["value"])
+            else:
+                head.append(line.strip())
+        metric, comma, source = " ".join(head).partition(", ")
+        return Reference(metric, source, figures) if comma else None
 
     def _paragraph(self, head: str) -> str:
         lines = []
@@ -74,27 +79,27 @@ class Study:
             if not line.startswith("#"):
                 break
             lines.append(line.removeprefix("#").removeprefix(" "))
-        # A paragraph goes on as long as lines are indented below its first, blank lines or not.
+        # A paragraph goes on while its lines are indented, across blank lines too.
         for part in re.split(r"\n\s*\n(?=\S)", "\n".join(lines)):
-            found = PARAGRAPH.match(part)
-            if found and found.group(1) == head:
-                return found.group(2).rstrip()
+            match = PARAGRAPH.match(part)
+            if match and match.group(1) == head:
+                return match.group(2).rstrip()
         return ""
 
 
-def head_tags(study: Study | None) -> dict[str, str]:
-    """Return what the run that stands for many says of why they were made: command and study."""
-    found = {"command": provenance.command(), "study": study and study.name}
-    return {name: text for name, text in found.items() if text}
+def parent_tags(study: Study | None) -> dict[str, str]:
+    """Return the tags of a parent run that say why its runs were made: command and study."""
+    tags = {"command": provenance.command(), "study": study and study.name}
+    return {name: text for name, text in tags.items() if text}
 
 
-def keep(folder: Path, study: Study | None) -> None:
-    """Write a study's file beside what it found."""
+def write_study(folder: Path, study: Study | None) -> None:
+    """Write the file of a study, if there is one, into a folder."""
     if study is not None:
-        (folder / FILE).write_text(study.text, encoding="utf-8")
+        (folder / STUDY_FILE).write_text(study.text, encoding="utf-8")
 
 
-def kept(folder: Path) -> Study | None:
-    """Return the study whose file ``keep`` wrote, if it is there."""
-    path = folder / FILE
+def read_study(folder: Path) -> Study | None:
+    """Return the study that ``write_study`` wrote into a folder; None where there is none."""
+    path = folder / STUDY_FILE
     return Study("", path.read_text(encoding="utf-8")) if path.is_file() else None

@@ -1,24 +1,30 @@
-"""A sweep before it starts: its jobs, what varies between them, and what they are called."""
+"""A sweep before it starts: its jobs, the fields that vary between them, and its name."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from nnlab.errors import ConfigError
-from nnlab.runs.config import RunConfig
+from nnlab.runs.config import RunConfig, fields_with, fields_without
+from nnlab.runs.roles import Role, is_among
 from nnlab.runs.run import Job
 
-ELSEWHERE = (
-    "tracking.", "data.dir=", "data.path=", "threads=", "pictures=", "run_name=", "hydra.",
-    "hydra/", "reuse=", "objective=", "derived_from=", "model=",
-)  # fmt: skip
-NAMELESS = "defaults"  # a run that changes nothing
-LISTED = 4  # values of a field that a sweep's name lists before it counts them
-SHARED = ("tracking", "prune", "reuse")  # parts of the config that belong to a sweep as a whole
+DEFAULTS = "defaults"  # the name of a run without overrides
+MAX_LISTED = 4  # values of a field in the name of a sweep; more are written as a range
 
 
 @dataclass(frozen=True)
 class Sweep:
-    """A frozen list of jobs, and the fields in which they differ."""
+    """A frozen list of jobs.
+
+    Attributes
+    ----------
+    jobs : tuple[Job, ...]
+        One a run, in the order in which they were asked for.
+    varying : tuple[str, ...]
+        The fields in which the jobs differ.
+    name : str
+        The varying fields with their values.
+    """
 
     jobs: tuple[Job, ...]
     varying: tuple[str, ...]
@@ -31,50 +37,55 @@ class Sweep:
         Raises
         ------
         ConfigError
-            Where the jobs disagree on what is the sweep's own.
+            Where there is no job, or the jobs differ in a field that the sweep has as a whole.
         """
         if not configs:
             raise ConfigError("There is nothing to run: a range or a list of values is empty.")
-        for part in SHARED:
-            first = getattr(configs[0], part)
-            if any(getattr(config, part) != first for config in configs):
+        for field in fields_with(Role.SHARED):
+            if any(getattr(config, field) != getattr(configs[0], field) for config in configs):
                 raise ConfigError(
-                    f"{part} differs between the jobs of one sweep: it must be the same for all, "
+                    f"{field} differs between the jobs of one sweep: it must be the same for all, "
                     "because it belongs to the sweep and not to a run."
                 )
         values: dict[str, list[str]] = {}
         for job in overrides:
-            for override in filter(_tells, job):
-                field, _, value = override.partition("=")
-                values.setdefault(field.lstrip("+~"), []).append(value)
-        varying = tuple(field for field, found in values.items() if len(set(found)) > 1)
+            for override in filter(_names_a_run, job):
+                values.setdefault(field_of(override), []).append(override.partition("=")[2])
+        varying = tuple(field for field, given in values.items() if len(set(given)) > 1)
         named = varying or tuple(values)
         jobs = tuple(
             Job(config, tuple(job), config.run_name or job_name(job, named))
             for config, job in zip(configs, overrides, strict=True)
         )
-        name = " ".join(_several(field, values[field]) for field in named)
+        name = " ".join(_with_values(field, values[field]) for field in named)
         return cls(jobs, varying, name or "sweep")
 
 
+def field_of(override: str) -> str:
+    """Return the field that an override sets: ``prune.eta`` for ``++prune.eta=2``."""
+    return override.lstrip("+~").partition("=")[0]
+
+
 def job_name(overrides: Sequence[str], fields: Sequence[str] | None = None) -> str:
-    """Name a run after its overrides, or after those of some fields."""
+    """Name a run after its overrides, or after its overrides of some fields."""
     chosen = [
         override.lstrip("+~")
-        for override in filter(_tells, overrides)
-        if fields is None or override.partition("=")[0].lstrip("+~") in fields
+        for override in filter(_names_a_run, overrides)
+        if fields is None or field_of(override) in fields
     ]
-    return " ".join(chosen) or NAMELESS
+    return " ".join(chosen) or DEFAULTS
 
 
-def _tells(override: str) -> bool:
-    """Tell whether an override says something of the run, and not of where things are."""
-    return not override.startswith(ELSEWHERE)
+def _names_a_run(override: str) -> bool:
+    field = field_of(override)
+    return not (
+        field.startswith(("hydra.", "hydra/")) or is_among(field, fields_without(Role.NAMED))
+    )
 
 
-def _several(field: str, values: Sequence[str]) -> str:
-    """Write a field with its values, counted where they are many: ``seed=0…19 (20)``."""
+def _with_values(field: str, values: Sequence[str]) -> str:
+    """Write a field with its values; many values as a range: ``seed=0…19 (20)``."""
     distinct = list(dict.fromkeys(values))
-    if len(distinct) <= LISTED:
+    if len(distinct) <= MAX_LISTED:
         return f"{field}={','.join(distinct)}"
     return f"{field}={distinct[0]}…{distinct[-1]} ({len(distinct)})"

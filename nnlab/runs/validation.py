@@ -1,4 +1,4 @@
-"""Models whose errors are sentences: which field, what was found, what is allowed."""
+"""Pydantic models whose errors are sentences: which field, what was found, what is allowed."""
 
 from collections.abc import Mapping
 from typing import Any, TypeVar
@@ -10,7 +10,7 @@ from nnlab.errors import ConfigError
 Model = TypeVar("Model", bound=BaseModel)
 
 
-class Checked(BaseModel):
+class StrictModel(BaseModel):
     """A part of the config: immutable, no unknown fields, no silent conversions."""
 
     model_config = ConfigDict(
@@ -18,22 +18,30 @@ class Checked(BaseModel):
     )
 
 
-def checked(model: type[Model], plain: Mapping[str, Any], prefix: str = "") -> Model:
-    """Check a mapping against a model.
+def validated(model: type[Model], fields: Mapping[str, Any], prefix: str = "") -> Model:
+    """Return an instance of a model with these fields.
+
+    Parameters
+    ----------
+    model : type[Model]
+        A pydantic model. The ``description`` of each of its fields says what is allowed.
+    fields : Mapping[str, Any]
+        Plain values; a nested mapping for a section.
+    prefix : str
+        What stands before a field's name in an error, such as ``hydra.launcher.``.
 
     Raises
     ------
     ConfigError
-        Naming each field that is missing or holds what it may not hold.
+        Naming each field that is missing, unknown, or has a value that is not allowed.
     """
     try:
-        return model.model_validate(dict(plain))
+        return model.model_validate(dict(fields))
     except ValidationError as error:
         raise ConfigError(_sentences(error, model, prefix)) from error
 
 
 def _sentences(error: ValidationError, model: type[BaseModel], prefix: str) -> str:
-    """Say of each wrong field what was found and what is allowed."""
     lines = []
     for problem in error.errors():
         path, allowed = _described(model, problem["loc"])
@@ -43,14 +51,14 @@ def _sentences(error: ValidationError, model: type[BaseModel], prefix: str) -> s
         elif problem["type"] == "missing":
             lines.append(f"{field} is missing: give it as {field}=… .")
         else:
-            found = "null" if problem["input"] is None else problem["input"]
+            value = "null" if problem["input"] is None else problem["input"]
             allowed = allowed or problem["msg"].lower()
-            lines.append(f"{field}={found} is not allowed: {field} must be {allowed}.")
+            lines.append(f"{field}={value} is not allowed: {field} must be {allowed}.")
     return "\n".join(dict.fromkeys(lines))
 
 
 def _described(model: type[BaseModel], loc: tuple[int | str, ...]) -> tuple[list[str], str | None]:
-    """Return the field's dotted path, and what its own line in this module says of its values."""
+    """Return a field's dotted path, and its description, where it has one."""
     path, allowed = [], None
     for part in loc:
         field = model.model_fields.get(str(part))
@@ -59,6 +67,6 @@ def _described(model: type[BaseModel], loc: tuple[int | str, ...]) -> tuple[list
             return path, None
         allowed = field.description
         if not (isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)):
-            break  # what follows names members of a union, not fields
+            break  # the rest of the location names members of a union, not fields
         model = field.annotation
     return path, allowed

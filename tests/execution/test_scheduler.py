@@ -6,7 +6,8 @@ import pytest
 from nnlab.errors import RunsFailedError
 from nnlab.execution import session, workers
 from nnlab.execution.stacks import division, plan_stacks
-from nnlab.runs.config import LaunchConfig, from_mapping
+from nnlab.runs.config import from_mapping
+from nnlab.runs.launch_config import LaunchConfig
 from nnlab.runs.run import Job, plan_runs
 from nnlab.runs.sweep import Sweep
 

@@ -1,10 +1,10 @@
-"""The config: what is refused and how, and what makes two runs the same run."""
+"""The config: which values are refused and how, and when two runs are the same run."""
 
 import pytest
 import yaml
 
 from nnlab.errors import ConfigError
-from nnlab.runs.config import CONFIG_SCHEMA, from_mapping, launch_config, to_yaml
+from nnlab.runs.config import CONFIG_SCHEMA, from_mapping, to_yaml
 
 VALID = {
     "lr": 0.1,
@@ -75,25 +75,6 @@ def test_every_wrong_field_is_named_at_once():
 def test_a_missing_field_is_named():
     with pytest.raises(ConfigError, match="epochs is missing: give it as epochs="):
         from_mapping({key: value for key, value in VALID.items() if key != "epochs"})
-
-
-@pytest.mark.parametrize(
-    ("fields", "sentence"),
-    [
-        ({"n_jobs": 0}, r"hydra\.launcher\.n_jobs=0 is not allowed: .* -1 for all cores"),
-        ({"n_jobs": -2}, "n_jobs=-2 is not allowed"),
-        ({"backend": "threading"}, "backend=threading is not allowed: .* loky, dask or sequential"),
-        ({"on_error": "panic"}, "on_error=panic is not allowed: .* continue or stop"),
-        ({"resume": "last"}, "resume=last is not allowed: .* true or false"),
-        ({"address": "tcp://127.0.0.1:1"}, "address=tcp.* needs hydra.launcher.backend=dask"),
-        ({"stack": 0}, "stack=0 is not allowed: .* auto, or a whole number, 1 or more"),
-        ({"stack": "many"}, "stack=many is not allowed"),
-        ({"jobs": 3}, "hydra.launcher.jobs is not a field"),
-    ],
-)
-def test_the_launchers_fields_are_checked_too(fields, sentence):
-    with pytest.raises(ConfigError, match=sentence):
-        launch_config(fields)
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,8 @@ from nnlab.cli import main
 from nnlab.data.images import load_images
 from nnlab.execution import session
 from nnlab.runs.code_version import CodeVersion
-from nnlab.runs.config import LaunchConfig, from_mapping
+from nnlab.runs.config import from_mapping
+from nnlab.runs.launch_config import LaunchConfig
 from nnlab.runs.sweep import Sweep
 from nnlab.tracking.artifacts import read_weights
 from nnlab.tracking.predictions import classify

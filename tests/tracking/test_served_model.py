@@ -16,7 +16,8 @@ from support.servers import mlflow_server
 
 from nnlab.cli import main
 from nnlab.execution import session
-from nnlab.runs.config import LaunchConfig, from_mapping, from_record, to_record
+from nnlab.runs.config import from_mapping, from_record, to_record
+from nnlab.runs.launch_config import LaunchConfig
 from nnlab.runs.prepared_data import prepare
 from nnlab.runs.sweep import Sweep, job_name
 from nnlab.tracking import served_model
