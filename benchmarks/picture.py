@@ -13,6 +13,7 @@ from pathlib import Path
 
 from matplotlib.ticker import NullLocator
 
+from nnlab.plots.labels import end_labels
 from nnlab.plots.style import (
     BLUE,
     GREEN,
@@ -21,11 +22,10 @@ from nnlab.plots.style import (
     PURPLE,
     VERMILLION,
     WIDTH,
-    axes_at,
-    end_labels,
-    page,
+    add_axes,
+    in_shared_style,
+    new_figure,
     save,
-    styled,
 )
 
 COLOURS = {
@@ -41,7 +41,7 @@ CORES = 2
 LIMIT = "dense products alone"
 
 
-@styled
+@in_shared_style
 def draw(content: list[dict[str, object]], path: Path) -> None:
     """Draw the picture."""
     chosen = {"hidden": 10, "batch": 0, "cores": CORES, "dtype": "float32"}.items()
@@ -55,11 +55,11 @@ def draw(content: list[dict[str, object]], path: Path) -> None:
     for runs, table in tables.items():
         for name, milliseconds in table.items():
             series.setdefault(name, {})[runs] = milliseconds * limit / table[LIMIT]
-    figure, top = page(
+    figure, top = new_figure(
         "Milliseconds a run and epoch",
         "41,000 images of MNIST, 10 hidden units, full batch, float32, 2 cores; lower is better",
     )
-    axes = axes_at(figure, 0.95, 0.95, WIDTH - 5.2, top - 1.2)
+    axes = add_axes(figure, 0.95, 0.95, WIDTH - 5.2, top - 1.2)
     labels = []
     stacks = sorted({runs for points in series.values() for runs in points})
     for name, colour in COLOURS.items():

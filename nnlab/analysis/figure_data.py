@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from nnlab import plots
 from nnlab.analysis.comparison import METRIC
 from nnlab.analysis.configurations import leading, once_each, varying
+from nnlab.plots.best_and_worst import RunFilters
 from nnlab.tracking.frames import read_curves, read_runs
 
 CURVES = ("val/accuracy", "dead_fraction", "grad_norm/w1", "grad_norm/w2")  # that are shown
@@ -38,16 +38,16 @@ class FigureData:
     metric: str
     curves: pd.DataFrame
     target: float | None
-    filters: Sequence[plots.Filters]
+    filters: Sequence[RunFilters]
     image_shape: tuple[int, int]
     reference: tuple[float, str] | None = None
 
 
-def filters_of(extreme: Extreme) -> plots.Filters:
+def filters_of(extreme: Extreme) -> RunFilters:
     """Read a run's filters."""
     label, accuracy, path = extreme
     with np.load(path, allow_pickle=False) as file:
-        return plots.Filters(label, accuracy, file["W1"], None)
+        return RunFilters(label, accuracy, file["W1"], None)
 
 
 def figure_data(

@@ -7,10 +7,15 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from nnlab import plots
 from nnlab.analysis.configurations import lower_is_better
 from nnlab.analysis.figure_data import CURVES, FigureData
 from nnlab.analysis.groups import Group, Value, grouped, levels, named, numeric, short, written
+from nnlab.plots.against import MetricCurve, metric_against_parameter
+from nnlab.plots.best_and_worst import best_and_worst_filters
+from nnlab.plots.hidden_units import HiddenUnitCurves, hidden_unit_curves
+from nnlab.plots.learning_curves import LearningCurve, learning_curves
+from nnlab.plots.phase import PhaseMap, phase_diagram
+from nnlab.plots.style import Figure
 
 SIDE = 40  # rows, and columns, of a phase diagram
 FULL = 0.5  # share of its cells that must have runs
@@ -30,7 +35,7 @@ class FigureSpec:
 
     name: str
     caption: str
-    draw: Callable[[], plots.Figure]
+    draw: Callable[[], Figure]
 
 
 def gallery(figure_data: FigureData) -> Iterator[FigureSpec]:
@@ -48,7 +53,7 @@ def gallery(figure_data: FigureData) -> Iterator[FigureSpec]:
             "filters",
             f"What the hidden units look for: {best.label} (the best run) and {worst.label} (the "
             "worst), each on its own scale of colours.",
-            lambda: plots.extremes(best, worst, figure_data.image_shape, figure_data.title),
+            lambda: best_and_worst_filters(best, worst, figure_data.image_shape, figure_data.title),
         )
 
 
@@ -103,7 +108,7 @@ def _phase(figure_data: FigureData, groups: Sequence[Group], across: str) -> Ite
     others = [field for field in figure_data.fields if field != across]
     single = others[0] if len(others) == 1 else None
     names = [members[0].settings[single] if single else label for label, members in rows.items()]
-    chart = plots.PhaseMap(
+    chart = PhaseMap(
         short(across), tuple(map(_axis_value, columns)),
         short(single) if single else "configuration", tuple(map(_axis_value, names)),
         values, outcomes,
@@ -113,7 +118,7 @@ def _phase(figure_data: FigureData, groups: Sequence[Group], across: str) -> Ite
         f"{' and '.join(map(short, others))} against {short(across)}: colour is the mean "
         " validation accuracy over seeds, the mark what became of the runs; where seeds "
         "disagree, each has its own.",
-        lambda: plots.phase_diagram(chart, figure_data.title),
+        lambda: phase_diagram(chart, figure_data.title),
     )
 
 
@@ -128,17 +133,17 @@ def _against(figure_data: FigureData, groups: Sequence[Group], across: str) -> I
         "rates" if across == "lr" else short(across).replace(".", "_"),
         f"{figure_data.metric} against {short(across)}: the mean over seeds with its 95 % "
         "interval; each dot is a run.",
-        lambda: plots.against(
+        lambda: metric_against_parameter(
             series, figure_data.title, short(across), figure_data.metric, log_x=log,
             reference=figure_data.reference,
         ),
     )  # fmt: skip
 
 
-def _series(label: str, members: Sequence[Group], across: str) -> plots.Series:
+def _series(label: str, members: Sequence[Group], across: str) -> MetricCurve:
     groups = sorted(members, key=lambda each: _number(each, across))
     summaries = [group.summary for group in groups]
-    return plots.Series(
+    return MetricCurve(
         label,
         np.array([_number(group, across) for group in groups]),
         np.array([each.mean for each in summaries]),
@@ -151,7 +156,7 @@ def _series(label: str, members: Sequence[Group], across: str) -> plots.Series:
 def _bands(figure_data: FigureData, groups: Sequence[Group]) -> Iterator[FigureSpec]:
     pivot = _by_run(figure_data.curves, "val/accuracy")
     bands = [
-        plots.Band(group.label or figure_data.title, *_curve(pivot, group), group.ending)
+        LearningCurve(group.label or figure_data.title, *_curve(pivot, group), group.ending)
         for group in groups
     ]
     if any(band.epochs.size for band in bands):
@@ -159,7 +164,7 @@ def _bands(figure_data: FigureData, groups: Sequence[Group]) -> Iterator[FigureS
             "curves",
             "Validation accuracy over the epochs: the median seed, and a band from the lowest to "
             "the highest.",
-            lambda: plots.learning_curves(
+            lambda: learning_curves(
                 bands,
                 figure_data.title,
                 "validation accuracy",
@@ -176,13 +181,13 @@ def _health(figure_data: FigureData, groups: Sequence[Group]) -> Iterator[Figure
     for group in chosen:
         (epochs, dead), (_, first), (_, second) = (_curve(pivot, group) for pivot in pivots)
         if epochs.size:
-            shown.append(plots.Health(group.label or "all runs", epochs, dead, first, second))
+            shown.append(HiddenUnitCurves(group.label or "all runs", epochs, dead, first, second))
     if shown:
         yield FigureSpec(
             "units",
             "Dead hidden units, and the norm of the gradient at each layer, over the epochs: the "
             "median seed, and a band from the lowest to the highest.",
-            lambda: plots.health(shown, figure_data.title),
+            lambda: hidden_unit_curves(shown, figure_data.title),
         )
 
 

@@ -16,7 +16,7 @@ from nnlab.analysis.sweep_report import sweep_document
 from nnlab.analysis.sweep_results import SweepResults
 from nnlab.errors import ReportError
 from nnlab.interrupts import deferred
-from nnlab.plots import save
+from nnlab.plots.style import save
 from nnlab.runs import provenance
 from nnlab.runs.code_version import code_version
 from nnlab.tracking.store import RunRecord, Store, existing_store

@@ -11,13 +11,13 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from nnlab import plots
 from nnlab.analysis.configurations import DIGEST, SEED, varying
 from nnlab.analysis.document import Document, Section, table
 from nnlab.analysis.figures import FigureSpec
 from nnlab.analysis.groups import short, written
 from nnlab.analysis.sweep_report import provenance_table
 from nnlab.errors import ReportError
+from nnlab.plots.stability import StabilityPoint, stable_learning_rates
 from nnlab.runs.study import STUDY_FILE, Study
 from nnlab.tracking.artifacts import ENVIRONMENT
 from nnlab.tracking.store import RunRecord, Store
@@ -110,13 +110,13 @@ def stability_figures(found: StabilityResults) -> Iterator[FigureSpec]:
     """Yield the picture of a stability study."""
     rates = [found.networks[f"lr_{each}"].tolist() for each in ("predicted", *EDGES)]
     seeds = found.networks[SEED].tolist()
-    points = list(map(plots.EdgePoint, found.label.tolist(), *rates, seeds))
+    points = list(map(StabilityPoint, found.label.tolist(), *rates, seeds))
     name = short(found.fields[0]) if len(found.fields) == 1 else "network"
     yield FigureSpec(
         "edge",
         "Above: 2 / sharpness, the largest stable learning rate that was found, and the largest at "
         "which the loss still settles; a dot is a network. Below: found over predicted.",
-        lambda: plots.stability_edge(points, found.head.name, name),
+        lambda: stable_learning_rates(points, found.head.name, name),
     )
 
 

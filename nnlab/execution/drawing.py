@@ -5,13 +5,11 @@ from typing import Any
 
 from nnlab.execution import processes
 
-NAMES = ("curves", "confusion", "filters", "mistakes")
-
 
 def set_up() -> None:
     """Import what drawing needs."""
     processes.set_up()
-    from nnlab import plots  # noqa: F401 - imported for the time it takes
+    import nnlab.plots.run_figures  # noqa: F401 - imported for the time it takes
 
 
 def draw_sweep(
@@ -25,15 +23,17 @@ def draw_sweep(
     """Draw a sweep's pictures into a folder; see ``figures.gallery``."""
     from nnlab.analysis.figure_data import figure_data
     from nnlab.analysis.figures import gallery
-    from nnlab.plots import save
+    from nnlab.plots.style import save
 
     for picture in gallery(figure_data(uri, run_ids, title, extremes, image_shape)):
         save(picture.draw(), folder / f"{picture.name}.png")
 
 
 def draw(folder: Path, name: str, contents: dict[str, Any]) -> None:
-    """Draw one of a run's pictures into a folder; see ``plots.RunPictures``."""
-    from nnlab.plots import Mistakes, RunPictures, run_picture, save
+    """Draw one of a run's pictures into a folder; see ``run_figures.RunFigureData``."""
+    from nnlab.plots.mistakes import Mistakes
+    from nnlab.plots.run_figures import RunFigureData, run_figure
+    from nnlab.plots.style import save
 
     wrong = Mistakes.select(*(contents.pop(array) for array in ("probs", "labels", "pixels")))
-    save(run_picture(name, RunPictures(mistakes=wrong, **contents)), folder / f"{name}.png")
+    save(run_figure(name, RunFigureData(mistakes=wrong, **contents)), folder / f"{name}.png")

@@ -15,6 +15,7 @@ import numpy as np
 from nnlab.execution import drawing
 from nnlab.execution.processes import close_pool, open_pool
 from nnlab.interrupts import deferred
+from nnlab.plots.names import RUN_FIGURES
 from nnlab.runs.ranking import ranked
 from nnlab.runs.run import Run
 from nnlab.tracking.artifacts import read_history, read_weights
@@ -69,7 +70,7 @@ def draw(
             folder = Path(scratch) / run.run_id
             folder.mkdir()
             contents = _contents(run, tracker.download(run.run_id))
-            futures = [pool.submit(drawing.draw, folder, name, contents) for name in drawing.NAMES]
+            futures = [pool.submit(drawing.draw, folder, name, contents) for name in RUN_FIGURES]
             ordered.append((run.run_id, folder, futures))
         for run_id, folder, futures in ordered:
             for future in futures:

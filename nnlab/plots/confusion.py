@@ -1,4 +1,4 @@
-"""The confusion matrix, in which the errors are visible."""
+"""A confusion matrix with a colour scale for hits and one for errors, and the recall of classes."""
 
 import math
 
@@ -16,30 +16,31 @@ from nnlab.plots.style import (
     SMALL,
     TEXT,
     VERMILLION,
-    axes_at,
-    page,
-    styled,
+    add_axes,
+    in_shared_style,
+    new_figure,
 )
 
-MAX_COUNTED = 20  # classes, beyond which a cell can't hold its count
-MAX_LISTED = 24  # classes, beyond which lines of text would touch
+MAX_COUNTED = 20  # classes; with more, a cell can't hold its count
+MAX_LISTED = 24  # classes; with more, lines of text would touch
 # The palest tint differs from white, so that a single error shows.
 HITS = LinearSegmentedColormap.from_list("hits", ["#EEF5FA", BLUE])
 ERRORS = LinearSegmentedColormap.from_list("errors", ["#FFF0E2", VERMILLION])
 
 
-@styled
-def confusion(counts: Array, title: str) -> Figure:
-    """Draw a confusion matrix in which the errors are visible.
+@in_shared_style
+def confusion_matrix(counts: Array, title: str) -> Figure:
+    """Draw a confusion matrix.
 
-    Hits and errors have a colour scale each: on a common one, a diagonal of 0.95 leaves all
+    Hits and errors have a colour scale each: on a common one, a diagonal of 0.95 would leave all
     errors white.
 
     Parameters
     ----------
-    counts : (classes, classes) integers
-        Rows are the truth, columns the prediction.
+    counts : Array
+        (classes, classes) integers; rows are the true classes, columns the predictions.
     title : str
+        Of the page.
     """
     classes = len(counts)
     samples = counts.sum(axis=1)
@@ -49,11 +50,13 @@ def confusion(counts: Array, title: str) -> Figure:
     worst = share[~hit].max(initial=0.0)
 
     accuracy = f"{np.trace(counts) / counts.sum():.3f}" if counts.any() else "undefined"
-    key = "blue: hits, orange: errors" + (", grey: no samples" if empty.any() else "")
-    figure, top = page(title, f"accuracy {accuracy} on {counts.sum():,} samples  ·  {key}")
+    colours = "blue: hits, orange: errors" + (", grey: no samples" if empty.any() else "")
+    figure, top = new_figure(
+        title, f"accuracy {accuracy} on {counts.sum():,} samples  ·  {colours}"
+    )
     bottom = 0.75
     height = top - bottom - 0.3
-    axes = axes_at(figure, 1.0, bottom, 8.2, height)
+    axes = add_axes(figure, 1.0, bottom, 8.2, height)
     axes.imshow(np.ma.masked_where(~hit | empty, share), cmap=HITS, vmin=0, vmax=1, aspect="auto")
     errors = axes.imshow(
         np.ma.masked_where(hit | (counts == 0), share),
@@ -81,15 +84,15 @@ def confusion(counts: Array, title: str) -> Figure:
             axes.text(
                 column,
                 row,
-                _brief(int(counts[row, column])),
+                _short_count(int(counts[row, column])),
                 size=size,
                 color="white" if dark else INK,
                 ha="center",
                 va="center",
             )
 
-    _draw_recall(axes_at(figure, 9.4, bottom, 0.9, height), np.diag(share), empty)
-    bar = axes_at(figure, 11.5, bottom, 0.2, height)
+    _draw_recall(add_axes(figure, 9.4, bottom, 0.9, height), np.diag(share), empty)
+    bar = add_axes(figure, 11.5, bottom, 0.2, height)
     figure.colorbar(errors, cax=bar, format=FuncFormatter(lambda x, _: f"{100 * x:.3g}%"))
     bar.set_ylabel("errors: share of the true class")
     bar.grid(visible=False)
@@ -97,6 +100,7 @@ def confusion(counts: Array, title: str) -> Figure:
 
 
 def _draw_recall(axes: Axes, recall: Array, empty: Array) -> None:
+    """Draw the recall of each class as a bar; ``empty`` are the classes without samples."""
     classes = len(recall)
     axes.barh(range(classes), np.where(empty, 0, recall), color=BLUE, height=0.7)
     axes.set(xlim=(0, 1), ylim=(classes - 0.5, -0.5), xticks=(0, 1), yticks=(), title="recall")
@@ -106,10 +110,10 @@ def _draw_recall(axes: Axes, recall: Array, empty: Array) -> None:
             axes.text(1.08, row, text, size=SMALL, va="center")
 
 
-def _brief(count: int) -> str:
+def _short_count(count: int) -> str:
     """Write a count in at most four characters.
 
-    >>> [_brief(n) for n in (7, 9_999, 12_345, 6_400_000)]
+    >>> [_short_count(n) for n in (7, 9_999, 12_345, 6_400_000)]
     ['7', '9999', '12k', '6M']
     """
     if count < 10_000:  # noqa: PLR2004 - four digits

@@ -1,4 +1,4 @@
-"""Whether networks can learn at all: their dead units and their gradients, over the epochs."""
+"""Dead hidden units and gradient norms over the epochs, for groups of runs."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,30 +7,48 @@ from string import ascii_uppercase
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, MaxNLocator, PercentFormatter
+from matplotlib.ticker import PercentFormatter
 from numpy.typing import NDArray
 
+from nnlab.arrays import Array
 from nnlab.plots import scales
-from nnlab.plots.bands import Band
-from nnlab.plots.labels import COLOURS, MARKS, PLATE, Label, name_ends, room_for
-from nnlab.plots.style import SMALL, WIDTH, axes_at, page, sentence, styled
+from nnlab.plots.labels import (
+    COLOURS,
+    MARK_EDGE,
+    MARKS,
+    Label,
+    label_curve_ends,
+    room_for_labels,
+)
+from nnlab.plots.learning_curves import LearningCurve
+from nnlab.plots.style import (
+    SMALL,
+    WIDTH,
+    add_axes,
+    in_shared_style,
+    new_figure,
+    write_message,
+)
 
-Array = NDArray[np.float64]
-MOST = 8  # groups
+MAX_GROUPS = 8
 LETTER = 0.75  # inches to the right of a panel whose curves are named by letters
 ROOM = 1.5, 3.2  # inches to the right of the last panel, at least and at most
 
 
 @dataclass(frozen=True)
-class Health:
-    """The state of a group of runs over the epochs.
+class HiddenUnitCurves:
+    """How the hidden layer of a group of runs develops over the epochs.
 
     Attributes
     ----------
-    label : the group's name
-    epochs : (rows,)
-    dead : (seeds, rows), the share of hidden units that no training image activates
-    grad_w1, grad_w2 : (seeds, rows), norms of the loss's gradient; NaN after the last step
+    label : str
+        The group's name.
+    epochs : NDArray of int
+        (epochs,) at which the values were measured.
+    dead : Array
+        (seeds, epochs) fractions of hidden units that no training image activates.
+    grad_w1, grad_w2 : Array
+        (seeds, epochs) norms of the loss's gradient; NaN after the last step.
     """
 
     label: str
@@ -39,91 +57,92 @@ class Health:
     grad_w1: Array
     grad_w2: Array
 
+    def panels(self) -> tuple[LearningCurve, LearningCurve, LearningCurve]:
+        """Return a curve for each panel; the outcome is not shown."""
+        dead, grad_w1, grad_w2 = (
+            LearningCurve(self.label, self.epochs, values, "")
+            for values in (self.dead, self.grad_w1, self.grad_w2)
+        )
+        return dead, grad_w1, grad_w2
 
-@styled
-def health(groups: Sequence[Health], title: str) -> Figure:
-    """Draw dead units and gradient norms over the epochs, a line and a band a group.
 
-    Each curve carries its group's letter in every panel, and its name beside the last one.
+@in_shared_style
+def hidden_unit_curves(groups: Sequence[HiddenUnitCurves], title: str) -> Figure:
+    """Draw dead units and gradient norms over the epochs, a line and a band for each group.
+
+    Each curve carries its group's letter in every panel, and its name beside the last panel.
 
     Parameters
     ----------
-    groups : at most ``MOST``, each with any number of seeds
+    groups : sequence of HiddenUnitCurves
+        At most ``MAX_GROUPS``, each with any number of seeds.
     title : str
+        Of the page.
 
     Raises
     ------
     ValueError
         Where there are more groups.
     """
-    if len(groups) > MOST:
-        raise ValueError(f"{len(groups)} groups don't fit: at most {MOST}")
-    panels = {
-        "dead hidden units": [_band(each, each.dead) for each in groups],
-        "gradient norm of W1": [_band(each, each.grad_w1) for each in groups],
-        "gradient norm of W2": [_band(each, each.grad_w2) for each in groups],
-    }
-    bands = [band for panel in panels.values() for band in panel if band.seeds]
-    figure, top = page(title, _subtitle(len(groups), {band.seeds for band in bands}))
-    if not bands:
-        sentence(figure, "No run came far enough to have a curve.")
+    if len(groups) > MAX_GROUPS:
+        raise ValueError(f"{len(groups)} groups don't fit: at most {MAX_GROUPS}")
+    curves = [group.panels() for group in groups]
+    seeds = {curve.seeds for panels in curves for curve in panels if curve.seeds}
+    figure, top = new_figure(title, _subtitle(len(groups), seeds))
+    if not seeds:
+        write_message(figure, "No run came far enough to have a curve.")
         return figure
     names = [
-        f"{letter} {each.label}" for letter, each in zip(ascii_uppercase, groups, strict=False)
+        f"{letter} {group.label}" for letter, group in zip(ascii_uppercase, groups, strict=False)
     ]
-    room = min(max(room_for(names, SMALL), ROOM[0]), ROOM[1])
-    width = (WIDTH - 0.1 - room - 2 * LETTER) / len(panels)
-    for place, (name, panel) in enumerate(panels.items()):
+    letters = [name[0] for name in names]
+    room = room_for_labels(names, *ROOM, SMALL)
+    titles = ("dead hidden units", "gradient norm of W1", "gradient norm of W2")
+    width = (WIDTH - 0.1 - room - 2 * LETTER) / len(titles)
+    for place, panel_title in enumerate(titles):
         left = place * (width + LETTER) + 0.85
-        axes = axes_at(figure, left, 0.75, width - 0.8, top - 1.2)
-        last = place == len(panels) - 1
-        _draw(
-            axes,
-            name,
-            panel,
-            names if last else [name[0] for name in names],
-            room if last else LETTER,
+        axes = add_axes(figure, left, 0.75, width - 0.8, top - 1.2)
+        last = place == len(titles) - 1
+        labels = _draw_panel(
+            axes, panel_title, [panels[place] for panels in curves], names if last else letters
         )
+        label_curve_ends(axes, labels, room if last else LETTER, SMALL)
     return figure
 
 
-def _band(group: Health, values: Array) -> Band:
-    return Band(group.label, group.epochs, values, "")
-
-
 def _subtitle(groups: int, seeds: set[int]) -> str:
-    """Say how many groups and seeds there are, and what lines and bands are."""
-    many = f"{groups} group{'s' * (groups != 1)}"
+    """Say how many groups and seeds there are, and what lines and bands mean."""
+    counted = f"{groups} group{'s' * (groups != 1)}"
     if not seeds or seeds == {1}:
-        return f"{many}, one seed each: no spread is known"
+        return f"{counted}, one seed each: no spread is known"
     fewest, most = min(seeds), max(seeds)
-    of = f"{f'{fewest} to ' * (fewest < most)}{most}"
-    return f"{many} of {of} seeds  ·  line: median over seeds, band: lowest to highest"
+    per_group = f"{f'{fewest} to ' * (fewest < most)}{most}"
+    return f"{counted} of {per_group} seeds  ·  line: median over seeds, band: lowest to highest"
 
 
-def _draw(axes: Axes, name: str, bands: Sequence[Band], names: Sequence[str], room: float) -> None:
-    axes.set_title(name)
-    axes.set_xlabel("epoch")
-    values = np.concatenate([band.finite.ravel() for band in bands])
-    epochs = np.concatenate([band.epochs for band in bands])
-    axes.set_xlim(*scales.padded(float(epochs.min()), float(epochs.max())))
-    axes.xaxis.set_major_locator(MaxNLocator(3, integer=True, min_n_ticks=1))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:,.0f}"))
-    if name.startswith("dead"):
+def _draw_panel(
+    axes: Axes, title: str, curves: Sequence[LearningCurve], names: Sequence[str]
+) -> list[Label]:
+    """Draw one quantity of all groups; return the labels of the curves."""
+    axes.set_title(title)
+    values = np.concatenate([curve.finite.ravel() for curve in curves])
+    epochs = np.concatenate([curve.epochs for curve in curves])
+    scales.set_epoch_axis(axes, float(epochs.min()), float(epochs.max()), 3)
+    if title.startswith("dead"):
         axes.set_ylim(-0.03, 1.03)
         axes.yaxis.set_major_formatter(PercentFormatter(1))
     else:
         scales.set_scale(axes, values[np.isfinite(values)], log=True)
     labels = []
-    for rank, (band, text) in enumerate(zip(bands, names, strict=True)):
-        if not band.seeds:
+    for rank, (curve, name) in enumerate(zip(curves, names, strict=True)):
+        if not curve.seeds:
             continue
-        x, low, median, high = band.over_seeds()
+        x, low, median, high = curve.over_seeds()
         colour, mark = COLOURS[rank], MARKS[rank]
-        if band.seeds > 1:
+        if curve.seeds > 1:
             axes.fill_between(x, low, high, color=colour, alpha=0.18, linewidth=0, gid="band")
         every = max(1, -(-x.size // 4))
-        marked = list(range(rank * every // MOST, x.size, every)) or [0]
+        marked = list(range(rank * every // MAX_GROUPS, x.size, every)) or [0]
         axes.plot(
             x,
             median,
@@ -132,8 +151,8 @@ def _draw(axes: Axes, name: str, bands: Sequence[Band], names: Sequence[str], ro
             marker=mark,
             ms=7,
             markevery=marked,
-            **PLATE,
+            **MARK_EDGE,
             gid="median",
         )
-        labels.append(Label(float(x[-1]), float(median[-1]), text, colour, mark))
-    name_ends(axes, labels, room, SMALL)
+        labels.append(Label(float(x[-1]), float(median[-1]), name, colour, mark))
+    return labels

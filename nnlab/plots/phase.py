@@ -1,4 +1,4 @@
-"""A plane of two hyper-parameters: where in it a network learns, and how surely."""
+"""A phase diagram: for which values of two hyper-parameters a network learns, and how reliably."""
 
 import math
 from collections import Counter
@@ -12,12 +12,11 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
-from numpy.typing import NDArray
 
 from nnlab.arrays import Array
-from nnlab.plots import cells
-from nnlab.plots.labels import cut, width_of
-from nnlab.plots.outcome_marks import key
+from nnlab.plots import phase_cells
+from nnlab.plots.labels import shorten, text_width
+from nnlab.plots.outcome_marks import outcome_legend
 from nnlab.plots.style import (
     GREY,
     HEIGHT,
@@ -25,112 +24,121 @@ from nnlab.plots.style import (
     MARGIN,
     TEXT,
     WIDTH,
-    axes_at,
-    blank_axes,
-    number,
-    page,
-    sentence,
-    styled,
+    add_axes,
+    add_blank_axes,
+    format_number,
+    in_shared_style,
+    new_figure,
+    write_message,
 )
 
 TICK = 12.0  # points
 SLANT = 35  # degrees, of names that are too long to stand beside each other
-LONGEST = 2.2  # inches that a row's name may take
+MAX_ROW_NAME = 2.2  # inches
 BAR = 1.75  # inches that the colour bar takes
 
 
 @dataclass(frozen=True)
 class PhaseMap:
-    """What became of every configuration of a plane.
+    """The results of every configuration of two hyper-parameters.
 
     Attributes
     ----------
-    x_name, y_name : of the two hyper-parameters
-    x, y : their values, numbers or words, in the order in which they are drawn: x from the left;
-        y upwards, or downwards where there are words among them
-    accuracy : (ny, nx, seeds), NaN where there is none
-    outcome : (ny, nx, seeds) strings, "" where there is no run
+    x_name, y_name : str
+        The two hyper-parameters.
+    x, y : tuple of float or str
+        Their values, in the order in which they are drawn: x from the left; y upwards, or
+        downwards where there are words among them.
+    accuracy : Array
+        (len(y), len(x), seeds), NaN where there is none.
+    outcome : Array
+        (len(y), len(x), seeds) strings, "" where there is no run.
     """
 
     x_name: str
     x: tuple[float | str, ...]
     y_name: str
     y: tuple[float | str, ...]
-    accuracy: NDArray[np.float64]
-    outcome: NDArray[Any]
+    accuracy: Array
+    outcome: Array
 
 
-@styled
-def phase_diagram(map: PhaseMap, title: str) -> Figure:  # noqa: A002 - the natural name
+@in_shared_style
+def phase_diagram(phase_map: PhaseMap, title: str) -> Figure:
     """Draw a plane of configurations: colour is accuracy, marks are outcomes.
 
-    A cell's colour is the mean over its seeds; its foot has a field a seed, from the worst to the
-    best, grey where one is missing. One mark says that all of the map's seeds ran and agree; else
-    each run has its own, above its field. A run that diverged without an accuracy counts as 0.
-    A frame is around the best cell of each row (or cells, where they are equal).
+    A cell's colour is the mean over its seeds. At its foot each seed has a field, from the worst
+    to the best, grey where one is missing. Where all seeds have a run of the same outcome, the
+    cell has one mark; else each run has a mark above its field. A run that diverged without an
+    accuracy counts as 0. The best cell of each row has a frame, or the best cells if several are
+    equal.
+
+    Parameters
+    ----------
+    phase_map : PhaseMap
+        What to draw.
+    title : str
+        Of the page.
     """
-    outcome, accuracy = _counted(map)
+    outcome, accuracy = _diverged_as_zero(phase_map)
     rows, columns, _ = accuracy.shape
     present = np.isfinite(accuracy) | (outcome != "")
-    figure, top = page(title, _subtitle(present))
+    figure, top = new_figure(title, _subtitle(present))
     if not present.any():
-        sentence(figure, "No configuration has a result.")
+        write_message(figure, "No configuration has a result.")
         return figure
 
-    names = _names(map.x), _names(map.y)
-    if _has_words(map.y):  # words are read from the top
+    names = _names(phase_map.x), _names(phase_map.y)
+    if _has_words(phase_map.y):  # words are read from the top
         outcome, accuracy, present = outcome[::-1], accuracy[::-1], present[::-1]
         names = names[0], names[1][::-1]
-    left = 0.85 + min(LONGEST, max(width_of(text, TICK) for text in names[1]))
+    left = 0.85 + min(MAX_ROW_NAME, max(text_width(text, TICK) for text in names[1]))
     width = WIDTH - BAR - left
-    turned = _has_words(map.x) and not _fit(names[0], width / columns)
-    bottom = 1.5 if turned else 0.8
+    slanted = _has_words(phase_map.x) and not _fit(names[0], width / columns)
+    bottom = 1.5 if slanted else 0.8
     height = top - bottom - 0.35
-    axes = axes_at(figure, left, bottom, width, height)
-    _name_axes(axes, map, names, turned=turned)
+    axes = add_axes(figure, left, bottom, width, height)
+    _label_axes(axes, phase_map, names, slanted=slanted)
 
-    norm = Normalize(*_range(accuracy[np.isfinite(accuracy)]))
-    mean = cells.mean_over_seeds(accuracy)
-    cells.colour(axes, accuracy, mean, norm)
-    cells.hatch(axes, ~present.any(axis=2))
-    best = cells.best_of_rows(mean)
+    norm = Normalize(*_colour_limits(accuracy[np.isfinite(accuracy)]))
+    mean = phase_cells.mean_over_seeds(accuracy)
+    phase_cells.draw_accuracy(axes, accuracy, mean, norm)
+    phase_cells.hatch_empty(axes, ~present.any(axis=2))
+    best = phase_cells.best_of_rows(mean)
     cell = width / columns, height / rows
-    cells.frame(axes, best, cell)
-    written = cell[1] > 0.6 and cell[0] > 0.65  # noqa: PLR2004 - inches in which a number fits
-    cells.mark(axes, (accuracy, outcome), mean, norm, cell, written=written)
-    if written:
-        for row, column in np.argwhere(np.isfinite(mean)):
-            ink = cells.ink(norm, mean[row, column])
-            at = (column + 0.5, row + 0.8)
-            axes.text(
-                *at, f"{mean[row, column]:.3f}", color=ink, ha="center", va="center", size=TICK
-            )
+    phase_cells.draw_frames(axes, best, cell)
+    with_text = cell[1] > 0.6 and cell[0] > 0.65  # noqa: PLR2004 - inches in which a number fits
+    phase_cells.draw_outcomes(axes, (accuracy, outcome), mean, norm, cell, with_text=with_text)
+    if with_text:
+        phase_cells.write_means(axes, mean, norm, TICK)
 
-    bar = axes_at(figure, WIDTH - BAR + 0.35, bottom, 0.25, height)
-    figure.colorbar(ScalarMappable(norm, cells.MAP), cax=bar)
+    bar = add_axes(figure, WIDTH - BAR + 0.35, bottom, 0.25, height)
+    figure.colorbar(ScalarMappable(norm, phase_cells.COLORMAP), cax=bar)
     bar.set_ylabel("mean accuracy over seeds")
     bar.grid(visible=False)
-    counts = Counter(str(each) for each in outcome[outcome != ""])
-    x = key(figure, top, counts, "mark")
-    _key_of_cells(figure, top, x, map.x_name if best.any() else "", empty=~present.any(axis=2))
+    counts = Counter(str(name) for name in outcome[outcome != ""])
+    x = outcome_legend(figure, top, counts, "mark")
+    framed = phase_map.x_name if best.any() else ""
+    _cell_legend(figure, top, x, framed, empty=not present.any(axis=2).all())
     return figure
 
 
-def _counted(plane: PhaseMap) -> tuple[Array, Array]:
-    outcome = np.asarray(plane.outcome, dtype=object)
-    accuracy = np.where(np.isfinite(plane.accuracy), plane.accuracy, np.nan)
+def _diverged_as_zero(phase_map: PhaseMap) -> tuple[Array, Array]:
+    """Return outcomes and accuracies; a run that diverged has an accuracy of 0 if none is known."""
+    outcome = np.asarray(phase_map.outcome, dtype=object)
+    accuracy = np.where(np.isfinite(phase_map.accuracy), phase_map.accuracy, np.nan)
     return outcome, np.where((outcome == "diverged") & np.isnan(accuracy), 0.0, accuracy)
 
 
 def _subtitle(present: Array) -> str:
     """Say how many configurations and seeds there are, and what a cell shows."""
     rows, columns, seeds = present.shape
-    ran = present.sum(axis=2)
-    found = int((ran > 0).sum())
-    parts = [f"{found:,} configuration{'s' if found != 1 else ''}"]
-    if found < rows * columns:
-        parts = [f"{found:,} of {rows * columns:,} configurations"]
-    fewest = int(ran[ran > 0].min(initial=seeds))
+    runs = present.sum(axis=2)
+    filled = int((runs > 0).sum())
+    parts = [f"{filled:,} configuration{'s' if filled != 1 else ''}"]
+    if filled < rows * columns:
+        parts = [f"{filled:,} of {rows * columns:,} configurations"]
+    fewest = int(runs[runs > 0].min(initial=seeds))
     if seeds == 1:
         parts[0] += ", 1 seed each: no spread is known"
         return "  ·  ".join([*parts, "colour: accuracy, mark: outcome"])
@@ -145,59 +153,66 @@ def _has_words(values: Sequence[float | str]) -> bool:
 
 
 def _names(values: Sequence[float | str]) -> list[str]:
-    """Write the values of a hyper-parameter, apart from each other."""
-    names = [value if isinstance(value, str) else number(float(value)) for value in values]
+    """Write the values of a hyper-parameter so that no two look the same."""
+    names = [value if isinstance(value, str) else format_number(float(value)) for value in values]
     if len(set(names)) < len(set(values)):  # three digits don't tell them apart
         names = [value if isinstance(value, str) else f"{value:g}" for value in values]
     return [name or '""' for name in names]
 
 
 def _fit(names: Sequence[str], inches: float) -> bool:
-    return max(width_of(name, TICK) for name in names) < inches - 0.12
+    return max(text_width(name, TICK) for name in names) < inches - 0.12
 
 
-def _name_axes(
-    axes: Axes,
-    plane: PhaseMap,
-    names: tuple[list[str], list[str]],
-    *,
-    turned: bool,
+def _label_axes(
+    axes: Axes, phase_map: PhaseMap, names: tuple[list[str], list[str]], *, slanted: bool
 ) -> None:
+    """Label both axes; where the cells are too small, only every second or third value, and so on.
+
+    Parameters
+    ----------
+    axes : Axes
+        To be labelled.
+    phase_map : PhaseMap
+        Has the names of the hyper-parameters.
+    names : tuple of list of str
+        The values on the horizontal and on the vertical axis.
+    slanted : bool
+        Whether the names on the horizontal axis are slanted.
+    """
     box = axes.get_position()
     columns, rows = len(names[0]), len(names[1])
     cell = box.width * WIDTH / columns, box.height * HEIGHT / rows
     widest = (
         0.2 / math.sin(math.radians(SLANT))
-        if turned
-        else max(width_of(name, TICK) for name in names[0]) + 0.12
+        if slanted
+        else max(text_width(name, TICK) for name in names[0]) + 0.12
     )
     every = max(1, math.ceil(widest / cell[0])), max(1, math.ceil(0.2 / cell[1]))
-    room = 1.15 if turned else max(cell[0] * every[0] - 0.08, 0.5)
+    room = 1.15 if slanted else max(cell[0] * every[0] - 0.08, 0.5)
     axes.set(xlim=(0, columns), ylim=(0, rows))
     slant: dict[str, Any] = {"rotation": SLANT, "ha": "right", "rotation_mode": "anchor"}
-    slant = slant if turned else {}
     axes.set_xticks(
         np.arange(0, columns, every[0]) + 0.5,
-        [cut(name, room, TICK) for name in names[0][:: every[0]]],
-        **slant,
+        [shorten(name, room, TICK) for name in names[0][:: every[0]]],
+        **(slant if slanted else {}),
     )
     axes.set_yticks(
         np.arange(0, rows, every[1]) + 0.5,
-        [cut(name, LONGEST, TICK) for name in names[1][:: every[1]]],
+        [shorten(name, MAX_ROW_NAME, TICK) for name in names[1][:: every[1]]],
     )
-    axes.set_xlabel(cut(plane.x_name, 8.0))
+    axes.set_xlabel(shorten(phase_map.x_name, 8.0))
     figure = axes.get_figure()
     assert figure is not None
-    figure.text(
-        MARGIN / WIDTH, box.y0 + box.height / 2, cut(plane.y_name, 4.0), rotation=90, va="center"
-    )
+    y_name = shorten(phase_map.y_name, 4.0)
+    figure.text(MARGIN / WIDTH, box.y0 + box.height / 2, y_name, rotation=90, va="center")
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
     axes.grid(visible=False)
 
 
-def _range(finite: Array) -> tuple[float, float]:
-    """Return the limits of the colours: the data's, to the next 0.05."""
+def _colour_limits(finite: Array) -> tuple[float, float]:
+    """Return the range of the data, extended to multiples of 0.05."""
     if not finite.size:
         return 0.0, 1.0
     low = math.floor(float(finite.min()) * 20 + 1e-9) / 20
@@ -205,15 +220,29 @@ def _range(finite: Array) -> tuple[float, float]:
     return low, max(high, low + 0.05)
 
 
-def _key_of_cells(figure: Figure, top: float, x: float, x_name: str, *, empty: Array) -> None:
-    """Go on with the key at ``x``: the frames, where there are any, and the hatching."""
-    axes = blank_axes(figure, 0, top - 0.12, WIDTH, 0.3)
-    beside = 1.5 if empty.any() else 0.0  # inches that the hatching's key takes
-    if x_name:
+def _cell_legend(figure: Figure, top: float, x: float, framed: str, *, empty: bool) -> None:
+    """Continue the legend of the outcomes: what frames and hatching mean.
+
+    Parameters
+    ----------
+    figure : Figure
+        The page.
+    top : float
+        As in ``outcome_legend``.
+    x : float
+        Inches from the left, where the legend of the outcomes ends.
+    framed : str
+        The hyper-parameter whose best value is framed; "" for none.
+    empty : bool
+        Whether some cells are hatched.
+    """
+    axes = add_blank_axes(figure, 0, top - 0.12, WIDTH, 0.3)
+    hatching = 1.5 if empty else 0.0  # inches
+    if framed:
         axes.add_patch(Rectangle((x, 0.06), 0.3, 0.18, fill=False, edgecolor=INK, linewidth=2))
-        text = cut(f"best {x_name} of the row", WIDTH - 0.2 - beside - x - 0.38)
+        text = shorten(f"best {framed} of the row", WIDTH - 0.2 - hatching - x - 0.38)
         axes.text(x + 0.38, 0.15, text, va="center")
-        x += 0.6 + width_of(text, TEXT)
-    if beside:
-        axes.add_patch(cells.hatched(x, 0.06, 0.3, 0.18))
+        x += 0.6 + text_width(text, TEXT)
+    if empty:
+        axes.add_patch(phase_cells.hatched_rectangle(x, 0.06, 0.3, 0.18))
         axes.text(x + 0.38, 0.15, "no result", va="center", color=GREY)

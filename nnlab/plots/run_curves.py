@@ -1,4 +1,4 @@
-"""A run's history as curves over its epochs."""
+"""A run's history as curves over its epochs: loss, accuracy, gradients, dead units."""
 
 import math
 from collections.abc import Mapping
@@ -8,10 +8,11 @@ from typing import Literal
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, MaxNLocator, PercentFormatter
+from matplotlib.ticker import PercentFormatter
 
 from nnlab.arrays import Array
-from nnlab.plots.scales import padded, set_scale
+from nnlab.plots.labels import end_labels
+from nnlab.plots.scales import set_epoch_axis, set_scale
 from nnlab.plots.style import (
     BLUE,
     GREEN,
@@ -20,25 +21,40 @@ from nnlab.plots.style import (
     PURPLE,
     VERMILLION,
     WIDTH,
-    axes_at,
-    end_labels,
-    number,
-    page,
-    sentence,
-    styled,
+    add_axes,
+    format_number,
+    in_shared_style,
+    new_figure,
+    write_message,
 )
 
 
 @dataclass(frozen=True)
 class Panel:
-    """One panel of the curves: its series as (key in the history, label, colour)."""
+    """One panel of the figure.
+
+    Attributes
+    ----------
+    title : str
+        Above the panel.
+    scale : {"auto", "log", "fraction"}
+        Of the vertical axis.
+    series : tuple of tuple of str
+        ``(metric in the history, label, colour)`` of each curve.
+    room : float
+        Inches to the right of the axes, for the labels.
+    percent : bool
+        Whether values are written as percentages.
+    with_target : bool
+        Whether the target is drawn.
+    """
 
     title: str
     scale: Literal["auto", "log", "fraction"]
     series: tuple[tuple[str, str, str], ...]
-    room: float  # inches to the right of the axes, for the labels
+    room: float
     percent: bool = False
-    targeted: bool = False
+    with_target: bool = False
 
 
 ROWS = (
@@ -54,7 +70,7 @@ ROWS = (
             "fraction",
             (("train/accuracy", "train", BLUE), ("val/accuracy", "validation", VERMILLION)),
             1.95,
-            targeted=True,
+            with_target=True,
         ),
     ),
     (
@@ -77,15 +93,16 @@ ROWS = (
 )
 
 
-@styled
-def curves(history: Mapping[str, Array], title: str, target: float | None) -> Figure:
+@in_shared_style
+def run_curves(history: Mapping[str, Array], title: str, target: float | None) -> Figure:
     """Draw a run's history over its epochs.
 
     Parameters
     ----------
-    history : name -> (rows,)
-        ``epoch`` and any of the metrics in ``ROWS``; values may be NaN or infinite.
+    history : Mapping of str to Array
+        ``epoch`` and any of the metrics in ``ROWS``, (epochs,) each; values may be NaN or infinite.
     title : str
+        Of the page.
     target : float or None
         The validation accuracy that counts as learned.
     """
@@ -96,8 +113,8 @@ def curves(history: Mapping[str, Array], title: str, target: float | None) -> Fi
     ]
     rows = [row for row in shown if row]
     if not (epoch.size and rows):
-        figure, _ = page(title, "training history")
-        sentence(figure, "no epoch was recorded")
+        figure, _ = new_figure(title, "training history")
+        write_message(figure, "no epoch was recorded")
         return figure
 
     series = {
@@ -107,7 +124,7 @@ def curves(history: Mapping[str, Array], title: str, target: float | None) -> Fi
         for key, _, _ in panel.series
         if key in history
     }
-    figure, top = page(title, _story(epoch, series, target))
+    figure, top = new_figure(title, _subtitle(epoch, series, target))
     alive = np.flatnonzero(np.any([np.isfinite(values) for values in series.values()], axis=0))
     end = min(epoch.size, alive[-1] + 2) if alive.size else epoch.size  # a NaN tail needs no room
     bottom, gap, header = 0.7, 0.4, 0.35  # inches; a panel's title stands in its header
@@ -115,43 +132,44 @@ def curves(history: Mapping[str, Array], title: str, target: float | None) -> Fi
     for r, row in enumerate(rows):
         width = (WIDTH - 0.1) / len(row)
         for c, panel in enumerate(row):
-            axes = axes_at(
+            axes = add_axes(
                 figure,
                 0.75 + c * width,
                 bottom + (len(rows) - 1 - r) * (height + gap),
                 width - 0.75 - panel.room,
                 height - header,
             )
+            set_epoch_axis(axes, epoch[0], epoch[end - 1], max(2, int(width - panel.room)))
+            if r < len(rows) - 1:
+                axes.set_xlabel("")
             _draw_panel(axes, panel, epoch[:end], {k: v[:end] for k, v in series.items()}, target)
-            ticks = max(2, int(width - panel.room))
-            axes.xaxis.set_major_locator(MaxNLocator(ticks, integer=True, min_n_ticks=1))
-            axes.set_xlabel("epoch" if r == len(rows) - 1 else "")
     return figure
 
 
-def _story(epoch: Array, series: Mapping[str, Array], target: float | None) -> str:
-    """Say in one line what the curves show: when the target was met, what stopped being finite."""
+def _subtitle(epoch: Array, series: Mapping[str, Array], target: float | None) -> str:
+    """Say when the target was reached, and from when on the loss was not finite."""
     parts = [f"{int(epoch[-1]):,} epochs" if epoch[-1] != 1 else "1 epoch"]
     accuracy = series.get("val/accuracy")
     if target is not None and accuracy is not None:
-        met = np.flatnonzero(accuracy >= target)
-        when = f"reached at epoch {int(epoch[met[0]]):,}" if met.size else "never reached"
+        reached = epoch[accuracy >= target]
+        when = f"reached at epoch {int(reached[0]):,}" if reached.size else "never reached"
         parts.append(f"validation accuracy {target:g} {when}")
-    lost = [epoch[~np.isfinite(series[key])] for key in ("train/loss", "val/loss") if key in series]
-    if any(e.size for e in lost):
-        first = min(int(e[0]) for e in lost if e.size)
-        parts.append(f"loss not finite from epoch {first:,}")
+    losses = [series[key] for key in ("train/loss", "val/loss") if key in series]
+    not_finite = (
+        epoch[np.any([~np.isfinite(loss) for loss in losses], axis=0)] if losses else epoch[:0]
+    )
+    if not_finite.size:
+        parts.append(f"loss not finite from epoch {int(not_finite[0]):,}")
     return "  ·  ".join(parts)
 
 
 def _draw_panel(
     axes: Axes, panel: Panel, epoch: Array, series: Mapping[str, Array], target: float | None
 ) -> None:
+    """Draw the curves of one panel, each with its last value as a label."""
     present = [(series[key], label, colour) for key, label, colour in panel.series if key in series]
     values = np.concatenate([data for data, _, _ in present])
     axes.set_title(panel.title)
-    axes.set_xlim(*padded(epoch[0], epoch[-1]))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:,.0f}"))
     if panel.scale == "fraction":
         axes.set_ylim(-0.03, 1.03)
         if panel.percent:
@@ -162,25 +180,25 @@ def _draw_panel(
     labels = []
     for rank, (data, label, colour) in enumerate(present):
         finite = np.flatnonzero(np.isfinite(data))
-        below = rank < len(present) - 1  # wider: where two curves coincide, both are seen
+        covered = rank < len(present) - 1  # drawn wider, so that both of two equal curves are seen
         axes.plot(
             epoch,
             data,
             color=colour,
-            linewidth=3.5 if below else 1.8,
+            linewidth=3.5 if covered else 1.8,
             marker="o",
-            markersize=7 if below else 4.5,
+            markersize=7 if covered else 4.5,
             markevery=None if epoch.size <= 20 else finite[-1:].tolist(),  # noqa: PLR2004 - dots stay apart
         )
         y = data[finite[-1]] if finite.size else axes.get_ylim()[0]
         last = float(data[-1])
         if panel.scale == "log" and math.isnan(last):  # no step follows the last epoch
             last = float(y) if finite.size else last
-        text = number(last)
+        text = format_number(last)
         if panel.scale == "fraction" and math.isfinite(last):
             text = f"{last:.0%}" if panel.percent else f"{last:.3f}"
         labels.append((float(y), f"{label} {text}", colour))
-    if panel.targeted and target is not None:
+    if panel.with_target and target is not None:
         axes.axhline(target, color=GREY, linestyle="--", linewidth=1.5)
         labels.append((target, f"target {target:g}", GREY))
     end_labels(axes, labels)

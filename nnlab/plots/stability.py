@@ -1,4 +1,4 @@
-"""How far the sharpness of the loss predicts the largest stable learning rate."""
+"""Predicted and found stable learning rates: how well the sharpness of the loss predicts them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -7,34 +7,50 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
 
+from nnlab.arrays import Array
 from nnlab.plots import scales
-from nnlab.plots.against import moved
-from nnlab.plots.labels import PLATE, Label, cut, name_ends
-from nnlab.plots.style import BLUE, GREEN, GREY, VERMILLION, WIDTH, axes_at, page, sentence, styled
+from nnlab.plots.against import offset_positions
+from nnlab.plots.labels import MARK_EDGE, Label, label_curve_ends, shorten
+from nnlab.plots.style import (
+    BLUE,
+    GREEN,
+    GREY,
+    VERMILLION,
+    WIDTH,
+    add_axes,
+    in_shared_style,
+    new_figure,
+    write_message,
+)
 
-Array = NDArray[np.float64]
-STEPS = 5  # between the outermost quantities, of the steps by which rates moves series
 ROOM = 2.7  # inches to the right of the axes
-LOOKS = {
+# Of each rate: its label, colour and mark.
+RATE_STYLES = {
     "predicted": ("2 / λ, predicted", VERMILLION, "s"),
     "stable": ("largest stable, found", BLUE, "o"),
     "largest": ("largest that settles", GREEN, "^"),
 }
+# Each rate takes two steps: one for its mark, and a half for its seeds beside it.
+STEPS = 2 * len(RATE_STYLES) - 1
 
 
 @dataclass(frozen=True)
-class EdgePoint:
-    """The edge of stability of one network; NaN where a rate is not known.
+class StabilityPoint:
+    """The learning rates of one network; NaN where one is not known.
 
     Attributes
     ----------
-    x : the hyper-parameter's value, a number or a word
-    predicted : 2 over the largest eigenvalue of the loss's Hessian
-    stable : the largest learning rate that was found stable
-    largest : the largest at which the loss still settles
-    seed : of the network
+    x : float or str
+        The hyper-parameter's value.
+    predicted : float
+        2 over the largest eigenvalue of the loss's Hessian.
+    stable : float
+        The largest learning rate that was found stable.
+    largest : float
+        The largest learning rate at which the loss still settles.
+    seed : int
+        Of the network.
     """
 
     x: float | str
@@ -44,101 +60,109 @@ class EdgePoint:
     seed: int
 
 
-@styled
-def stability_edge(points: Sequence[EdgePoint], title: str, x_name: str) -> Figure:
-    """Draw predicted and found learning rates, and below their ratio.
+@in_shared_style
+def stable_learning_rates(points: Sequence[StabilityPoint], title: str, x_name: str) -> Figure:
+    """Draw predicted and found learning rates, and below them found over predicted.
 
     Lines and large marks are geometric means over seeds; every seed is a dot.
 
     Parameters
     ----------
-    points : in any order; words stand in the order of their first appearance
+    points : sequence of StabilityPoint
+        In any order; words are placed in the order of their first appearance.
     title : str
-    x_name : the hyper-parameter
+        Of the page.
+    x_name : str
+        The hyper-parameter.
     """
     seeds = {point.seed for point in points}
     values = list(dict.fromkeys(point.x for point in points))
-    figure, top = page(title, _subtitle(len(values), len(seeds)))
-    rates = {name: np.array([getattr(point, name) for point in points], float) for name in LOOKS}
-    known = {name: np.isfinite(rate) & (rate > 0) for name, rate in rates.items()}
-    if not any(each.any() for each in known.values()):
-        sentence(figure, "No learning rate is known.")
+    figure, top = new_figure(title, _subtitle(len(values), len(seeds)))
+    rates = {}
+    for name in RATE_STYLES:
+        rate = np.array([getattr(point, name) for point in points], float)
+        rates[name] = np.where(np.isfinite(rate) & (rate > 0), rate, np.nan)
+    if not any(np.isfinite(rate).any() for rate in rates.values()):
+        write_message(figure, "No learning rate is known.")
         return figure
-    words = any(isinstance(value, str) for value in values)
-    x = np.array([values.index(point.x) if words else point.x for point in points], float)
-    left, foot = 1.05, 0.75
-    height = (top - foot - 0.55) / 3  # of the lower panel; the upper one has twice that
-    upper = axes_at(figure, left, foot + height + 0.4, WIDTH - left - ROOM, 2 * height)
-    lower = axes_at(figure, left, foot, WIDTH - left - ROOM, height)
+    has_words = any(isinstance(value, str) for value in values)
+    x = np.array([values.index(point.x) if has_words else point.x for point in points], float)
+    left, bottom = 1.05, 0.75
+    height = (top - bottom - 0.55) / 3  # of the lower panel; the upper one has twice that
+    upper = add_axes(figure, left, bottom + height + 0.4, WIDTH - left - ROOM, 2 * height)
+    lower = add_axes(figure, left, bottom, WIDTH - left - ROOM, height)
     for axes in (upper, lower):
-        if words:
-            _set_words(axes, values)
+        if has_words:
+            _set_word_axis(axes, values)
         else:
-            scales.set_positions(axes, x, log=True)
+            scales.set_parameter_axis(axes, x, log=True)
     upper.tick_params(labelbottom=False)
     upper.set_ylabel("learning rate")
-    scales.set_scale(upper, np.concatenate([rates[name][known[name]] for name in LOOKS]), log=True)
-    _draw(
-        upper,
-        x,
-        {name: np.where(known[name], rates[name], np.nan) for name in LOOKS},
-        joined=not words,
-    )
+    all_rates = np.concatenate(list(rates.values()))
+    scales.set_scale(upper, all_rates[np.isfinite(all_rates)], log=True)
+    _draw_rates(upper, x, rates, joined=not has_words)
 
-    lower.set_xlabel(cut(x_name, 6.0))
+    lower.set_xlabel(shorten(x_name, 6.0))
     lower.set_ylabel("found / predicted")
-    with np.errstate(divide="ignore", invalid="ignore"):
-        ratios = {
-            name: np.where(
-                known[name] & known["predicted"], rates[name] / rates["predicted"], np.nan
-            )
-            for name in ("stable", "largest")
-        }
-    found = np.concatenate([*ratios.values(), [1.0]])
-    scales.set_scale(lower, found[np.isfinite(found)], log=None)
+    ratios = {name: rates[name] / rates["predicted"] for name in ("stable", "largest")}
+    all_ratios = np.concatenate([*ratios.values(), [1.0]])
+    scales.set_scale(lower, all_ratios[np.isfinite(all_ratios)], log=None)
     lower.axhline(1, color=GREY, linewidth=1.2, linestyle=(0, (4, 3)), gid="one")
     one = Label(lower.get_xlim()[1], 1.0, "1: as predicted")
-    _draw(lower, x, ratios, [one], joined=not words)
+    _draw_rates(lower, x, ratios, [one], joined=not has_words)
     return figure
 
 
 def _subtitle(values: int, seeds: int) -> str:
-    """Say how many values and seeds there are, and what marks are."""
-    many = f"{values} configuration{'s' * (values != 1)}"
+    """Say how many configurations and seeds there are, and what the marks mean."""
+    configurations = f"{values} configuration{'s' * (values != 1)}"
+    eigenvalue = "λ: largest eigenvalue of the Hessian"
     if seeds == 1:
-        return f"{many}, one seed: no spread is known  ·  λ: largest eigenvalue of the Hessian"
-    mark = "large mark: geometric mean, dot: a seed"
-    return f"{many} × {seeds} seeds  ·  {mark}  ·  λ: largest eigenvalue of the Hessian"
+        return f"{configurations}, one seed: no spread is known  ·  {eigenvalue}"
+    marks = "large mark: geometric mean, dot: a seed"
+    return f"{configurations} × {seeds} seeds  ·  {marks}  ·  {eigenvalue}"
 
 
-def _set_words(axes: Axes, values: Sequence[float | str]) -> None:
-    """Make an axis of words, evenly spaced, in whatever letters fit."""
+def _set_word_axis(axes: Axes, values: Sequence[float | str]) -> None:
+    """Scale a horizontal axis of words, evenly spaced and shortened where they do not fit."""
     axes.set_xlim(-0.5, len(values) - 0.5)
     room = axes.get_position().width * WIDTH / len(values) - 0.1
-    names = [cut(str(value), max(room, 0.3), 12.0) for value in values]
+    names = [shorten(str(value), max(room, 0.3), 12.0) for value in values]
     axes.set_xticks(range(len(values)), names)
     axes.grid(visible=False, axis="x")
 
 
-def _draw(
-    axes: Axes, x: Array, series: Mapping[str, Array], others: Sequence[Label] = (), *, joined: bool
+def _draw_rates(
+    axes: Axes, x: Array, rates: Mapping[str, Array], others: Sequence[Label] = (), *, joined: bool
 ) -> None:
-    """Draw quantities beside each other: means, joined where x is a number, and every seed."""
+    """Draw rates, or their ratios, beside each other: means over seeds, and every seed.
+
+    Parameters
+    ----------
+    axes : Axes
+        With final limits.
+    x : Array
+        (points,) positions.
+    rates : Mapping of str to Array
+        (points,) values each, NaN where not known, by name in ``RATE_STYLES``.
+    others : sequence of Label
+        Labels to write besides.
+    joined : bool
+        Whether lines join the means.
+    """
     labels = list(others)
-    for name, values in series.items():
-        rank = list(LOOKS).index(name)
-        text, colour, mark = LOOKS[name]
-        there = np.isfinite(values)
-        if not there.any():
+    for name, values in rates.items():
+        rank = list(RATE_STYLES).index(name)
+        text, colour, mark = RATE_STYLES[name]
+        known = np.isfinite(values)
+        if not known.any():
             continue
-        places = np.unique(x[there])
-        means = np.array([np.exp(np.log(values[there & (x == place)]).mean()) for place in places])
-        at, beside = (
-            moved(axes, part, 2 * (rank + more), STEPS)
-            for part, more in ((places, 0), (x[there], 0.5))
-        )
+        places = np.unique(x[known])
+        means = np.array([np.exp(np.log(values[known & (x == place)]).mean()) for place in places])
+        mark_x = offset_positions(axes, places, 2 * rank, STEPS)
+        seed_x = offset_positions(axes, x[known], 2 * (rank + 0.5), STEPS)
         axes.plot(
-            beside, values[there], ".", color=colour, ms=7, alpha=0.7, mew=0, gid=f"{name} seeds"
+            seed_x, values[known], ".", color=colour, ms=7, alpha=0.7, mew=0, gid=f"{name} seeds"
         )
         style: dict[str, Any] = {
             "linestyle": "-" if joined else "none",
@@ -146,6 +170,6 @@ def _draw(
             "marker": mark,
             "ms": 8.5,
         }
-        axes.plot(at, means, color=colour, **style, **PLATE, gid=name)
-        labels.append(Label(float(at[-1]), float(means[-1]), text, colour, mark))
-    name_ends(axes, labels, ROOM)
+        axes.plot(mark_x, means, color=colour, **style, **MARK_EDGE, gid=name)
+        labels.append(Label(float(mark_x[-1]), float(means[-1]), text, colour, mark))
+    label_curve_ends(axes, labels, ROOM)

@@ -1,34 +1,27 @@
-"""The pictures of a run: what they draw is what was measured, and all of it is legible."""
+"""The figures of a run: what they draw is what was measured, and all of it is legible."""
 
 import subprocess
 import sys
 import threading
 from pathlib import Path
-from typing import Any
 
 import matplotlib as mpl
 import numpy as np
 import pytest
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
 from support.legible import assert_legible, words
 
-from nnlab.plots import (
-    Mistakes,
-    RunPictures,
-    confusion,
-    curves,
-    filters,
-    mistakes,
-    most_confident_mistakes,
-    run_pictures,
-    save,
-)
-from nnlab.plots.digit_images import MAX_FILTERS, MAX_MISTAKES
-from nnlab.plots.style import DPI, spread
+from nnlab.arrays import Array
+from nnlab.plots.confusion import confusion_matrix
+from nnlab.plots.filters import MAX_FILTERS, unit_filters
+from nnlab.plots.labels import spread_apart
+from nnlab.plots.mistakes import MAX_MISTAKES, Mistakes, mistake_images, most_confident
+from nnlab.plots.names import RUN_FIGURES
+from nnlab.plots.run_curves import run_curves
+from nnlab.plots.run_figures import RunFigureData, run_figure
+from nnlab.plots.style import DPI, save
 
-Array = NDArray[Any]
 LONG_TITLE = "init=randn_minus_half,init.bias=same,lr=0.0625,hidden_size=300,data.seed=12345 " * 3
 SERIES = (
     "train/loss",
@@ -104,14 +97,14 @@ def panel(figure: Figure, title: str) -> Axes:
 
 @pytest.mark.parametrize("name", HISTORIES)
 def test_curves_of_any_history_are_legible_and_draw_without_a_warning(name: str) -> None:
-    figure = curves(HISTORIES[name], LONG_TITLE, 0.8)
+    figure = run_curves(HISTORIES[name], LONG_TITLE, 0.8)
     assert_legible(figure)
     figure.canvas.draw()  # the layout alone doesn't touch the lines
 
 
 @pytest.mark.parametrize("title", ["", "$lr$ = 50 \\% of _what_", "x" * 500, "two\nlines"])
 def test_a_title_is_taken_literally_and_stays_on_the_page(title: str) -> None:
-    figure = curves(learned(3), title, None)
+    figure = run_curves(learned(3), title, None)
     assert_legible(figure)
     assert title.split("\n", maxsplit=1)[0][:40] in words(figure)
 
@@ -119,7 +112,7 @@ def test_a_title_is_taken_literally_and_stays_on_the_page(title: str) -> None:
 @pytest.mark.parametrize("name", ["2 rows", "501 rows", "dead", "diverged to nan"])
 def test_the_drawn_lines_are_the_history(name: str) -> None:
     history = HISTORIES[name]
-    figure = curves(history, "run", 0.8)
+    figure = run_curves(history, "run", 0.8)
     for title, keys in {
         "loss (nats)": ["train/loss", "val/loss"],
         "accuracy": ["train/accuracy", "val/accuracy"],
@@ -138,15 +131,15 @@ def test_the_drawn_lines_are_the_history(name: str) -> None:
 def test_the_curves_name_each_series_with_its_last_value() -> None:
     history = learned(3) | {"val/loss": np.array([2.0, 1.0, 0.25]), "dead_fraction": np.zeros(3)}
     history["val/accuracy"] = np.array([0.1, 0.85, 0.912])
-    said = words(curves(history, "run", 0.8))
+    said = words(run_curves(history, "run", 0.8))
     for label in ("validation 0.25", "validation 0.912", "dead 0%", "target 0.8"):
         assert label in said
     assert "validation accuracy 0.8 reached at epoch 1" in said
-    assert "never reached" in words(curves(history, "run", 0.95))
+    assert "never reached" in words(run_curves(history, "run", 0.95))
 
 
 def test_a_single_epoch_row_is_drawn_as_points_at_an_integer_epoch() -> None:
-    axes = panel(curves(learned(1), "run", None), "loss (nats)")
+    axes = panel(run_curves(learned(1), "run", None), "loss (nats)")
     line = axes.lines[0]
     assert line.get_marker() == "o"
     assert line.get_markevery() is None
@@ -156,13 +149,13 @@ def test_a_single_epoch_row_is_drawn_as_points_at_an_integer_epoch() -> None:
 
 @pytest.mark.parametrize("tail", [np.nan, np.inf])
 def test_a_diverged_run_tells_when_and_its_last_finite_loss_has_a_marker(tail: float) -> None:
-    figure = curves(diverged(tail), "run", None)
+    figure = run_curves(diverged(tail), "run", None)
     assert "loss not finite from epoch 5" in words(figure)
     assert f"train {tail:g}" in words(figure)
     long = {key: np.concatenate([v, np.full(92, tail)]) for key, v in diverged(tail).items()}
     long["epoch"] = np.arange(100)
     long |= {"val/accuracy": np.full(100, 0.1)}  # goes on, so the curves keep their length
-    line = panel(curves(long, "run", None), "loss (nats)").lines[0]
+    line = panel(run_curves(long, "run", None), "loss (nats)").lines[0]
     assert line.get_markevery() == [4]
 
 
@@ -174,13 +167,13 @@ def test_the_loss_is_logarithmic_when_it_spans_more_than_a_decade(
     losses: list[float], scale: str
 ) -> None:
     history = {"epoch": np.arange(2), "train/loss": np.array(losses)}
-    assert panel(curves(history, "run", None), "loss (nats)").get_yscale() == scale
+    assert panel(run_curves(history, "run", None), "loss (nats)").get_yscale() == scale
 
 
 def test_a_gradient_that_dies_leaves_through_the_floor_of_its_log_axis() -> None:
     history = learned(9)
     history["grad_norm/w1"] = np.array([3.0, 1.0, 0.5, 0, 0, 0, 0, 0, 0])
-    figure = curves(history, "run", None)
+    figure = run_curves(history, "run", None)
     axes = panel(figure, "gradient norm")
     assert axes.get_yscale() == "log"
     assert axes.get_ylim()[0] > 0
@@ -188,15 +181,15 @@ def test_a_gradient_that_dies_leaves_through_the_floor_of_its_log_axis() -> None
 
 
 def test_panels_of_missing_series_leave_their_place_to_the_others() -> None:
-    figure = curves(HISTORIES["loss alone"], "run", 0.8)
+    figure = run_curves(HISTORIES["loss alone"], "run", 0.8)
     assert len(figure.axes) == 1
-    assert "no epoch was recorded" in words(curves({}, "run", 0.8))
+    assert "no epoch was recorded" in words(run_curves({}, "run", 0.8))
 
 
 def test_labels_move_apart_no_more_than_needed() -> None:
-    np.testing.assert_allclose(spread([0.5, 0.5, 0.5], 0.1), [0.4, 0.5, 0.6])
-    np.testing.assert_allclose(spread([0.9, 0.1], 0.1), [0.9, 0.1])
-    np.testing.assert_allclose(spread([0.0, 0.08, 1.0], 0.1), [-0.01, 0.09, 1.0])
+    np.testing.assert_allclose(spread_apart([0.5, 0.5, 0.5], 0.1), [0.4, 0.5, 0.6])
+    np.testing.assert_allclose(spread_apart([0.9, 0.1], 0.1), [0.9, 0.1])
+    np.testing.assert_allclose(spread_apart([0.0, 0.08, 1.0], 0.1), [-0.01, 0.09, 1.0])
 
 
 # --- confusion
@@ -219,11 +212,11 @@ def test_a_confusion_matrix_of_any_size_is_legible(classes: int, kind: str) -> N
         "no samples": np.zeros((classes, classes), int),
         "some rows empty": learned_counts(classes) * (np.arange(classes) % 3 > 0)[:, None],
     }[kind]
-    assert_legible(confusion(counts, LONG_TITLE))
+    assert_legible(confusion_matrix(counts, LONG_TITLE))
 
 
 def test_the_confusion_matrix_writes_its_counts_and_the_recall_of_each_class() -> None:
-    figure = confusion(np.array([[45, 5], [2, 8]]), "run")
+    figure = confusion_matrix(np.array([[45, 5], [2, 8]]), "run")
     matrix, recall, _ = figure.axes
     cells = {text.get_position(): text.get_text() for text in matrix.texts}
     assert cells == {(0, 0): "45", (1, 0): "5", (0, 1): "2", (1, 1): "8"}  # x is the prediction
@@ -234,7 +227,7 @@ def test_the_confusion_matrix_writes_its_counts_and_the_recall_of_each_class() -
 
 def test_the_colours_of_errors_span_the_errors_alone() -> None:
     counts = np.array([[990, 10, 0], [5, 995, 0], [0, 0, 1000]])
-    hits, errors = confusion(counts, "run").axes[0].images
+    hits, errors = confusion_matrix(counts, "run").axes[0].images
     assert errors.get_clim() == (0, 0.01)
     assert hits.get_clim() == (0, 1)
     drawn = np.ma.filled(np.ma.asarray(errors.get_array()), np.nan)
@@ -243,13 +236,13 @@ def test_the_colours_of_errors_span_the_errors_alone() -> None:
 
 
 def test_a_class_without_samples_has_no_recall() -> None:
-    figure = confusion(np.array([[3, 1], [0, 0]]), "run")
+    figure = confusion_matrix(np.array([[3, 1], [0, 0]]), "run")
     assert [text.get_text() for text in figure.axes[1].texts] == ["0.75", "none"]
     assert "grey: no samples" in words(figure)
 
 
 def test_cells_hold_large_counts_in_four_characters() -> None:
-    figure = confusion(np.array([[6_400_000, 12_345], [9_999, 1]]), "run")
+    figure = confusion_matrix(np.array([[6_400_000, 12_345], [9_999, 1]]), "run")
     assert [text.get_text() for text in figure.axes[0].texts] == ["6M", "12k", "9999", "1"]
 
 
@@ -274,7 +267,7 @@ def test_filters_of_any_number_and_shape_are_legible_and_stay_on_the_page(
 ) -> None:
     rng = np.random.default_rng(2)
     w1 = rng.standard_normal((hidden, shape[0] * shape[1]))
-    figure = filters(w1, shape, LONG_TITLE, np.ones(hidden, bool))
+    figure = unit_filters(w1, shape, LONG_TITLE, np.ones(hidden, bool))
     assert_legible(figure)
     assert len(figure.axes[0].images) == min(hidden, MAX_FILTERS)
     for image in figure.axes[0].images:
@@ -286,7 +279,7 @@ def test_filters_of_any_number_and_shape_are_legible_and_stay_on_the_page(
 
 def test_each_filter_is_its_units_weights_on_one_symmetric_scale() -> None:
     w1 = np.random.default_rng(3).standard_normal((5, 12)).astype(np.float32)
-    axes = filters(w1, (3, 4), "run").axes[0]
+    axes = unit_filters(w1, (3, 4), "run").axes[0]
     for weights, image in zip(w1, axes.images, strict=True):
         np.testing.assert_array_equal(image.get_array(), weights.reshape(3, 4))
         assert image.get_clim() == (-np.abs(w1).max(), np.abs(w1).max())
@@ -294,7 +287,7 @@ def test_each_filter_is_its_units_weights_on_one_symmetric_scale() -> None:
 
 def test_of_many_units_those_of_largest_norm_are_shown_and_the_picture_says_so() -> None:
     w1 = np.tile(np.linspace(1, 2, 100)[:, None], (1, 4))
-    figure = filters(w1, (2, 2), "run")
+    figure = unit_filters(w1, (2, 2), "run")
     numbers = [text.get_text() for text in figure.axes[0].texts]
     assert numbers == [str(unit) for unit in range(100 - MAX_FILTERS, 100)]
     assert f"the {MAX_FILTERS} of 100 hidden units of largest norm" in words(figure)
@@ -302,15 +295,15 @@ def test_of_many_units_those_of_largest_norm_are_shown_and_the_picture_says_so()
 
 def test_dead_units_are_crossed_out() -> None:
     w1 = np.ones((3, 4))
-    figure = filters(w1, (2, 2), "run", np.array([False, True, False]))
+    figure = unit_filters(w1, (2, 2), "run", np.array([False, True, False]))
     assert len(figure.axes[0].lines) == 2
     assert "1 of 3 dead (crossed out)" in words(figure)
-    assert "dead" not in words(filters(w1, (2, 2), "run", np.zeros(3, bool)))
+    assert "dead" not in words(unit_filters(w1, (2, 2), "run", np.zeros(3, bool)))
 
 
 def test_one_unit_that_dwarfs_the_others_does_not_blank_them() -> None:
     w1 = np.array([[1.0, -1.0], [1e3, 0.0], [0.5, -2.0]])
-    figure = filters(w1, (1, 2), "run")
+    figure = unit_filters(w1, (1, 2), "run")
     drawn = [np.asarray(image.get_array()).ravel().tolist() for image in figure.axes[0].images]
     assert drawn == [[1, -1], [1, 0], [0.25, -1]]
     assert "weight / the unit's largest" in words(figure)
@@ -319,9 +312,9 @@ def test_one_unit_that_dwarfs_the_others_does_not_blank_them() -> None:
 @pytest.mark.parametrize("value", [0.0, np.nan, np.inf, 1e300, 1e-300])
 def test_extreme_weights_draw_without_a_warning(value: float, tmp_path: Path) -> None:
     w1 = np.full((4, 4), value)
-    save(filters(w1, (2, 2), "run"), tmp_path / "all.png")
+    save(unit_filters(w1, (2, 2), "run"), tmp_path / "all.png")
     w1[1:] = [[1.0, -1.0, 0.5, 0.0]]
-    figure = filters(w1, (2, 2), "run")
+    figure = unit_filters(w1, (2, 2), "run")
     save(figure, tmp_path / "one.png")
     assert ("1 not finite (grey)" in words(figure)) == (not np.isfinite(value))
 
@@ -337,14 +330,14 @@ def test_the_most_confident_mistakes_come_first_and_ties_stay_in_order() -> None
         ]
     )
     labels = np.array([0, 1, 0, 1, 1, 1])  # wrong: 1 (0.6), 2 (0.8), 3 (0.7), 5 (0.6)
-    assert most_confident_mistakes(probs, labels, 24).tolist() == [2, 3, 1, 5]
-    assert most_confident_mistakes(probs, labels, 2).tolist() == [2, 3]
-    assert most_confident_mistakes(probs, probs.argmax(axis=0), 24).tolist() == []
+    assert most_confident(probs, labels, 24).tolist() == [2, 3, 1, 5]
+    assert most_confident(probs, labels, 2).tolist() == [2, 3]
+    assert most_confident(probs, probs.argmax(axis=0), 24).tolist() == []
 
 
 def test_probabilities_that_are_not_numbers_come_last() -> None:
     probs = np.array([[np.nan, 0.3, 0.9], [np.nan, 0.7, 0.1]])
-    assert most_confident_mistakes(probs, np.array([1, 0, 1]), 24).tolist() == [2, 1, 0]
+    assert most_confident(probs, np.array([1, 0, 1]), 24).tolist() == [2, 1, 0]
 
 
 def test_the_selected_mistakes_carry_what_the_network_said() -> None:
@@ -371,9 +364,8 @@ def test_the_selected_mistakes_carry_what_the_network_said() -> None:
 def test_any_number_of_mistakes_is_legible(n: int, label: int, shape: tuple[int, int]) -> None:
     pixels = np.random.default_rng(4).integers(0, 256, (n, 784), dtype=np.uint8)
     labels = np.full(n, label)
-    figure = mistakes(
-        pixels, labels, labels + 1, np.full(n, 0.987), image_shape=shape, title=LONG_TITLE
-    )
+    wrong = Mistakes(pixels, labels, labels + 1, np.full(n, 0.987))
+    figure = mistake_images(wrong, shape, LONG_TITLE)
     assert_legible(figure)
     assert words(figure).count(f"{label} → {label + 1} (0.99)") == min(n, MAX_MISTAKES)
     for axes in figure.axes:
@@ -383,20 +375,20 @@ def test_any_number_of_mistakes_is_legible(n: int, label: int, shape: tuple[int,
 
 def test_no_mistakes_are_a_sentence_and_not_a_blank_page() -> None:
     none = np.empty(0, int)
-    figure = mistakes(np.empty((0, 784)), none, none, none, image_shape=(28, 28), title="run")
+    figure = mistake_images(Mistakes(np.empty((0, 784)), none, none, none), (28, 28), "run")
     assert "no mistakes on the validation images" in words(figure)
 
 
 # --- files
 
 
-def pictures(title: str = "run") -> RunPictures:
+def run_data() -> RunFigureData:
     rng = np.random.default_rng(5)
     probs = rng.dirichlet(np.ones(10), 50).T
     labels = rng.integers(0, 10, 50)
     pixels = rng.integers(0, 256, (50, 784), dtype=np.uint8)
-    return RunPictures(
-        title=title,
+    return RunFigureData(
+        title="run",
         history=learned(20),
         target=0.8,
         confusion_counts=learned_counts(10),
@@ -407,22 +399,29 @@ def pictures(title: str = "run") -> RunPictures:
     )
 
 
+@pytest.mark.parametrize("name", RUN_FIGURES)
 def test_the_same_run_makes_the_same_bytes_whatever_the_users_matplotlib_settings(
-    tmp_path: Path,
+    tmp_path: Path, name: str
 ) -> None:
-    first, second = tmp_path / "first", tmp_path / "second"
-    for folder in (first, second):
-        folder.mkdir()
-    paths = run_pictures(first, pictures())
+    first, second = tmp_path / "first.png", tmp_path / "second.png"
+    save(run_figure(name, run_data()), first)
     with mpl.rc_context({"font.size": 30, "axes.facecolor": "black", "lines.linewidth": 9}):
-        again = run_pictures(second, pictures())
-    names = ["curves.png", "confusion.png", "filters.png", "mistakes.png"]
-    assert [path.name for path in paths] == names
-    assert [path.read_bytes() for path in paths] == [path.read_bytes() for path in again]
+        save(run_figure(name, run_data()), second)
+    assert first.read_bytes() == second.read_bytes()
+
+
+def test_a_name_that_no_figure_of_a_run_has_is_refused_with_those_that_there_are() -> None:
+    with pytest.raises(ValueError, match=r"weights: expected one of curves, confusion, filters, m"):
+        run_figure("weights", run_data())
+
+
+def test_the_names_of_a_runs_figures_are_known_without_matplotlib() -> None:
+    code = "import sys, nnlab.plots.names; sys.exit('matplotlib' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_a_picture_carries_neither_date_nor_software(tmp_path: Path) -> None:
-    save(curves(learned(3), "run", None), tmp_path / "curves.png")
+    save(run_curves(learned(3), "run", None), tmp_path / "curves.png")
     data = (tmp_path / "curves.png").read_bytes()
     assert data.startswith(b"\x89PNG")
     for chunk in (b"tEXt", b"iTXt", b"tIME"):
@@ -437,7 +436,7 @@ def test_threads_that_draw_at_once_make_the_same_bytes_and_leave_no_setting_behi
     paths = [tmp_path / f"{name}.png" for name in "abc"]
 
     def draw(path: Path) -> None:
-        save(curves(learned(20), "run", 0.8), path)
+        save(run_curves(learned(20), "run", 0.8), path)
 
     threads = [threading.Thread(target=draw, args=(path,)) for path in paths]
     for thread in threads:
@@ -449,7 +448,7 @@ def test_threads_that_draw_at_once_make_the_same_bytes_and_leave_no_setting_behi
 
 
 def test_nothing_is_drawn_through_pyplot() -> None:
-    code = "import sys, nnlab.plots; sys.exit('matplotlib.pyplot' in sys.modules)"
+    code = "import sys, nnlab.plots.run_figures; sys.exit('matplotlib.pyplot' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
@@ -459,6 +458,8 @@ def test_a_step_that_was_not_taken_leaves_the_label_of_the_last_one():
         "train/loss": np.array([3.0, 2.0, 1.0]),
         "grad_norm/w1": np.array([0.5, 0.25, np.nan]),
     }
-    texts = [text.get_text() for axes in curves(history, "run", None).axes for text in axes.texts]
+    texts = [
+        text.get_text() for axes in run_curves(history, "run", None).axes for text in axes.texts
+    ]
     assert any("0.25" in text for text in texts)
     assert not any("nan" in text for text in texts)

@@ -1,4 +1,4 @@
-"""The pictures of a sweep: what they draw is what was measured, and all of it is legible."""
+"""The figures of a sweep: what they draw is what was measured, and all of it is legible."""
 
 from collections import Counter
 from pathlib import Path
@@ -9,31 +9,23 @@ from matplotlib.colors import to_rgba
 from matplotlib.patches import Rectangle
 from support.legible import assert_legible, words
 
-from nnlab.plots import (
-    Band,
-    EdgePoint,
-    Filters,
-    Health,
-    PhaseMap,
-    Series,
-    against,
-    extremes,
-    health,
-    learning_curves,
-    phase_diagram,
-    save,
-    stability_edge,
-)
-from nnlab.plots.labels import cut, width_of
-from nnlab.plots.outcome_marks import LOOKS
-from nnlab.plots.style import INK
+from nnlab.plots.against import MetricCurve, metric_against_parameter
+from nnlab.plots.best_and_worst import RunFilters, best_and_worst_filters
+from nnlab.plots.hidden_units import HiddenUnitCurves, hidden_unit_curves
+from nnlab.plots.labels import shorten, text_width
+from nnlab.plots.learning_curves import LearningCurve, learning_curves
+from nnlab.plots.outcome_marks import OUTCOME_STYLES
+from nnlab.plots.phase import PhaseMap, phase_diagram
+from nnlab.plots.stability import StabilityPoint, stable_learning_rates
+from nnlab.plots.style import INK, save
 
 LONG = "init=randn_minus_half,init.bias=same,lr=0.0625,hidden_size=300,data.seed=12345"
 OUTCOMES = ["learned", "stalled", "dead", "diverged", "pruned"]
 
 
 def drawn(axes, gid):
-    return [each for each in (*axes.lines, *axes.collections) if each.get_gid() == gid]
+    """The lines and collections that a figure marks with this id."""
+    return [artist for artist in (*axes.lines, *axes.collections) if artist.get_gid() == gid]
 
 
 # --- the plane
@@ -50,15 +42,15 @@ def plane(ny, nx, seeds, *, words=False):
     if nx > 3:
         accuracy[0, -1], outcome[0, -1] = np.nan, ""
         accuracy[1, -1, 1:], outcome[1, -1, 1:] = np.nan, ""
-    values = tuple(float(each) for each in np.geomspace(1e-4, 3, nx))
-    names = tuple(f"{LONG}{each}" if words else float(each) for each in range(1, ny + 1))
-    xs = tuple(f"randn_minus_half_{each}" for each in range(nx)) if words else values
+    values = tuple(np.geomspace(1e-4, 3, nx).tolist())
+    names = tuple(f"{LONG}{row}" if words else float(row) for row in range(1, ny + 1))
+    xs = tuple(f"randn_minus_half_{column}" for column in range(nx)) if words else values
     return PhaseMap("init.scale", xs, "lr", names, accuracy, outcome)
 
 
 def small(accuracy, outcome, y=(1.0, 2.0)):
     accuracy = np.asarray(accuracy, float)
-    x = tuple(float(each) for each in range(1, accuracy.shape[1] + 1))
+    x = tuple(float(column) for column in range(1, accuracy.shape[1] + 1))
     return PhaseMap("lr", x, "scale", y, accuracy, np.asarray(outcome, dtype=object))
 
 
@@ -73,7 +65,7 @@ def test_a_plane_of_any_size_is_legible(shape, words):
 def test_a_cells_colour_is_its_mean_and_its_foot_the_seeds_in_order():
     accuracy = [[[0.9, 0.3, 0.6], [0.5, np.nan, 0.1]], [[0.1] * 3, [0.2] * 3]]
     axes = phase_diagram(small(accuracy, np.full((2, 2, 3), "learned")), "map").axes[0]
-    (mesh,) = [each for each in axes.collections if each.get_array() is not None]
+    (mesh,) = [mesh for mesh in axes.collections if mesh.get_array() is not None]
     fields = np.ma.filled(mesh.get_array(), np.nan)  # a row of feet, a row of bodies, upwards
     np.testing.assert_allclose(fields[0], [0.3, 0.6, 0.9, 0.1, 0.5, np.nan])
     np.testing.assert_allclose(fields[1], [0.6] * 3 + [0.3] * 3)
@@ -86,8 +78,8 @@ def test_numbers_go_upwards_and_words_are_read_from_the_top():
     for y, lowest in (((1.0, 2.0), "0.100"), (("he", "randn"), "0.900")):
         axes = phase_diagram(small(accuracy, np.full((2, 1, 1), "dead"), y), "map").axes[0]
         assert axes.get_ylim() == (0, 2)
-        said = {text.get_position()[1] // 1: text.get_text() for text in axes.texts}
-        assert said[0] == lowest
+        text = {text.get_position()[1] // 1: text.get_text() for text in axes.texts}
+        assert text[0] == lowest
 
 
 def test_one_mark_says_that_all_seeds_agree_and_else_each_run_has_its_own():
@@ -115,17 +107,17 @@ def test_one_mark_says_that_all_seeds_agree_and_else_each_run_has_its_own():
         ("diverged", 2, 1): 1,
     }
     for line in axes.lines:
-        assert line.get_marker() == LOOKS[line.get_gid()].mark
+        assert line.get_marker() == OUTCOME_STYLES[line.get_gid()].mark
     across = {line.get_gid(): line.get_xdata() % 1 for line in axes.lines}
     assert across["dead"] < across["stalled"] < across["learned"].max()  # above its own field
 
 
 def test_the_marks_of_outcomes_differ_and_only_those_that_occur_are_explained():
-    assert len({each.mark for each in LOOKS.values()}) == len(LOOKS)
-    said = words(phase_diagram(small([[[0.9], [0.8]]], [[["learned"], ["dead"]]], (1.0,)), "map"))
-    assert "1 learned" in said
-    assert "1 dead" in said
-    assert not any(each in said for each in ("stalled", "diverged", "pruned", "no result"))
+    assert len({style.mark for style in OUTCOME_STYLES.values()}) == len(OUTCOME_STYLES)
+    text = words(phase_diagram(small([[[0.9], [0.8]]], [[["learned"], ["dead"]]], (1.0,)), "map"))
+    assert "1 learned" in text
+    assert "1 dead" in text
+    assert not any(word in text for word in ("stalled", "diverged", "pruned", "no result"))
 
 
 def framed(axes):
@@ -171,10 +163,10 @@ def test_the_subtitle_says_how_many_seeds_there_are_at_fewest_and_at_most():
 # --- learning curves
 
 
-def bands(count, seeds, rows=41, label=LONG):
+def seed_curves(count, seeds, rows=41, label=LONG):
     rng = np.random.default_rng(1)
     epochs = np.arange(rows) * 5
-    made = []
+    curves = []
     for place in range(count):
         height = 0.9 - 0.8 * place / count
         rising = 0.1 + (height - 0.1) * (1 - np.exp(-epochs / 30))
@@ -182,14 +174,14 @@ def bands(count, seeds, rows=41, label=LONG):
         outcome = OUTCOMES[place % 5]
         if outcome in ("diverged", "pruned"):
             values[:, rows // 3 + 1 :] = np.nan
-        made.append(Band(f"{place} {label}", epochs, values, outcome))
-    return made
+        curves.append(LearningCurve(f"{place} {label}", epochs, values, outcome))
+    return curves
 
 
 @pytest.mark.parametrize(("count", "seeds"), [(1, 1), (3, 5), (20, 1), (300, 5)])
 @pytest.mark.parametrize("metric", ["val/accuracy", "val/loss"])
 def test_learning_curves_of_any_number_are_legible_and_all_drawn(count, seeds, metric):
-    figure = learning_curves(bands(count, seeds), LONG, metric, 0.8, count * seeds + 1)
+    figure = learning_curves(seed_curves(count, seeds), LONG, metric, 0.8, count * seeds + 1)
     assert_legible(figure)
     (axes,) = [axes for axes in figure.axes if axes.axison]
     assert len(drawn(axes, "median")) == min(count, 7)
@@ -199,10 +191,10 @@ def test_learning_curves_of_any_number_are_legible_and_all_drawn(count, seeds, m
 
 def test_a_band_goes_from_the_lowest_to_the_highest_seed_and_its_line_is_the_median():
     values = np.array([[0.05, 0.5, 0.9], [0.2, 0.3, 0.7], [0.0, 0.45, np.nan]])
-    band = Band("he", np.array([0, 5, 10]), values, "learned")
+    band = LearningCurve("he", np.array([0, 5, 10]), values, "learned")
     axes = learning_curves([band], "run", "val/accuracy", None, 3).axes[0]
     (filled,) = axes.collections
-    corners = {tuple(each.round(6)) for each in filled.get_paths()[0].vertices}
+    corners = {tuple(corner.round(6)) for corner in filled.get_paths()[0].vertices}
     assert corners >= {(0, 0), (0, 0.2), (5, 0.3), (5, 0.5), (10, 0.7), (10, 0.9)}
     (line,) = drawn(axes, "median")
     np.testing.assert_allclose(line.get_ydata(), [0.05, 0.45, 0.8])
@@ -211,23 +203,26 @@ def test_a_band_goes_from_the_lowest_to_the_highest_seed_and_its_line_is_the_med
 
 
 def test_the_best_six_and_the_worst_have_names_with_outcomes_unless_they_learned():
-    made = [Band(f"n{place}.", *each) for place, each in enumerate(
-        [(np.arange(2), np.full((1, 2), 0.9 - place / 20), "stalled") for place in range(10)]
-    )]  # fmt: skip
-    said = words(learning_curves(made, "run", "val/accuracy", 0.8, 10))
-    assert [place for place in range(10) if f"n{place}." in said] == [0, 1, 2, 3, 4, 5, 9]
-    assert "0.900 stalled: n0." in said
-    assert "0.450 worst, stalled: n9." in said
-    assert "Others, pale:" in said
-    assert "3 stalled" in said
-    learned = [Band("he", np.arange(2), np.full((1, 2), 0.9), "learned")]
+    curves = [
+        LearningCurve(f"n{place}.", np.arange(2), np.full((1, 2), 0.9 - place / 20), "stalled")
+        for place in range(10)
+    ]
+    text = words(learning_curves(curves, "run", "val/accuracy", 0.8, 10))
+    assert [place for place in range(10) if f"n{place}." in text] == [0, 1, 2, 3, 4, 5, 9]
+    assert "0.900 stalled: n0." in text
+    assert "0.450 worst, stalled: n9." in text
+    assert "Others, pale:" in text
+    assert "3 stalled" in text
+    learned = [LearningCurve("he", np.arange(2), np.full((1, 2), 0.9), "learned")]
     assert "0.900 he" in words(learning_curves(learned, "run", "val/accuracy", None, 1))
 
 
 @pytest.mark.parametrize("height", [0.0, 1.0])
 def test_labels_of_curves_at_an_edge_stay_beside_the_axes_without_moving_others(height):
-    edge = [Band(f"{n}", np.arange(2), np.full((1, 2), height), "learned") for n in range(6)]
-    other = Band("other", np.arange(2), np.full((1, 2), 1 - height), "learned")
+    edge = [
+        LearningCurve(f"{n}", np.arange(2), np.full((1, 2), height), "learned") for n in range(6)
+    ]
+    other = LearningCurve("other", np.arange(2), np.full((1, 2), 1 - height), "learned")
     axes = learning_curves([*edge, other], "run", "val/accuracy", None, 7).axes[0]
     at = {text.get_text(): text.get_position()[1] for text in axes.texts}
     assert min(at.values()) >= 0
@@ -238,7 +233,7 @@ def test_labels_of_curves_at_an_edge_stay_beside_the_axes_without_moving_others(
 
 
 def test_one_seed_has_a_line_without_a_band_and_the_picture_says_so():
-    figure = learning_curves(bands(3, 1), "run", "val/accuracy", 0.8, 3)
+    figure = learning_curves(seed_curves(3, 1), "run", "val/accuracy", 0.8, 3)
     assert not figure.axes[0].collections
     assert "no spread is known" in words(figure)
 
@@ -257,17 +252,17 @@ def test_one_seed_has_a_line_without_a_band_and_the_picture_says_so():
 def test_the_axis_is_logarithmic_for_losses_over_more_than_a_decade_or_as_asked(
     metric, values, log, scale
 ):
-    made = [Band("he", np.arange(2), np.array([values]), "learned")]
-    assert learning_curves(made, "run", metric, None, 1, log=log).axes[0].get_yscale() == scale
+    curves = [LearningCurve("he", np.arange(2), np.array([values]), "learned")]
+    assert learning_curves(curves, "run", metric, None, 1, log=log).axes[0].get_yscale() == scale
 
 
 def test_a_loss_that_explodes_leaves_through_the_top_and_keeps_the_others_legible():
     epochs = np.arange(4)
-    made = [
-        Band("calm", epochs, np.array([[2.3, 1.0, 0.5, 0.4]]), "learned"),
-        Band("wild", epochs, np.array([[2.3, 1e8, 1e300, np.inf]]), "diverged"),
+    curves = [
+        LearningCurve("calm", epochs, np.array([[2.3, 1.0, 0.5, 0.4]]), "learned"),
+        LearningCurve("wild", epochs, np.array([[2.3, 1e8, 1e300, np.inf]]), "diverged"),
     ]
-    figure = learning_curves(made, "run", "val/loss", None, 2)
+    figure = learning_curves(curves, "run", "val/loss", None, 2)
     assert figure.axes[0].get_ylim()[1] < 10
     assert_legible(figure)
     figure.canvas.draw()
@@ -276,19 +271,24 @@ def test_a_loss_that_explodes_leaves_through_the_top_and_keeps_the_others_legibl
 # --- against a hyper-parameter
 
 
-def series(count, points, seeds, label=LONG):
+def metric_curves(count, points, seeds, label=LONG):
+    """Curves with a maximum at 0.1; each is 0.01 lower than the one before it."""
     rng = np.random.default_rng(2)
     x = np.geomspace(1e-3, 3, points)
-    made = []
+    curves = []
     for place in range(count):
         values = [
-            0.9 - 0.01 * place - 0.05 * (np.log10(each) + 1) ** 2 + rng.normal(0, 0.01, seeds)
-            for each in x
+            0.9 - 0.01 * place - 0.05 * (np.log10(rate) + 1) ** 2 + rng.normal(0, 0.01, seeds)
+            for rate in x
         ]
-        mean = np.array([each.mean() for each in values])
+        mean = np.array([seed_values.mean() for seed_values in values])
         half = 0.02 if seeds > 1 else np.nan
-        made.append(Series(f"{place} {label}", x, mean, mean - half, mean + half, values))
-    return made
+        curves.append(MetricCurve(f"{place} {label}", x, mean, mean - half, mean + half, values))
+    return curves
+
+
+def accuracy_against_lr(curves, **options):
+    return metric_against_parameter(curves, "run", "lr", "val/accuracy", log_x=True, **options)
 
 
 @pytest.mark.parametrize("metric", ["val/accuracy", "final_val_loss"])
@@ -296,105 +296,114 @@ def series(count, points, seeds, label=LONG):
     ("count", "points", "seeds"), [(1, 1, 1), (1, 3, 1), (6, 3, 5), (20, 15, 5)]
 )
 def test_a_metric_against_a_rate_is_legible_at_any_size(count, points, seeds, metric):
-    made = series(count, points, seeds)
+    curves = metric_curves(count, points, seeds)
+    target = (0.8, "target 0.8")
     for log in (True, False):
-        figure = against(made, LONG, "lr", metric, log_x=log, reference=(0.8, "target 0.8"))
-        assert_legible(figure)
+        assert_legible(
+            metric_against_parameter(curves, LONG, "lr", metric, log_x=log, reference=target)
+        )
 
 
 def test_means_intervals_and_every_seed_are_drawn_as_given():
-    x = np.array([0.1, 1.0])
-    one = Series("he", x, np.array([0.8, 0.9]), np.array([0.75, np.nan]), np.array([0.85, np.nan]),
-                 [np.array([0.7, 0.9]), np.array([0.9])])  # fmt: skip
-    figure = against([one], "run", "lr", "val/accuracy", log_x=True)
+    curve = MetricCurve(
+        "he",
+        x=np.array([0.1, 1.0]),
+        mean=np.array([0.8, 0.9]),
+        low=np.array([0.75, np.nan]),
+        high=np.array([0.85, np.nan]),
+        values=[np.array([0.7, 0.9]), np.array([0.9])],
+    )
+    figure = accuracy_against_lr([curve])
     axes = figure.axes[0]
-    np.testing.assert_allclose(drawn(axes, "means")[0].get_xdata(), x)  # alone: not moved
+    np.testing.assert_allclose(drawn(axes, "means")[0].get_xdata(), curve.x)  # alone: not moved
     np.testing.assert_allclose(drawn(axes, "means")[0].get_ydata(), [0.8, 0.9])
     np.testing.assert_allclose(drawn(axes, "seeds")[0].get_ydata(), [0.7, 0.9, 0.9])
     intervals = drawn(axes, "interval")[0].get_segments()
     assert np.asarray(intervals[0])[:, 1].tolist() == [0.75, 0.85]
-    assert sum(len(each) for each in intervals) == 2  # the second has none
+    assert sum(len(interval) for interval in intervals) == 2  # the second has none
     assert "1 to 2 seeds" in words(figure)
 
 
 @pytest.mark.parametrize("points", [3, 15])
-def test_series_stand_beside_each_other_and_nearer_to_their_own_value_than_to_the_next(points):
-    axes = against(series(8, points, 3), "run", "lr", "val/accuracy", log_x=True).axes[0]
-    at = np.log10([line.get_xdata() for line in drawn(axes, "means")])  # (series, points)
+def test_curves_stand_beside_each_other_and_nearer_to_their_own_value_than_to_the_next(points):
+    axes = accuracy_against_lr(metric_curves(8, points, 3)).axes[0]
+    at = np.log10([line.get_xdata() for line in drawn(axes, "means")])  # (curves, points)
     assert (np.diff(at, axis=0) > 0).all()
     true = np.log10(np.geomspace(1e-3, 3, points))
     assert (np.abs(at - true) < np.diff(true).min() / 2).all()
 
 
-def test_of_many_series_the_eight_of_the_highest_mean_are_named():
-    figure = against(series(11, 3, 2, "x")[::-1], "run", "lr", "val/accuracy", log_x=True)
-    said = words(figure)
-    named = [place for place in range(11) if f"\n{place} x" in said]
+def test_of_many_curves_the_eight_of_the_highest_mean_are_named():
+    figure = accuracy_against_lr(metric_curves(11, 3, 2, "x")[::-1])
+    text = words(figure)
+    named = [place for place in range(11) if f"\n{place} x" in text]
     assert named == list(range(8))
     assert len(drawn(figure.axes[0], "pale")) == 3
-    assert "the 8 best of 11 series named" in said
+    assert "the 8 best of 11 series named" in text
 
 
 def test_an_axis_that_does_not_begin_at_0_says_so_and_holds_all_that_is_drawn():
-    figure = against(series(2, 3, 3), "run", "lr", "val/accuracy", log_x=True, reference=(0.5, "r"))
-    axes = figure.axes[0]
+    axes = accuracy_against_lr(metric_curves(2, 3, 3), reference=(0.5, "r")).axes[0]
     low, high = axes.get_ylim()
     assert low < 0.5
     assert low > 0
     assert "axis not from 0" in axes.get_ylabel()
-    values = np.concatenate([each.get_ydata() for each in drawn(axes, "seeds")])
+    values = np.concatenate([line.get_ydata() for line in drawn(axes, "seeds")])
     assert low < values.min()
     assert values.max() < high
     unknown = np.full(2, np.nan)
-    zero = [Series("a", np.ones(2), np.array([0.1, 0.9]), unknown, unknown, [np.ones(1)] * 2)]
-    figure = against(zero, "run", "lr", "val/accuracy", log_x=True)
-    assert "axis not from 0" not in figure.axes[0].get_ylabel()
+    near_zero = MetricCurve(
+        "a", np.ones(2), np.array([0.1, 0.9]), unknown, unknown, [np.ones(1)] * 2
+    )
+    assert "axis not from 0" not in accuracy_against_lr([near_zero]).axes[0].get_ylabel()
 
 
 def test_a_scale_of_0_makes_the_axis_linear():
-    one = series(1, 3, 1)[0]
-    one.x[0] = 0.0
-    assert against([one], "run", "scale", "val/loss", log_x=True).axes[0].get_xscale() == "linear"
+    curve = metric_curves(1, 3, 1)[0]
+    curve.x[0] = 0.0
+    axes = metric_against_parameter([curve], "run", "scale", "val/loss", log_x=True).axes[0]
+    assert axes.get_xscale() == "linear"
 
 
-# --- health
+# --- hidden units
 
 
-def groups(count, seeds, rows, label=LONG):
+def unit_groups(count, seeds, rows, label=LONG):
     rng = np.random.default_rng(3)
     shape = (seeds, rows)
-    made = []
+    groups = []
     for place in range(count):
         gradient = 10.0 ** -rng.uniform(0, 4, shape)
         gradient[:, -1] = np.nan if rows > 1 else 1.0  # no step follows the last epoch
         dead = np.full(shape, float(place == 0))
-        made.append(Health(f"{label}{place}", np.arange(rows), dead, gradient, 0 * gradient))
-    return made
+        arrays = np.arange(rows), dead, gradient, 0 * gradient
+        groups.append(HiddenUnitCurves(f"{label}{place}", *arrays))
+    return groups
 
 
 @pytest.mark.parametrize(("count", "seeds", "rows"), [(1, 1, 1), (3, 5, 2), (8, 5, 101)])
-def test_the_health_of_any_number_of_groups_is_legible(count, seeds, rows):
-    figure = health(groups(count, seeds, rows), LONG)
+def test_the_hidden_units_of_any_number_of_groups_are_legible(count, seeds, rows):
+    figure = hidden_unit_curves(unit_groups(count, seeds, rows), LONG)
     assert_legible(figure)
     assert [len(drawn(axes, "median")) for axes in figure.axes] == [count] * 3
 
 
 def test_every_panel_has_its_medians_bands_and_letters_and_the_last_one_the_names():
     gradient = np.array([[1.0, 2.0], [3.0, 8.0], [2.0, np.nan]])
-    group = Health("he", np.array([0, 5]), gradient / 10, gradient, 2 * gradient)
-    figure = health([group, group], "run")
+    group = HiddenUnitCurves("he", np.array([0, 5]), gradient / 10, gradient, 2 * gradient)
+    figure = hidden_unit_curves([group, group], "run")
     for axes, factor in zip(figure.axes, (0.1, 1, 2), strict=True):
         np.testing.assert_allclose(drawn(axes, "median")[0].get_ydata(), [2 * factor, 5 * factor])
         corners = drawn(axes, "band")[0].get_paths()[0].vertices
         assert {(x, round(y / factor, 6)) for x, y in corners} >= {(0, 1), (0, 3), (5, 2), (5, 8)}
-    said = [[text.get_text() for text in axes.texts] for axes in figure.axes]
-    assert [set(each) for each in said] == [{"A", "B"}, {"A", "B"}, {"A he", "B he"}]
+    text = [[text.get_text() for text in axes.texts] for axes in figure.axes]
+    assert [set(names) for names in text] == [{"A", "B"}, {"A", "B"}, {"A he", "B he"}]
     assert [axes.get_yscale() for axes in figure.axes] == ["linear", "log", "log"]
 
 
 def test_more_groups_than_there_are_looks_are_refused():
     with pytest.raises(ValueError, match="at most 8"):
-        health(groups(9, 1, 2), "run")
+        hidden_unit_curves(unit_groups(9, 1, 2), "run")
 
 
 # --- best and worst
@@ -404,8 +413,8 @@ def test_more_groups_than_there_are_looks_are_refused():
 @pytest.mark.parametrize("shape", [(28, 28), (1, 784), (784, 1)])
 def test_the_filters_of_two_runs_are_legible_at_any_size(hidden, shape):
     w1 = np.random.default_rng(4).standard_normal((hidden, 784))
-    best = Filters(LONG, 0.9, w1, np.arange(hidden) % 2 == 0)
-    figure = extremes(best, Filters("x", np.nan, 1e-5 * w1[:1], None), shape, LONG)
+    best = RunFilters(LONG, 0.9, w1, np.arange(hidden) % 2 == 0)
+    figure = best_and_worst_filters(best, RunFilters("x", np.nan, 1e-5 * w1[:1], None), shape, LONG)
     assert_legible(figure)
     panels = [axes for axes in figure.axes if not axes.axison]
     assert [len(axes.images) for axes in panels] == [min(hidden, 20), 1]
@@ -414,31 +423,33 @@ def test_the_filters_of_two_runs_are_legible_at_any_size(hidden, shape):
 def test_each_run_has_its_own_symmetric_scale_and_what_is_cut_or_dead_is_said():
     w1 = np.linspace(1, 2, 30)[:, None] * np.ones((30, 4))
     dead = np.arange(30) == 29
-    figure = extremes(Filters("a", 0.9, w1, dead), Filters("b", 0.1, w1[:2] / 10, None), (2, 2), "")
+    figure = best_and_worst_filters(
+        RunFilters("a", 0.9, w1, dead), RunFilters("b", 0.1, w1[:2] / 10, None), (2, 2), ""
+    )
     best, worst = [axes for axes in figure.axes if not axes.axison]
     assert {image.get_clim() for image in best.images} == {(-2, 2)}
     assert [text.get_text() for text in best.texts] == [str(unit) for unit in range(10, 30)]
     np.testing.assert_allclose([image.get_clim()[1] for image in worst.images], w1[1, 0] / 10)
     assert (len(best.lines), len(worst.lines)) == (2, 0)
-    said = words(figure)
-    assert "the 20 of 30 units of largest norm" in said
-    assert "1 of 30 dead (crossed out)" in said
-    assert "from -2 to 2" in said
-    assert "worst: 0.100 b" in said
+    text = words(figure)
+    assert "the 20 of 30 units of largest norm" in text
+    assert "1 of 30 dead (crossed out)" in text
+    assert "from -2 to 2" in text
+    assert "worst: 0.100 b" in text
 
 
 # --- the edge of stability
 
 
-def edge_points(values, seeds):
+def points(values, seeds):
     rng = np.random.default_rng(5)
-    found = []
+    networks = []
     for place, value in enumerate(values):
         for seed in range(seeds):
             rate = 1 / (place + 1) * rng.uniform(0.8, 1.2)
             largest = np.nan if place == 1 else 2 * rate
-            found.append(EdgePoint(value, rate, 1.1 * rate, largest, seed))
-    return found
+            networks.append(StabilityPoint(value, rate, 1.1 * rate, largest, seed))
+    return networks
 
 
 @pytest.mark.parametrize(
@@ -451,18 +462,18 @@ def edge_points(values, seeds):
         ([f"{place} {LONG}" for place in range(6)], 5),
     ],
 )
-def test_the_edge_of_stability_is_legible_with_numbers_and_words(values, seeds):
-    assert_legible(stability_edge(edge_points(values, seeds), LONG, "hidden_size"))
+def test_stable_learning_rates_are_legible_with_numbers_and_words(values, seeds):
+    assert_legible(stable_learning_rates(points(values, seeds), LONG, "hidden_size"))
 
 
 def test_predicted_and_found_rates_are_geometric_means_and_their_ratio_stands_below():
-    points = [
-        EdgePoint(10.0, 1.0, 2.0, np.nan, 0),
-        EdgePoint(10.0, 4.0, 2.0, np.nan, 1),
-        EdgePoint(100.0, 0.5, 0.5, 2.0, 0),
-        EdgePoint(100.0, np.inf, 0.5, 2.0, 1),  # the prediction is not known
+    networks = [
+        StabilityPoint(10.0, 1.0, 2.0, np.nan, 0),
+        StabilityPoint(10.0, 4.0, 2.0, np.nan, 1),
+        StabilityPoint(100.0, 0.5, 0.5, 2.0, 0),
+        StabilityPoint(100.0, np.inf, 0.5, 2.0, 1),  # the prediction is not known
     ]
-    upper, lower = stability_edge(points, "edge", "hidden_size").axes
+    upper, lower = stable_learning_rates(networks, "study", "hidden_size").axes
     means = {name: drawn(upper, name)[0].get_ydata() for name in ("predicted", "stable", "largest")}
     np.testing.assert_allclose(means["predicted"], [2, 0.5])
     np.testing.assert_allclose(means["stable"], [2, 0.5])
@@ -480,22 +491,22 @@ def test_predicted_and_found_rates_are_geometric_means_and_their_ratio_stands_be
 NOTHING = np.full((2, 3), np.nan)
 EMPTY = {
     "phase": lambda: phase_diagram(small(NOTHING[..., None], np.full((2, 3, 1), "")), "run"),
-    "bands": lambda: learning_curves(
-        [Band("a", np.arange(3), NOTHING, "diverged")], "run", "val/loss", 0.8, 2
+    "learning curve": lambda: learning_curves(
+        [LearningCurve("a", np.arange(3), NOTHING, "diverged")], "run", "val/loss", 0.8, 2
     ),
-    "no bands": lambda: learning_curves([], "run", "val/loss", 0.8, 2),
-    "rates": lambda: against(
-        [Series("a", np.ones(3), *[NOTHING[0]] * 3, [np.empty(0)] * 3)],
-        "run",
-        "lr",
-        "x",
-        log_x=True,
+    "no learning curve": lambda: learning_curves([], "run", "val/loss", 0.8, 2),
+    "rates": lambda: accuracy_against_lr(
+        [MetricCurve("a", np.ones(3), *[NOTHING[0]] * 3, [np.empty(0)] * 3)]
     ),
-    "no rates": lambda: against([], "run", "lr", "x", log_x=True, reference=(0.8, "target")),
-    "health": lambda: health([Health("a", np.arange(3), NOTHING, NOTHING, NOTHING)], "run"),
-    "no health": lambda: health([], "run"),
-    "edge": lambda: stability_edge([EdgePoint("he", np.nan, np.nan, np.nan, 0)], "run", "init"),
-    "no edge": lambda: stability_edge([], "run", "init"),
+    "no rates": lambda: accuracy_against_lr([], reference=(0.8, "target")),
+    "hidden units": lambda: hidden_unit_curves(
+        [HiddenUnitCurves("a", np.arange(3), NOTHING, NOTHING, NOTHING)], "run"
+    ),
+    "no hidden units": lambda: hidden_unit_curves([], "run"),
+    "stability": lambda: stable_learning_rates(
+        [StabilityPoint("he", np.nan, np.nan, np.nan, 0)], "run", "init"
+    ),
+    "no stability": lambda: stable_learning_rates([], "run", "init"),
 }
 
 
@@ -503,41 +514,44 @@ EMPTY = {
 def test_where_there_is_nothing_to_draw_a_sentence_says_so(name):
     figure = EMPTY[name]()
     assert_legible(figure)
-    assert any(each in words(figure) for each in ("No configuration", "No run", "No learning rate"))
+    text = words(figure)
+    assert any(start in text for start in ("No configuration", "No run", "No learning rate"))
 
 
 def test_weights_that_are_not_finite_are_said():
-    bad = Filters("a", np.nan, np.full((2, 4), np.nan), np.zeros(2, bool))
-    figure = extremes(bad, bad, (2, 2), "run")
+    bad = RunFilters("a", np.nan, np.full((2, 4), np.nan), np.zeros(2, bool))
+    figure = best_and_worst_filters(bad, bad, (2, 2), "run")
     assert_legible(figure)
     assert "2 not finite (grey)" in words(figure)
 
 
 def test_labels_that_are_the_same_are_all_drawn():
-    band = bands(1, 2)[0]
-    said = words(learning_curves([band, band, band], "run", "val/accuracy", None, 6))
-    assert sum("0 init=" in line for line in said.splitlines()) == 3
+    band = seed_curves(1, 2)[0]
+    text = words(learning_curves([band, band, band], "run", "val/accuracy", None, 6))
+    assert sum("0 init=" in line for line in text.splitlines()) == 3
 
 
-def test_the_same_arrays_make_the_same_bytes(tmp_path: Path):
-    made = {
-        "phase": lambda: phase_diagram(plane(4, 4, 3), "run"),
-        "bands": lambda: learning_curves(bands(9, 3), "run", "val/accuracy", 0.8, 27),
-        "rates": lambda: against(series(3, 3, 3), "run", "lr", "val/accuracy", log_x=True),
-        "edge": lambda: stability_edge(edge_points([1.0, 2.0], 2), "run", "hidden_size"),
-    }
-    for name, make in made.items():
-        paths = [tmp_path / f"{name}{time}.png" for time in (1, 2)]
-        for path in paths:
-            save(make(), path)
-        assert paths[0].read_bytes() == paths[1].read_bytes(), name
+SAMPLES = {
+    "phase": lambda: phase_diagram(plane(4, 4, 3), "run"),
+    "learning curves": lambda: learning_curves(seed_curves(9, 3), "run", "val/accuracy", 0.8, 27),
+    "rates": lambda: accuracy_against_lr(metric_curves(3, 3, 3)),
+    "stability": lambda: stable_learning_rates(points([1.0, 2.0], 2), "run", "hidden_size"),
+}
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_the_same_arrays_make_the_same_bytes(tmp_path: Path, name):
+    first, second = tmp_path / "first.png", tmp_path / "second.png"
+    for path in (first, second):
+        save(SAMPLES[name](), path)
+    assert first.read_bytes() == second.read_bytes()
 
 
 @pytest.mark.parametrize("inches", [0.5, 1.0, 2.0, 4.0])
 def test_a_long_name_is_cut_in_its_middle_to_the_width_that_there_is(inches):
-    short = cut(LONG, inches)
-    assert width_of(short) <= inches
+    short = shorten(LONG, inches)
+    assert text_width(short) <= inches
     head, tail = short.split("…")
     assert LONG.startswith(head)
     assert LONG.endswith(tail)
-    assert cut("he", inches) == "he"
+    assert shorten("he", inches) == "he"
