@@ -62,7 +62,7 @@ def take_up(plan: Plan, head: str, settings: LaunchConfig, *, anew: bool = False
     ]
     runs = plan_runs(jobs)
     changed = _changed(plan, runs)
-    for difference in differences(plan.platform, provenance.platform()):
+    for difference in differences(plan.platform, provenance.numerics()):
         say(f"Note: {difference}; the bits may not be those of an undisturbed sweep.")
     with Session(plan.kind, jobs[0].config, settings) as session:
         session.take_up(plan, head, runs, changed, anew=anew)

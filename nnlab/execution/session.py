@@ -255,7 +255,7 @@ class Session:
             tracking_uri=self.tracker.uri,
             experiment=self.tracker.experiment,
             semantics=SEMANTICS,
-            platform=provenance.platform(),
+            platform=provenance.numerics(),
             settings=self.settings.model_dump(),
             created=datetime.now(UTC).isoformat(timespec="seconds"),
             jobs=tuple(map(_planned, self.runs)),

@@ -1,4 +1,4 @@
-"""What defines a run: its config and identity, its data, the code and the machine; sweeps, studies.
+"""What defines a run: its config and identity, its data, its code and machine; sweeps and studies.
 
 Imports ``training`` and ``data``.
 """

@@ -1,4 +1,4 @@
-"""The code that is running: its commit, what was changed since, and a digest of each module."""
+"""The code that is running: its commit, the changes since, and a digest of each module."""
 
 import hashlib
 import os
@@ -10,28 +10,35 @@ from functools import cache
 from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parents[1]
-CHECKOUT = PACKAGE.parent  # where run.py and conf/ stand beside nnlab/
+CHECKOUT = PACKAGE.parent  # has run.py and conf/ beside nnlab/
 
-# The project's own code and config. Nothing else is ever looked at: notes, data and secrets that
-# lie about in a working tree are nobody's business.
-OWN = ("nnlab", "hydra_plugins", "conf", "run.py", "pyproject.toml", "requirements.lock")
-UNTRACKED = (".py", ".yaml", ".yml", ".toml")  # of files that git does not know, only sources
-PATCH_LIMIT = 1 << 20  # bytes of a patch beyond which files are left out
+# The project's own code and config. Only these are recorded: other files of a working tree may
+# be private notes, data or secrets.
+PROJECT_FILES = (
+    "nnlab", "hydra_plugins", "conf", "run.py", "pyproject.toml", "requirements.lock",
+)  # fmt: skip
+SOURCE_SUFFIXES = (".py", ".yaml", ".yml", ".toml")  # of untracked files, only these are recorded
+PATCH_LIMIT = 1 << 20  # bytes; changed files beyond it are left out of the patch
 
-GIT_SECONDS = 20
+GIT_TIMEOUT = 20  # seconds
 
 
 @dataclass(frozen=True)
 class CodeVersion:
-    """Which code it is.
+    """The version of the code.
 
     Attributes
     ----------
-    commit : of the checkout; None without git or outside a checkout
-    dirty : whether the project's own code or config differ from that commit; None likewise
-    patch : what ``git apply`` makes of the commit to get the code that ran
-    left_out : changed files that the patch does not hold, because they are too large
-    modules : file of the package -> SHA-256, in hex
+    commit : str or None
+        Commit of the checkout; None without git or outside a checkout.
+    dirty : bool or None
+        Whether the project's own code or config differ from that commit; None likewise.
+    patch : bytes
+        The changes since the commit, for ``git apply``.
+    left_out : tuple[str, ...]
+        Changed files that the patch does not hold, because they are too large.
+    modules : dict[str, str]
+        SHA-256, in hex, of each module, by its path below ``nnlab/``.
     """
 
     commit: str | None = None
@@ -43,10 +50,10 @@ class CodeVersion:
 
 @cache
 def code_version() -> CodeVersion:
-    """Describe the code that is running, as it stands on the disk at the first call."""
+    """Describe the code as it is on the disk at the first call."""
     modules = digests(PACKAGE)
     try:
-        # In a virtual environment inside somebody's repository, the package is not part of it.
+        # Fails where the package is a virtual environment's, inside somebody else's repository.
         git("ls-files", "--error-unmatch", str(PACKAGE / "__init__.py"))
         commit = git("rev-parse", "HEAD").decode().strip()
         patch, left_out = _patch()
@@ -56,7 +63,7 @@ def code_version() -> CodeVersion:
 
 
 def digests(package: Path) -> dict[str, str]:
-    """Return the SHA-256, in hex, of each module of a package."""
+    """Return the SHA-256, in hex, of each module of a package, by its path below the package."""
     return {
         path.relative_to(package).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in sorted(package.rglob("*.py"))
@@ -64,56 +71,68 @@ def digests(package: Path) -> dict[str, str]:
 
 
 def git(*arguments: str, folder: Path = CHECKOUT, index: Path | None = None) -> bytes:
-    """Ask git; with an index of our own, so that the user's stays as it is.
+    """Run git and return what it prints.
+
+    Parameters
+    ----------
+    *arguments : str
+        The git command.
+    folder : Path
+        The working tree.
+    index : Path or None
+        An index to use instead of the user's, which then stays as it is.
 
     Raises
     ------
     OSError, subprocess.SubprocessError
-        Where there is no git, or it refuses.
+        Where git is not installed, or refuses.
     """
     environment = {**os.environ, "GIT_OPTIONAL_LOCKS": "0"}
     if index is not None:
         environment["GIT_INDEX_FILE"] = str(index)
     command = ["git", "-C", str(folder), *arguments]
-    done = subprocess.run(  # noqa: S603 - our own words
-        command, capture_output=True, check=True, timeout=GIT_SECONDS, env=environment
+    done = subprocess.run(  # noqa: S603 - the arguments are this project's
+        command, capture_output=True, check=True, timeout=GIT_TIMEOUT, env=environment
     )
     return done.stdout
 
 
 def _patch() -> tuple[bytes, tuple[str, ...]]:
-    """Return the difference between the commit and the project's own files, and what is too large.
+    """Return the changes to the project's files since the commit, and the files left out.
 
-    New files enter through a copy of the index in which they are announced, so that one ``git
-    diff`` shows all.
+    Untracked files are added to a copy of the index, so that one ``git diff`` shows all changes.
     """
-    own = [name for name in OWN if (CHECKOUT / name).exists() or git("ls-files", "--", name)]
-    listed = git("ls-files", "--others", "--exclude-standard", "-z", "--", *own).decode()
+    known = [name for name in PROJECT_FILES if (CHECKOUT / name).exists() or _tracked(name)]
+    untracked = git("ls-files", "--others", "--exclude-standard", "-z", "--", *known).decode()
     new = [
         name
-        for name in listed.split("\0")
-        if name.endswith(UNTRACKED) and not (CHECKOUT / name).is_symlink()
+        for name in untracked.split("\0")
+        if name.endswith(SOURCE_SUFFIXES) and not (CHECKOUT / name).is_symlink()
     ]
     with tempfile.TemporaryDirectory(prefix="nnlab-") as folder:
         index = Path(folder) / "index"
-        where = git("rev-parse", "--git-path", "index").decode().strip()
-        shutil.copyfile(CHECKOUT / where, index)
+        users_index = git("rev-parse", "--git-path", "index").decode().strip()
+        shutil.copyfile(CHECKOUT / users_index, index)
         if new:
             git("add", "--intent-to-add", "--", *new, index=index)
 
-        def difference(*names: str) -> bytes:
-            plain = ("--binary", "--no-color", "--no-ext-diff", "--no-textconv", "--no-renames")
-            return git("diff", *plain, "HEAD", "--", *names, index=index)
+        def diff(*names: str) -> bytes:
+            options = ("--binary", "--no-color", "--no-ext-diff", "--no-textconv", "--no-renames")
+            return git("diff", *options, "HEAD", "--", *names, index=index)
 
-        whole = difference(*own)
+        whole = diff(*known)
         if len(whole) <= PATCH_LIMIT:
             return whole, ()
-        changed = git("diff", "--name-only", "--relative", "-z", "HEAD", "--", *own, index=index)
+        changed = git("diff", "--name-only", "--relative", "-z", "HEAD", "--", *known, index=index)
         patch, left_out = b"", []
         for name in filter(None, changed.decode().split("\0")):
-            piece = difference(name)
-            if len(patch) + len(piece) <= PATCH_LIMIT:
-                patch += piece
+            part = diff(name)
+            if len(patch) + len(part) <= PATCH_LIMIT:
+                patch += part
             else:
                 left_out.append(name)
         return patch, tuple(left_out)
+
+
+def _tracked(name: str) -> bool:
+    return bool(git("ls-files", "--", name))

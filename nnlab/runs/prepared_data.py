@@ -15,14 +15,24 @@ from nnlab.training.training_data import TrainingData
 
 @dataclass(frozen=True, eq=False)
 class PreparedData:
-    """One dataset under one split, and what is made of it on demand."""
+    """One dataset under one split; its blocks are made when they are first needed.
+
+    Attributes
+    ----------
+    dataset : Dataset
+        Images and labels.
+    split : Split
+        Indices of the training and validation images.
+    digest : str
+        SHA-256, in hex, of images, labels and split.
+    """
 
     dataset: Dataset
     split: Split
     digest: str
 
     def training(self, config: RunConfig) -> TrainingData:
-        """Prepare the blocks that runs of this config train on, once for all of them."""
+        """Return the blocks on which runs of a config train; made once for all of them."""
         return self._training(config.dtype, config.batch_size, config.data.seed)
 
     @cache  # noqa: B019 - lives as long as the session, like the data itself
@@ -31,7 +41,7 @@ class PreparedData:
 
     @cache  # noqa: B019 - lives as long as the session, like the data itself
     def test(self, dtype: str) -> tuple[Block, ...]:
-        """Prepare the test images, once; empty where the dataset has none."""
+        """Return the blocks of the test images, made once; empty where the dataset has none."""
         dataset = self.dataset
         if dataset.test_pixels is None or dataset.test_labels is None:
             return ()
@@ -41,9 +51,9 @@ class PreparedData:
 
     @cached_property
     def compact_split(self) -> dict[str, np.ndarray]:
-        """The split in the smallest integers that hold it."""
-        kind = np.min_scalar_type(len(self.dataset.labels) - 1)
-        return {"train": self.split.train.astype(kind), "val": self.split.val.astype(kind)}
+        """The split, in the smallest unsigned integers that hold every index."""
+        dtype = np.min_scalar_type(len(self.dataset.labels) - 1)
+        return {"train": self.split.train.astype(dtype), "val": self.split.val.astype(dtype)}
 
 
 def prepare(config: DataConfig) -> PreparedData:

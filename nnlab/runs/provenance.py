@@ -1,7 +1,7 @@
-"""Where a result comes from: the code's version, the libraries, the machine."""
+"""The provenance of a result: version of the code, libraries, machine, command line."""
 
 import os
-import platform as system
+import platform
 import re
 import shlex
 import sys
@@ -13,17 +13,17 @@ from typing import Any
 from nnlab import __version__
 from nnlab.runs.code_version import CHECKOUT, code_version
 
-# Variables of the environment that decide which kernels run and on how many threads.
-DECISIVE = (
+# Environment variables that choose the BLAS kernels and the number of threads.
+BLAS_VARIABLES = (
     "OPENBLAS_CORETYPE", "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS",
     "MKL_CBWR", "BLIS_NUM_THREADS", "VECLIB_MAXIMUM_THREADS", "NPY_DISABLE_CPU_FEATURES",
     "NPY_ENABLE_CPU_FEATURES",
 )  # fmt: skip
 
-# Files that a command line may begin with -> how it is typed.
+# The program that a command line begins with -> how a user types it.
 PROGRAMS = {"run.py": "python run.py", "nnlab": "nnlab"}
 
-# Where every random number of a run comes from: all are drawn by PCG64 from these streams.
+# The random streams of a run, as expressions in NumPy's terms.
 STREAMS = {
     "generator": "PCG64",
     "W1": "SeedSequence(seed).spawn(4)[0]",
@@ -47,12 +47,14 @@ def project_root() -> Path:
 
 @dataclass(frozen=True)
 class Provenance:
-    """What a run's files say of where it comes from.
+    """Where a run comes from, as its files record it.
 
     Attributes
     ----------
-    environment : see ``environment``
-    patch : see ``code_version.CodeVersion``
+    environment : dict[str, Any]
+        What ``environment`` returns; written as ``environment.json``.
+    patch : bytes
+        Uncommitted changes of the code; see ``code_version.CodeVersion``.
     """
 
     environment: dict[str, Any]
@@ -65,8 +67,8 @@ def collect() -> Provenance:
 
 
 def environment() -> dict[str, Any]:
-    """Describe what a result may depend on besides config, data and code."""
-    import numpy as np  # which the command line does without
+    """Describe what a result may depend on besides config and data, as plain values for JSON."""
+    import numpy as np  # here, so that `nnlab --help` need not load it
 
     from nnlab.runs.config import SEMANTICS
     from nnlab.training import blas
@@ -80,21 +82,21 @@ def environment() -> dict[str, Any]:
         "patch_left_out": list(code.left_out),
         "modules": code.modules,
         "python": sys.version.split()[0],
-        "os": system.platform(),
+        "os": platform.platform(),
         "processor": _processor(),
         "instructions": np.show_config(mode="dicts")["SIMD Extensions"],
         "cores": os.cpu_count(),
         "blas": blas.description(),
         "blas_threads": 1,
-        "variables": {name: os.environ[name] for name in DECISIVE if name in os.environ},
+        "variables": {name: os.environ[name] for name in BLAS_VARIABLES if name in os.environ},
         "streams": STREAMS,
         "packages": _packages(),
     }
 
 
 def command() -> str | None:
-    """Return the command line as it was typed; None where it is none of this project's."""
-    words = sys.orig_argv[1:]  # sys.argv is what Hydra gets to see, which may be more
+    """Return the command line as it was typed; None where the program is not this project's."""
+    words = sys.orig_argv[1:]  # not sys.argv, to which options for Hydra may have been added
     while words:
         program = Path(words[0]).name
         if program in PROGRAMS:
@@ -103,8 +105,8 @@ def command() -> str | None:
     return None
 
 
-def platform() -> dict[str, Any]:
-    """Name what the bits of a result depend on besides config, data and code."""
+def numerics() -> dict[str, Any]:
+    """Describe what the bits of a result depend on besides config, data and code."""
     import numpy as np
 
     from nnlab.training import blas
@@ -116,19 +118,22 @@ def _processor() -> str:
     try:
         info = Path("/proc/cpuinfo").read_text(encoding="utf-8")
     except OSError:
-        return system.processor() or system.machine()
+        return platform.processor() or platform.machine()
     model = re.search(r"^model name\s*:\s*(.+)$", info, re.MULTILINE)
-    return model.group(1) if model else system.machine()
+    return model.group(1) if model else platform.machine()
 
 
 def _packages() -> dict[str, str]:
-    """Return the installed packages, read off their folders' names: opening each costs 0.2 s."""
-    found: dict[str, str] = {}
+    """Return the version of each installed package.
+
+    Read from the folders' names, because to open the metadata of all packages takes 0.2 s.
+    """
+    packages: dict[str, str] = {}
     for distribution in distributions():
         folder = Path(str(getattr(distribution, "_path", "")))
         name, dash, version = folder.stem.partition("-")
         if folder.suffix != ".dist-info" or not dash:
             name, version = distribution.name, distribution.version
-        # Of two on the path, the first is the one that is imported.
-        found.setdefault(name.replace("_", "-").lower(), version)
-    return dict(sorted(found.items()))
+        # Where a package is on the path twice, Python imports the first.
+        packages.setdefault(name.replace("_", "-").lower(), version)
+    return dict(sorted(packages.items()))
