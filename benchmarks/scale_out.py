@@ -22,6 +22,7 @@ from nnlab.execution.workers import open_workers
 from nnlab.runs.code_version import CodeVersion
 from nnlab.runs.config import DataConfig
 from nnlab.runs.prepared_data import prepare
+from nnlab.tracking.store import Store
 from nnlab.tracking.tracker import DatasetRecord, Tracker
 from nnlab.training.engine import State
 from nnlab.training.history import METRICS
@@ -89,7 +90,7 @@ def start(hidden: int, runs: int) -> State:
 
 def print_parent(name: str, uri: str) -> None:
     """Measure what writing costs: a run without any epoch, and each epoch."""
-    tracker = Tracker(uri, "benchmark", CodeVersion())
+    tracker = Tracker(Store(uri), "benchmark", CodeVersion())
     costs = {0: [], 200: []}
     for turn in range(8):
         for epochs, seconds in costs.items():

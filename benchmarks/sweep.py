@@ -39,7 +39,8 @@ def main() -> None:
                 uri = f"sqlite:///{store}"
                 subprocess.run(
                     [sys.executable, "-c", ("import sys; from nnlab.tracking.store import Store; "
-                     f"Store({uri!r}).client.create_experiment('sweep')")],
+                     "from nnlab.tracking.writer import Writer; "
+                     f"Writer(Store({uri!r})).get_or_create_experiment('sweep')")],
                     cwd=ROOT, check=True, capture_output=True,
                 )  # fmt: skip
                 words = ["run.py", *common, "data=mnist", f"data.dir={data}", "data.val_size=19000",

@@ -55,14 +55,14 @@ def resume(sweep: str | None, uri: str | None, *, anew: bool, **changes: object)
 @click.option("--dry-run", is_flag=True, help="Only tell what would be done.")
 @click.option("--host", help="Close runs of this machine too, of which you know that it is gone.")
 def doctor(uri: str | None, host: str | None, *, dry_run: bool) -> None:
-    """Check the store, and mend it.
+    """Check the store, and repair it.
 
-    Addresses of a store that was moved or copied are turned to where it is now; runs that are
+    Addresses of a store that was moved or copied are changed to where it is now; runs that are
     RUNNING though their process is gone are closed.
     """
     from nnlab.transfer.doctor import examine
 
-    if not examine(uri, dry_run=dry_run, gone=host):
+    if not examine(uri, dry_run=dry_run, lost_host=host):
         sys.exit(1)
 
 
@@ -256,10 +256,10 @@ def stability(overrides: tuple[str, ...], tolerance: float) -> None:
 @URI
 def export(run: str, out: Path, uri: str | None) -> None:
     """Pack RUN, or SWEEP with all its runs, into a zip file: metrics, files, lineage."""
-    from nnlab.transfer.exporting import export as pack
+    from nnlab.transfer.exporting import export_runs
 
-    done = pack(run, out, uri)
-    for run_id in done.gone:
+    done = export_runs(run, out, uri)
+    for run_id in done.missing:
         click.echo(f"left out: {run_id}, which the sweep lists and the store no longer has")
     if done.models:
         click.echo(f"left out: {done.models} models that are logged beside their runs' files")
@@ -267,19 +267,19 @@ def export(run: str, out: Path, uri: str | None) -> None:
 
 
 @main.command("import")
-@click.argument("parcel", type=click.Path(path_type=Path), metavar="OUT.ZIP")
+@click.argument("archive", type=click.Path(path_type=Path), metavar="OUT.ZIP")
 @URI
-def import_(parcel: Path, uri: str | None) -> None:
+def import_(archive: Path, uri: str | None) -> None:
     """Check what `nnlab export` has packed, and write it into the store."""
-    from nnlab.transfer.importing import import_archive
+    from nnlab.transfer.importing import import_runs
 
-    done = import_archive(parcel, uri)
-    for run_id, here in done.there.items():
+    done = import_runs(archive, uri)
+    for run_id, here in done.existing.items():
         found = "" if here == run_id else f", as {here[:8]}"
         click.echo(f"left alone {run_id[:8]}: it is in the store already{found}")
-    for run_id, here in done.made.items():
+    for run_id, here in done.created.items():
         click.echo(f"imported {run_id[:8]} as {here}")
-    click.echo(f"imported {_counted(len(done.made))} from {parcel}")
+    click.echo(f"imported {_counted(len(done.created))} from {archive}")
 
 
 def _counted(runs: int) -> str:

@@ -29,7 +29,7 @@ class TrackingError(NnlabError):
 
 
 class ArchiveError(NnlabError):
-    """A parcel of runs cannot be written, or holds what none may hold."""
+    """An archive of runs cannot be written, or holds what none may hold."""
 
     exit_code = 2
 

@@ -18,9 +18,9 @@ from nnlab.errors import ReportError
 from nnlab.interrupts import deferred
 from nnlab.plots.style import save
 from nnlab.runs import provenance
-from nnlab.runs.code_version import code_version
-from nnlab.tracking.store import RunRecord, Store, existing_store
-from nnlab.tracking.tracker import Tracker
+from nnlab.tracking.records import RunRecord
+from nnlab.tracking.store import Store, existing_store
+from nnlab.tracking.writer import Writer
 
 README = "README.md"
 PAGE = "report.html"
@@ -97,8 +97,7 @@ def report(
 
 def _attach(store: Store, head: RunRecord, files: Sequence[Path]) -> None:
     """Put the page and its figures among the files of the sweep's run, where the UI shows them."""
-    tracker = Tracker(store.uri, store.experiment_of(head), code_version())
-    with deferred(), tracker.folder(head.run_id) as place:
+    with deferred(), Writer(store).folder(head.run_id) as place:
         for file in files:
             (place / file.name).write_bytes(file.read_bytes())
 

@@ -20,7 +20,8 @@ from nnlab.errors import ReportError
 from nnlab.plots.stability import StabilityPoint, stable_learning_rates
 from nnlab.runs.study import STUDY_FILE, Study
 from nnlab.tracking.artifacts import ENVIRONMENT
-from nnlab.tracking.store import RunRecord, Store
+from nnlab.tracking.records import RunRecord
+from nnlab.tracking.store import Store
 from nnlab.training.stability_search import EDGES, judged
 
 FOUND = (

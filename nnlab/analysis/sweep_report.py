@@ -13,7 +13,7 @@ from nnlab.analysis.paired import typed
 from nnlab.analysis.report_sections import sections
 from nnlab.analysis.sweep_results import SweepResults
 from nnlab.analysis.verdicts import verdict
-from nnlab.tracking.store import RunRecord
+from nnlab.tracking.records import RunRecord
 
 LISTED = 36  # failures that are rows of the report
 

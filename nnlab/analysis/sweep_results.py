@@ -14,7 +14,8 @@ from nnlab.analysis.groups import Group, grouped
 from nnlab.runs.study import STUDY_FILE, Study
 from nnlab.tracking.artifacts import ENVIRONMENT
 from nnlab.tracking.frames import read_curves, read_runs
-from nnlab.tracking.store import RunRecord, Store
+from nnlab.tracking.records import RunRecord
+from nnlab.tracking.store import Store
 
 
 @dataclass(frozen=True)

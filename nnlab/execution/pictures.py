@@ -60,7 +60,7 @@ def draw(
             ids = [run.run_id for run in runs if run.run_id]
             shape = best[0].prepared.dataset.image_shape
             future = pool.submit(
-                drawing.draw_sweep, folder, tracker.uri, ids, sweep[1],
+                drawing.draw_sweep, folder, tracker.store.uri, ids, sweep[1],
                 _extremes(best, tracker), shape,
             )  # fmt: skip
             ordered.append((sweep[0], folder, [future]))
@@ -69,7 +69,7 @@ def draw(
                 continue
             folder = Path(scratch) / run.run_id
             folder.mkdir()
-            contents = _contents(run, tracker.download(run.run_id))
+            contents = _contents(run, tracker.store.download(run.run_id))
             futures = [pool.submit(drawing.draw, folder, name, contents) for name in RUN_FIGURES]
             ordered.append((run.run_id, folder, futures))
         for run_id, folder, futures in ordered:
@@ -87,7 +87,7 @@ def _extremes(best: Sequence[Run], tracker: Tracker) -> list[tuple[str, float, P
         return []
     return [
         (run.job.name, run.metrics["final_val_accuracy"],
-         tracker.download(run.run_id, "weights.npz"))
+         tracker.store.download(run.run_id, "weights.npz"))
         for run in (final[0], final[-1])
     ]  # fmt: skip
 

@@ -13,7 +13,8 @@ from nnlab.runs.provenance import Provenance
 from nnlab.runs.run import Run
 from nnlab.tracking import artifacts
 from nnlab.tracking.serving import save_model
-from nnlab.tracking.tracker import DatasetRecord, Point, Tracker
+from nnlab.tracking.tracker import DatasetRecord, Tracker
+from nnlab.tracking.writer import Point
 from nnlab.training.full_batch import predict
 from nnlab.training.history import METRICS
 from nnlab.training.network import Params

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 from nnlab.execution.checkpoints import Checkpoints
 from nnlab.runs.run import Run
-from nnlab.tracking.store import RunRecord, Store
+from nnlab.tracking.records import RunRecord
+from nnlab.tracking.store import Store
 
 
 def reuse(store: Store, runs: Sequence[Run]) -> None:

@@ -27,8 +27,8 @@ from nnlab.runs.run import Job, Run, plan_runs
 from nnlab.runs.study import Study, parent_tags, write_study
 from nnlab.runs.sweep import DEFAULTS, Sweep, job_name
 from nnlab.tracking import artifacts
-from nnlab.tracking.locations import sweeps_folder
-from nnlab.tracking.store import Kind
+from nnlab.tracking.locations import sweeps_folder, tracking_uri
+from nnlab.tracking.store import Kind, Store
 from nnlab.tracking.tracker import Tracker
 
 
@@ -81,7 +81,8 @@ class Session:
                 drawing_pool(self._config.pictures, available_cores())
             )
             tracking = self._config.tracking
-            self.tracker = Tracker(tracking.uri, tracking.experiment, code_version())
+            store = Store(tracking_uri(tracking.uri))
+            self.tracker = Tracker(store, tracking.experiment, code_version())
             self._display = opened.enter_context(Display())
             if code_version().left_out:
                 say(
@@ -110,7 +111,7 @@ class Session:
         Called again, as an optimiser asks for more, it adds them to the sweep.
         """
         if self._config.reuse:
-            reuse.reuse(self.tracker, runs)
+            reuse.reuse(self.tracker.store, runs)
         self.runs.extend(runs)
         self.varying = tuple(dict.fromkeys((*self.varying, *varying)))
         with deferred():
@@ -161,14 +162,15 @@ class Session:
             Where another process is at it, or such a run is not complete and may not start anew.
         """
         ledger = self._lock(head)
-        records = self.tracker.children(head) if self.kind == "sweep" else [self.tracker.get(head)]
+        store = self.tracker.store
+        records = store.children(head) if self.kind == "sweep" else [store.get(head)]
         by_job = {record.tags.get("job"): record for record in reversed(records)}
         for run in runs:
             record = by_job.get(str(run.index))
             if record is not None and (run.index not in changed or reuse.is_complete(record)):
                 reuse.restore(run, record, ledger.checkpoints)
         if self._config.reuse:
-            reuse.reuse(self.tracker, runs)
+            reuse.reuse(self.tracker.store, runs)
         stale = [run for run in runs if not run.complete and run.index in changed]
         if stale and not anew:
             raise ResumeError(
@@ -186,7 +188,7 @@ class Session:
             self._ledger.write(plan)
 
     def _lock(self, head: str) -> Ledger:
-        ledger = Ledger(sweeps_folder(self.tracker.uri) / head)
+        ledger = Ledger(sweeps_folder(self.tracker.store.uri) / head)
         self._exit.enter_context(ledger.locked())
         return ledger
 
@@ -243,7 +245,7 @@ class Session:
         if self.kind == "sweep":
             report_sweep(self.runs, self.varying, self.head, failed_by=error)
         elif self.runs[0].complete:
-            report_run(self.runs[0], self.tracker.artifacts(self.head))
+            report_run(self.runs[0], self.tracker.store.artifacts(self.head))
         else:
             say(f"To go on with it: nnlab resume {self.head[:8]}")
 
@@ -252,7 +254,7 @@ class Session:
             kind=self.kind,
             name=name,
             varying=self.varying,
-            tracking_uri=self.tracker.uri,
+            tracking_uri=self.tracker.store.uri,
             experiment=self.tracker.experiment,
             semantics=SEMANTICS,
             platform=provenance.numerics(),

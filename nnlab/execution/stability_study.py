@@ -23,6 +23,8 @@ from nnlab.runs.run import Run, plan_runs
 from nnlab.runs.study import parent_tags, write_study
 from nnlab.runs.sweep import Sweep
 from nnlab.tracking import artifacts
+from nnlab.tracking.locations import tracking_uri
+from nnlab.tracking.store import Store
 from nnlab.tracking.tracker import Tracker
 from nnlab.training.stability_search import EDGES, Bracket, judged
 
@@ -52,7 +54,8 @@ def study_stability(overrides: Sequence[str], tolerance: float) -> list[Network]
     sweep = Sweep.of(configs, jobs)
     runs = plan_runs(sweep.jobs)
     tracking = configs[0].tracking
-    tracker = Tracker(tracking.uri, tracking.experiment, code_version())
+    store = Store(tracking_uri(tracking.uri))
+    tracker = Tracker(store, tracking.experiment, code_version())
     tags = {"kind": "stability", "overrides": " ".join(overrides), **parent_tags(study)}
     with _recorded(tracker, f"stability {sweep.name}", tags) as parent:
         with tracker.folder(parent) as folder:

@@ -15,7 +15,8 @@ from nnlab.reproduction.module_names import present_name
 from nnlab.runs.config import SEMANTICS, RunConfig, fields_with, from_record
 from nnlab.runs.roles import Role
 from nnlab.tracking import artifacts
-from nnlab.tracking.store import RunRecord, Store
+from nnlab.tracking.records import RunRecord
+from nnlab.tracking.store import Store
 from nnlab.training.history import METRICS
 from nnlab.training.network import Params
 
@@ -94,7 +95,7 @@ def read_record(store: Store, run: RunRecord) -> RecordedRun:
         config = from_record(stated)
         curve = artifacts.read_history(folder)
     except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError, ConfigError) as error:
-        moved = " Where mlruns/ was moved, `nnlab doctor` mends it."
+        moved = " Where mlruns/ was moved, `nnlab doctor` repairs it."
         raise RecordError(
             f"The files of run {run.run_id[:8]} cannot be read: {' '.join(str(error).split())}"
             + (moved if isinstance(error, OSError) else "")
@@ -146,7 +147,8 @@ def _history_faults(
     store: Store, run: RunRecord, points: Mapping[tuple[str, int], float]
 ) -> list[str]:
     """Compare history.csv with the metrics that the store has, and name the first difference."""
-    noted = store.history(run.run_id, METRICS)
+    measured = store.measurements(run.run_id, METRICS)
+    noted = {(each.key, each.step): each.value for each in measured}
     wrong = sorted(
         (epoch, name)
         for (name, epoch), value in noted.items()

@@ -20,7 +20,8 @@ from nnlab.runs.code_version import CodeVersion
 from nnlab.runs.config import RunConfig, from_mapping
 from nnlab.runs.launch_config import LaunchConfig
 from nnlab.runs.run import Job, Run, plan_runs
-from nnlab.tracking.store import RunRecord, Store, existing_store
+from nnlab.tracking.records import RunRecord
+from nnlab.tracking.store import Store, existing_store
 from nnlab.tracking.tracker import Tracker
 
 CERTIFICATE = "certificate.json"
@@ -105,7 +106,7 @@ def reproduce_at_commit(
     configs = [repeated(record, store, overrides) for record in records]
     original = original_code(records[0])
     then = CodeVersion(original.commit, bool(original.patch))
-    tracker = Tracker(store.uri, store.experiment_of(head), then)
+    tracker = Tracker(store, store.experiment_of(head), then)
     certificates = []
     with ExitStack() as opened:
         tree = opened.enter_context(checked_out(original))
@@ -207,7 +208,9 @@ def _put(plain: Mapping[str, Any], override: str) -> None:
 
 def _certified(tracker: Tracker, record: RecordedRun, run: Run, tolerance: float) -> Certificate:
     """Compare a repeated run with its record, and log the certificate with the new run."""
-    certificate = certify(record, read_record(tracker, tracker.get(run.run_id)), tolerance)
+    certificate = certify(
+        record, read_record(tracker.store, tracker.store.get(run.run_id)), tolerance
+    )
     log(tracker, certificate)
     return certificate
 

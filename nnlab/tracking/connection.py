@@ -1,4 +1,4 @@
-"""The connection to the tracking store: opened lightly, patient, and its failures said plainly."""
+"""The connection to a tracking store: opened quickly, patient with locks, clear about failures."""
 
 import gc
 import os
@@ -7,34 +7,99 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from nnlab.errors import TrackingError
-from nnlab.tracking.database import ensure_database
+from nnlab.tracking.database import LOCK_SECONDS, ensure_database
 from nnlab.tracking.locations import local_database
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
-PATIENCE = 120  # seconds to wait for a database that another writer has locked
 ANSWER_SECONDS = 10  # within which a tracking server must answer at the start
 
 
-def client_of(uri: str) -> "MlflowClient":
-    """Open a store through MLflow; a local one is made where there is none.
+class Connection:
+    """MLflow's client of one store; a local store is made where there is none.
+
+    Attributes
+    ----------
+    uri : str
+    client : MlflowClient
+        Its methods are called through ``call``.
+    artifact_locations : dict of str to str
+        Where the files of a run are, by its id, as far as that is known already.
 
     Raises
     ------
     TrackingError
-        Where it cannot be used or reached.
+        Where the store cannot be used or reached.
     """
-    # No telemetry, and no collection of garbage among a million freshly imported objects, which
-    # would take 0.8 s of the 2.
+
+    def __init__(self, uri: str) -> None:
+        self.uri = uri
+        self.artifact_locations: dict[str, str] = {}
+        with self._readable_errors():
+            self.client = _open_client(uri)
+
+    def call(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Call a method of the client, and repeat it while another writer is in the way.
+
+        SQLite itself waits 20 s for a lock, whatever the address says; then MLflow gives up at
+        once. And MLflow adds a dataset in two steps, look and insert, between which another
+        process may insert the same one: the next look finds it.
+
+        Raises
+        ------
+        TrackingError
+            Where the store cannot be reached or refuses.
+        """
+        from mlflow.exceptions import MlflowException
+
+        deadline = time.monotonic() + LOCK_SECONDS
+        with self._readable_errors():
+            while True:
+                try:
+                    return function(*args, **kwargs)
+                except MlflowException as error:
+                    text = str(error)
+                    locked = error.error_code == "TEMPORARILY_UNAVAILABLE" or "is locked" in text
+                    inserted_twice = "IntegrityError" in text and "datasets" in text
+                    if not (locked or inserted_twice) or time.monotonic() > deadline:
+                        raise
+                    time.sleep(0.2)
+
+    @contextmanager
+    def _readable_errors(self) -> Iterator[None]:
+        """Turn a failure of the store into one sentence that names the store."""
+        try:
+            yield
+        except Exception as error:
+            from mlflow.exceptions import MlflowException
+            from sqlalchemy.exc import SQLAlchemyError
+
+            if not isinstance(error, MlflowException | SQLAlchemyError):
+                raise
+            first = str(error).strip().splitlines()[0]
+            if "out-of-date database schema" in first:
+                raise TrackingError(
+                    f"The tracking store {self.uri} was made by another version of MLflow: back it "
+                    f"up, then run `mlflow db upgrade {self.uri}`."
+                ) from error
+            raise TrackingError(
+                f"The tracking store {self.uri} failed: {first} Check tracking.uri and "
+                "MLFLOW_TRACKING_URI, and that the store can be reached."
+            ) from error
+
+
+def _open_client(uri: str) -> "MlflowClient":
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")  # two lines a run
+    # Collecting garbage among a million freshly imported objects would take 0.8 s of the 2 s.
     collecting = gc.isenabled()
     gc.disable()
     try:
@@ -42,7 +107,7 @@ def client_of(uri: str) -> "MlflowClient":
         if database is not None:
             ensure_database(database)
         elif uri.startswith(("http://", "https://")):
-            _ask(uri)
+            _require_answer(uri)
         import mlflow
 
         return mlflow.MlflowClient(uri)
@@ -52,55 +117,13 @@ def client_of(uri: str) -> "MlflowClient":
             gc.enable()
 
 
-def with_retries(call: Callable[[], T]) -> T:
-    """Call the store, again and again while another writer is in the way.
-
-    SQLite itself waits 20 s for a lock, whatever the address says; then MLflow gives up at once.
-    And MLflow adds a dataset in two steps, look and insert, between which another process may
-    insert the same one: the next look finds it.
-    """
-    from mlflow.exceptions import MlflowException
-
-    deadline = time.monotonic() + PATIENCE
-    while True:
-        try:
-            return call()
-        except MlflowException as error:
-            locked = error.error_code == "TEMPORARILY_UNAVAILABLE" or "is locked" in str(error)
-            beaten = "IntegrityError" in str(error) and "datasets" in str(error)
-            if not (locked or beaten) or time.monotonic() > deadline:
-                raise
-            time.sleep(0.2)
-
-
-@contextmanager
-def readable_errors(uri: str) -> Iterator[None]:
-    """Turn a store's failure into one sentence that names the store."""
-    from mlflow.exceptions import MlflowException
-    from sqlalchemy.exc import SQLAlchemyError
-
-    try:
-        yield
-    except (MlflowException, SQLAlchemyError) as error:
-        first = str(error).strip().splitlines()[0]
-        if "out-of-date database schema" in first:
-            raise TrackingError(
-                f"The tracking store {uri} was made by another version of MLflow: back it up, "
-                f"then run `mlflow db upgrade {uri}`."
-            ) from error
-        raise TrackingError(
-            f"The tracking store {uri} failed: {first} Check tracking.uri and "
-            "MLFLOW_TRACKING_URI, and that the store can be reached."
-        ) from error
-
-
-def _ask(uri: str) -> None:
-    """Make sure that a server is there at all; MLflow itself would try again for minutes."""
+def _require_answer(uri: str) -> None:
+    """Make sure that a server answers at all; MLflow itself would try again for minutes."""
     try:
         with urllib.request.urlopen(f"{uri.rstrip('/')}/health", timeout=ANSWER_SECONDS):  # noqa: S310 - http(s) only
             return
     except urllib.error.HTTPError:
-        return  # a server, at least; what it refuses is its client's business
+        return  # a server is there; whether it refuses a request is for MLflow's client to say
     except (urllib.error.URLError, OSError) as error:
         raise TrackingError(
             f"The tracking server {uri} does not answer: {getattr(error, 'reason', error)}. Check "

@@ -10,6 +10,8 @@ from pathlib import Path
 from nnlab.data.cache import cache_folder, keep
 from nnlab.errors import TrackingError
 
+LOCK_SECONDS = 120  # to wait for a database that another writer has locked
+
 
 def ensure_database(database: Path) -> None:
     """Make an empty MLflow database where there is none.

@@ -9,7 +9,7 @@ import pandas as pd
 from nnlab.errors import TrackingError
 from nnlab.tracking.locations import tracking_uri
 from nnlab.tracking.readers import PARENT, Reader, reader
-from nnlab.tracking.store import RunRecord
+from nnlab.tracking.records import RunRecord
 
 LAST = "last"  # the selection of the newest sweep
 ID = re.compile(r"[0-9a-f]{1,32}")

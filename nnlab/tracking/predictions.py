@@ -15,7 +15,8 @@ from nnlab.data.images import Images, kinds_of, load_images
 from nnlab.data.kaggle import LARGEST
 from nnlab.errors import DataError, RecordError
 from nnlab.tracking.artifacts import BROKEN, read_weights, weights_sha256
-from nnlab.tracking.store import RunRecord, Store, existing_store
+from nnlab.tracking.records import RunRecord
+from nnlab.tracking.store import Store, existing_store
 from nnlab.training import network
 from nnlab.training.blas import one_thread
 from nnlab.training.blocks import scaled

@@ -1,18 +1,16 @@
 """Reading many runs at once, from whatever store: what a reader is, and the one for servers."""
 
 import io
-import tempfile
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 import pandas as pd
 
-from nnlab.errors import TrackingError
 from nnlab.tracking.locations import local_database
+from nnlab.tracking.records import RunRecord
 from nnlab.tracking.sqlite_reader import DatabaseReader
-from nnlab.tracking.store import RunRecord, Store
+from nnlab.tracking.store import Store
 
 PARENT = "mlflow.parentRunId"
 
@@ -99,12 +97,7 @@ class ServerReader:
 
     def file(self, run_id: str, name: str) -> str | None:
         """Return the text of one of a run's files, or None where there is none."""
-        with tempfile.TemporaryDirectory(prefix="nnlab-") as folder:
-            try:
-                path = self._store.download(run_id, name, Path(folder))
-                return path.read_text(encoding="utf-8")
-            except (TrackingError, OSError):
-                return None
+        return self._store.read_file(run_id, name)
 
     def curves(self, run_ids: Sequence[str], metrics: Sequence[str]) -> pd.DataFrame:
         """Return metrics by epoch: ``run_id``, ``epoch`` and a column each, NaN where not taken."""
@@ -120,7 +113,9 @@ class ServerReader:
         if text is not None:
             table = pd.read_csv(io.StringIO(text), index_col="epoch")
             return table.reindex(columns=list(metrics)).astype(float)
-        curves = {metric: dict(self._store.curve(run_id, metric)) for metric in metrics}
+        curves: dict[str, dict[int, float]] = {metric: {} for metric in metrics}
+        for metric, value, _, epoch in self._store.measurements(run_id, metrics):
+            curves[metric][epoch] = value
         return pd.DataFrame(curves, dtype=float).rename_axis("epoch")
 
     def _search(self, condition: str) -> list[str]:

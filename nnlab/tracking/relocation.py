@@ -16,6 +16,7 @@ from urllib.parse import urlparse
 from urllib.request import url2pathname
 
 from nnlab.errors import TrackingError
+from nnlab.tracking.database import LOCK_SECONDS
 
 # Where MLflow keeps addresses; the first ones are of folders that are a run's or a model's alone.
 FILES = (("runs", "artifact_uri", "run_uuid"), ("logged_models", "artifact_location", "model_id"))
@@ -25,12 +26,11 @@ OTHERS = (
     ("model_versions", "storage_location"),
 )
 OWN = "artifacts"  # the folder beside the database that nnlab gives its experiments
-BUSY = 120  # seconds to wait for another writer
 
 
 @dataclass(frozen=True)
 class Move:
-    """What is to be mended in a store that stands elsewhere than its addresses say.
+    """What is to be repaired in a store that stands elsewhere than its addresses say.
 
     Attributes
     ----------
@@ -47,7 +47,7 @@ class Move:
     left: int
 
 
-def survey(database: Path) -> list[Move]:
+def find_moves(database: Path) -> list[Move]:
     """Find out from where a store was moved or copied; nothing if it was not.
 
     SweepResults is a run's (or model's) own folder that stands beside the database under the last
@@ -66,20 +66,20 @@ def survey(database: Path) -> list[Move]:
         raise TrackingError(f"The tracking store {database} cannot be read: {error}.") from error
 
 
-def mend(database: Path) -> tuple[list[Move], Path | None]:
+def repair(database: Path) -> tuple[list[Move], Path | None]:
     """Turn a moved store's addresses to where it is, all in one transaction.
 
     Returns
     -------
-    moves : what was mended
-    backup : the copy of the database as it was; None where there was nothing to mend
+    moves : what was repaired
+    backup : the copy of the database as it was; None where there was nothing to repair
 
     Raises
     ------
     TrackingError
         Where the database cannot be written; it is as it was.
     """
-    if not survey(database):
+    if not find_moves(database):
         return [], None
     now = datetime.now(UTC).strftime("%Y%m%dT%H%M%S")
     backup = database.resolve().with_name(f"{database.stem}-before-mending-{now}.db")
@@ -98,8 +98,8 @@ def mend(database: Path) -> tuple[list[Move], Path | None]:
                         )
     except sqlite3.Error as error:
         raise TrackingError(
-            f"The tracking store {database} cannot be mended: {error}. It is as it was; check the "
-            "folder's permissions and free space, and that no other program has it open."
+            f"The tracking store {database} cannot be repaired: {error}. It is as it was; check "
+            "the folder's permissions and free space, and that no other program has it open."
         ) from error
     return moves, backup
 
@@ -112,11 +112,11 @@ def refuse_moved_store(database: Path) -> None:
     TrackingError
         With what to do about it.
     """
-    for move in survey(database):
+    for move in find_moves(database):
         what = "copied" if move.copied else "moved"
         raise TrackingError(
             f"The tracking store {database} was {what} from {move.old}, where its addresses still "
-            f"lead: `nnlab doctor --uri sqlite:///{database}` mends them."
+            f"lead: `nnlab doctor --uri sqlite:///{database}` repairs them."
         )
 
 
@@ -129,12 +129,12 @@ def is_outside(database: Path, address: str) -> bool:
 def _open(database: Path, *, read_only: bool = False) -> sqlite3.Connection:
     mode = "ro" if read_only else "rw"
     return sqlite3.connect(
-        f"{database.resolve().as_uri()}?mode={mode}", BUSY, uri=True, isolation_level=None
+        f"{database.resolve().as_uri()}?mode={mode}", LOCK_SECONDS, uri=True, isolation_level=None
     )
 
 
 def _moves(connection: sqlite3.Connection, database: Path) -> Iterator[Move]:
-    """Yield what is to be mended, by the folder that it came from."""
+    """Yield what is to be repaired, by the folder that it came from."""
     new = database.parent
     own = {
         (table, column, address): key

@@ -16,8 +16,9 @@ import numpy as np
 import pandas as pd
 
 from nnlab.errors import TrackingError
+from nnlab.tracking.database import LOCK_SECONDS
 from nnlab.tracking.locations import local_path
-from nnlab.tracking.store import RunRecord
+from nnlab.tracking.records import Measurement, RunRecord
 
 # The ids are one argument, a JSON list, however many there are.
 RUNS = """
@@ -35,6 +36,12 @@ METRICS = """
 CURVE = """
     SELECT step, CASE WHEN is_nan THEN NULL ELSE value END FROM metrics
     WHERE run_uuid = ? AND key = ? ORDER BY step, timestamp
+"""
+
+
+MEASUREMENTS = """
+    SELECT key, CASE WHEN is_nan THEN NULL ELSE value END, timestamp, step FROM metrics
+    WHERE run_uuid = ? AND key IN (SELECT value FROM json_each(?)) ORDER BY timestamp, step
 """
 
 
@@ -132,6 +139,13 @@ class DatabaseReader:
         )
         return found
 
+    def measurements(self, run_id: str, metrics: Sequence[str]) -> Iterator[Measurement]:
+        """Yield every value of some metrics; MLflow takes 70 ms for the 500 values of a metric."""
+        with self._connection() as connection:
+            rows = connection.execute(MEASUREMENTS, (run_id, json.dumps(metrics)))
+            for key, value, timestamp, step in rows:
+                yield Measurement(key, math.nan if value is None else value, timestamp, step)
+
     def _ids(self, condition: str, *arguments: object) -> list[str]:
         rows = self._rows(
             "SELECT run_uuid FROM runs WHERE lifecycle_stage = 'active' "  # noqa: S608 - conditions of this class
@@ -147,7 +161,8 @@ class DatabaseReader:
     @contextmanager
     def _connection(self) -> Iterator[sqlite3.Connection]:
         try:
-            connection = sqlite3.connect(f"{self._database.as_uri()}?mode=ro", uri=True, timeout=20)
+            address = f"{self._database.as_uri()}?mode=ro"
+            connection = sqlite3.connect(address, LOCK_SECONDS, uri=True)
             try:
                 yield connection
             finally:

@@ -1,19 +1,19 @@
-"""The tracking store, for reading: its runs, their histories and files."""
+"""The tracking store, for reading: its runs, their metrics and files."""
 
 import re
+import tempfile
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from nnlab.errors import TrackingError
-from nnlab.tracking.connection import client_of, readable_errors, with_retries
+from nnlab.runs.tags import Tag
+from nnlab.tracking.connection import Connection
 from nnlab.tracking.locations import local_database, local_path, tracking_uri
+from nnlab.tracking.records import Measurement, RunDetails, RunRecord
 from nnlab.tracking.relocation import is_outside, refuse_moved_store
-
-if TYPE_CHECKING:
-    from mlflow.entities import Run as MlflowRun
 
 Kind = Literal["sweep", "run"]
 
@@ -22,48 +22,8 @@ RUN_ADDRESS = re.compile(r"(?:/runs/|^runs:/)([0-9a-f]{32})\b")  # in the UI, or
 PAGE = 1000  # runs that one request returns
 
 
-@dataclass(frozen=True)
-class RunRecord:
-    """A run as the store has it.
-
-    Attributes
-    ----------
-    status : RUNNING, FINISHED, FAILED, KILLED or SCHEDULED
-    params : as they were logged: text
-    metrics : metric -> its last value
-    steps : metric -> the epoch of that value
-    start_time : milliseconds since 1970, UTC
-    """
-
-    run_id: str
-    experiment_id: str
-    name: str
-    status: str
-    tags: dict[str, str]
-    params: dict[str, str]
-    metrics: dict[str, float]
-    steps: dict[str, int]
-    start_time: int
-
-    @classmethod
-    def of(cls, run: "MlflowRun") -> "RunRecord":
-        """Read MLflow's entity."""
-        latest = {metric.key: metric for metric in run.data.to_proto().metrics}
-        return cls(
-            str(run.info.run_id),
-            str(run.info.experiment_id),
-            str(run.info.run_name),
-            str(run.info.status),
-            dict(run.data.tags),
-            dict(run.data.params),
-            {name: float(metric.value) for name, metric in latest.items()},
-            {name: int(metric.step) for name, metric in latest.items()},
-            int(run.info.start_time),
-        )
-
-
 class Store:
-    """A tracking store, for reading.
+    """A tracking store, for reading; ``Writer`` and ``Tracker`` write.
 
     Raises
     ------
@@ -73,56 +33,57 @@ class Store:
 
     def __init__(self, uri: str) -> None:
         self.uri = uri
-        self._artifacts: dict[str, str] = {}  # run -> where its files are
+        self._connection = Connection(uri)
+        self._client, self._call = self._connection.client, self._connection.call
         self._in_place = False  # known to have been neither moved nor copied
-        with readable_errors(uri):
-            self.client = client_of(uri)
 
-    def search(self, condition: str = "") -> Iterator[RunRecord]:
-        """Yield the runs of all experiments that meet a condition, the newest first."""
-        with readable_errors(self.uri):
-            ids = [each.experiment_id for each in self.client.search_experiments()]
-            page = None
-            while ids:
-                found = with_retries(
-                    lambda page=page: self.client.search_runs(  # type: ignore[misc]
-                        ids, condition, max_results=PAGE, page_token=page
-                    )
-                )
-                yield from map(RunRecord.of, found)
-                page = found.token
-                if not page:
-                    return
+    def search(self, condition: str = "", page: int = PAGE) -> Iterator[RunRecord]:
+        """Yield the runs of all experiments that meet a condition, the newest first.
+
+        Parameters
+        ----------
+        condition : str
+            In MLflow's search syntax.
+        page : int
+            Number of runs that one request returns.
+        """
+        experiments = list(self.experiments())
+        token = None
+        while experiments:
+            runs = self._call(
+                self._client.search_runs, experiments, condition, max_results=page, page_token=token
+            )
+            yield from map(RunRecord.of, runs)
+            token = runs.token
+            if not token:
+                return
 
     def get(self, run_id: str) -> RunRecord:
         """Return a run by its whole id."""
-        with readable_errors(self.uri):
-            return RunRecord.of(with_retries(lambda: self.client.get_run(run_id)))
+        return RunRecord.of(self._call(self._client.get_run, run_id))
+
+    def details(self, run_id: str) -> RunDetails:
+        """Return a run by its whole id, with its end and its datasets."""
+        return RunDetails.of(self._call(self._client.get_run, run_id))
 
     def children(self, parent: str) -> list[RunRecord]:
         """Return a sweep's runs, the newest first."""
-        return list(self.search(f"tags.`mlflow.parentRunId` = '{parent}'"))
+        return list(self.search(f"tags.`{Tag.PARENT}` = '{parent}'"))
 
     def newest(self, condition: str = "") -> RunRecord | None:
         """Return the newest run of all, or of those that meet a condition, if there is one."""
-        with readable_errors(self.uri):
-            ids = [each.experiment_id for each in self.client.search_experiments()]
-            found = self.client.search_runs(ids, condition, max_results=1) if ids else []
-        return RunRecord.of(found[0]) if found else None
-
-    def tag_experiment(self, experiment_id: str, key: str, value: str) -> None:
-        """Write a tag of an experiment."""
-        with readable_errors(self.uri):
-            with_retries(lambda: self.client.set_experiment_tag(experiment_id, key, value))
+        return next(self.search(condition, page=1), None)
 
     def find_run(self, which: str, kind: Kind | None = None) -> RunRecord:
         """Return the one run that is meant.
 
         Parameters
         ----------
-        which : beginning of its id, or of the id that it had where it was imported from; its
-            address in the UI, or ``runs:/…``; or ``last``, the newest
-        kind : what it must be: a ``sweep`` or a ``run``; None takes either
+        which : str
+            The beginning of its id, or of the id that it had where it was imported from; its
+            address in the UI, or ``runs:/…``; or ``last``, the newest.
+        kind : {"sweep", "run"} or None
+            What it must be; None takes either.
 
         Raises
         ------
@@ -130,22 +91,25 @@ class Store:
             Where there is no such run, or several are meant.
         """
         if which == "last":
-            found = self._newest(kind)
+            record = self._newest_original(kind)
         else:
             address = RUN_ADDRESS.search(which)
-            found = self._by_id(address.group(1) if address else which)
-        is_sweep = found.tags.get("kind") == "sweep"
-        if kind == "run" and is_sweep:
-            raise TrackingError(f"{found.run_id[:8]} is a sweep: name one of its runs.")
-        if kind == "sweep" and not is_sweep:
-            raise TrackingError(f"{found.run_id[:8]} is a single run, and no sweep.")
-        return found
+            record = self._by_id(address.group(1) if address else which)
+        if kind == "run" and record.is_sweep:
+            raise TrackingError(f"{record.run_id[:8]} is a sweep: name one of its runs.")
+        if kind == "sweep" and not record.is_sweep:
+            raise TrackingError(f"{record.run_id[:8]} is a single run, and no sweep.")
+        return record
 
-    def _newest(self, kind: Kind | None) -> RunRecord:
-        """Return the newest run that is somebody's work, not the repetition of another."""
-        conditions = {None: "", "run": "tags.job != ''", "sweep": "tags.kind = 'sweep'"}
+    def _newest_original(self, kind: Kind | None) -> RunRecord:
+        """Return the newest run that does not reproduce another."""
+        conditions = {
+            None: "",
+            "run": f"tags.{Tag.JOB} != ''",
+            "sweep": f"tags.{Tag.KIND} = 'sweep'",
+        }
         for record in self.search(conditions[kind]):
-            if "reproduces" not in record.tags:
+            if Tag.REPRODUCES not in record.tags:
                 return record
         raise TrackingError(f"{self.uri} has no {kind or 'run'} yet.")
 
@@ -155,82 +119,91 @@ class Store:
                 f"{beginning!r} is no run: give the first letters and digits of its id, its "
                 "address in the UI, or `last`."
             )
-        condition = f"attributes.run_id LIKE '{beginning}%'"
-        found = list(islice(self.search(condition), 2))
-        if not found:
-            condition = f"tags.imported_from LIKE '{beginning}%'"
-            found = list(islice(self.search(condition), 2))
-        if len(found) == 1:
-            return found[0]
-        if found:
-            raise TrackingError(
-                f"In {self.uri} several runs begin with {beginning}: give more of the id."
-            )
+        for field in ("attributes.run_id", f"tags.{Tag.IMPORTED_FROM}"):
+            first_two = list(islice(self.search(f"{field} LIKE '{beginning}%'"), 2))
+            if len(first_two) == 1:
+                return first_two[0]
+            if first_two:
+                raise TrackingError(
+                    f"In {self.uri} several runs begin with {beginning}: give more of the id."
+                )
         raise TrackingError(
             f"In {self.uri} no run begins with {beginning}: check the id and --uri."
         )
 
+    def experiments(self) -> dict[str, str]:
+        """Return the names of all experiments by their ids."""
+        experiments = self._call(self._client.search_experiments)
+        return {str(each.experiment_id): str(each.name) for each in experiments}
+
     def experiment_of(self, run: RunRecord) -> str:
         """Return the name of a run's experiment."""
-        with readable_errors(self.uri):
-            return str(self.client.get_experiment(run.experiment_id).name)
+        return str(self._call(self._client.get_experiment, run.experiment_id).name)
 
-    def history(self, run_id: str, names: Iterable[str]) -> dict[tuple[str, int], float]:
-        """Return every value of some metrics, by metric and epoch."""
-        with readable_errors(self.uri):
-            return {
-                (name, int(point.step)): float(point.value)
-                for name in names
-                for point in with_retries(
-                    lambda name=name: self.client.get_metric_history(run_id, name)  # type: ignore[misc]
-                )
-            }
+    def measurements(self, run_id: str, metrics: Iterable[str]) -> Iterator[Measurement]:
+        """Yield every value of some metrics of a run, as they were logged."""
+        database = local_database(self.uri)
+        if database is not None:
+            from nnlab.tracking.sqlite_reader import DatabaseReader
+
+            yield from DatabaseReader(self.uri, database).measurements(run_id, list(metrics))
+            return
+        for metric in metrics:
+            for point in self._call(self._client.get_metric_history, run_id, metric):
+                yield Measurement(metric, float(point.value), int(point.timestamp), int(point.step))
 
     def artifacts(self, run_id: str) -> str:
         """Return where a run's files are: a folder's path for a local store, else a URI."""
-        if run_id not in self._artifacts:
-            with readable_errors(self.uri):
-                uri = str(with_retries(lambda: self.client.get_run(run_id)).info.artifact_uri)
+        locations = self._connection.artifact_locations
+        if run_id not in locations:
+            uri = str(self._call(self._client.get_run, run_id).info.artifact_uri)
             database = local_database(self.uri)
             if not self._in_place and database is not None and is_outside(database, uri):
                 refuse_moved_store(database)
                 self._in_place = True
-            self._artifacts[run_id] = local_path(uri) or uri
-        return self._artifacts[run_id]
-
-    def experiments(self) -> dict[str, str]:
-        """Return the names of all experiments by their ids."""
-        with readable_errors(self.uri):
-            found = with_retries(self.client.search_experiments)
-        return {str(each.experiment_id): str(each.name) for each in found}
-
-    def curve(self, run_id: str, metric: str) -> list[tuple[int, float]]:
-        """Return a metric's values by epoch, as they were logged."""
-        with readable_errors(self.uri):
-            points = with_retries(lambda: self.client.get_metric_history(run_id, metric))
-        return [(int(point.step), float(point.value)) for point in points]
+            locations[run_id] = local_path(uri) or uri
+        return locations[run_id]
 
     def download(self, run_id: str, file: str = "", to: Path | None = None) -> Path:
         """Return a local copy of a run's files, or of one; of a local store, the files themselves.
 
-        The copy is in the folder ``to``, or else in a new one that nobody removes.
+        The copy is in the folder ``to``, or else in a new one that is not removed.
 
         Raises
         ------
         TrackingError
             Where they are not there.
         """
-        here = local_path(self.artifacts(run_id))
-        if here is not None:
-            return Path(here) / file
-        with readable_errors(self.uri):
-            return Path(
-                with_retries(
-                    lambda: self.client.download_artifacts(
-                        run_id, file, None if to is None else str(to)
-                    )
-                )
-            )
+        location = local_path(self.artifacts(run_id))
+        if location is not None:
+            return Path(location) / file
+        folder = None if to is None else str(to)
+        return Path(self._call(self._client.download_artifacts, run_id, file, folder))
+
+    @contextmanager
+    def files(self, run_id: str) -> Iterator[Path]:
+        """Provide a folder with all of a run's files for a while: copies, or the files themselves.
+
+        The folder may be absent where the run has none.
+        """
+        location = local_path(self.artifacts(run_id))
+        if location is not None:
+            yield Path(location)
+            return
+        with tempfile.TemporaryDirectory(prefix="nnlab-") as folder:
+            for file in self._call(self._client.list_artifacts, run_id):
+                self._call(self._client.download_artifacts, run_id, file.path, folder)
+            yield Path(folder)
+
+    def read_file(self, run_id: str, name: str) -> str | None:
+        """Return the text of one of a run's files, or None where there is none."""
+        with tempfile.TemporaryDirectory(prefix="nnlab-") as folder:
+            try:
+                return self.download(run_id, name, Path(folder)).read_text(encoding="utf-8")
+            except (TrackingError, OSError):
+                if name in {file.path for file in self._call(self._client.list_artifacts, run_id)}:
+                    raise
+                return None
 
 
 def existing_store(uri: str | None) -> Store:

@@ -11,8 +11,10 @@ from pathlib import Path
 from urllib.parse import urlencode
 
 from nnlab.tracking.locations import local_path
-from nnlab.tracking.store import RunRecord, Store
+from nnlab.tracking.records import RunRecord
+from nnlab.tracking.store import Store
 from nnlab.tracking.ui_views import View, best_first, of_experiment, of_sweep
+from nnlab.tracking.writer import Writer
 
 MODE = {"workflowType": "machine_learning"}  # a fresh browser is in another mode
 REPORT = "report.html"
@@ -75,7 +77,7 @@ def _newest_sweep(store: Store) -> RunRecord | None:
 
 def _show(store: Store, run: RunRecord, view: View) -> None:
     now = int(time.time() * 1000)
-    store.tag_experiment(run.experiment_id, *view.tag(now))
+    Writer(store).tag_experiment(run.experiment_id, *view.tag(now))
 
 
 def _run(run: RunRecord, tab: str = "") -> str:

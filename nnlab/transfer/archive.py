@@ -1,7 +1,6 @@
-"""A parcel: runs in one zip file, whatever store they come from.
+"""The archive format: runs in one zip file, whatever store they come from.
 
-``docs/guides/archives.md`` describes the format; ``archive_writer`` and ``archive_reader`` write
-and read the zip.
+``docs/guides/archives.md`` describes it.
 """
 
 import posixpath
@@ -48,8 +47,8 @@ Time = Annotated[int, Field(ge=0, le=LARGEST)]  # milliseconds since 1970
 
 
 @dataclass(frozen=True)
-class Limits:
-    """How large a parcel may be; what is beyond is refused, in writing as in reading.
+class ArchiveLimits:
+    """How large an archive may be; what is beyond is refused, in writing as in reading.
 
     Attributes
     ----------
@@ -63,28 +62,28 @@ class Limits:
     ratio: int = 100
 
 
-class Part(BaseModel):
-    """A piece of a parcel's JSON: immutable, no unknown fields, no silent conversions."""
+class ArchiveModel(BaseModel):
+    """A piece of an archive's JSON: immutable, no unknown fields, no silent conversions."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
 
-class FileEntry(Part):
+class FileEntry(ArchiveModel):
     """What the manifest says of a file: its digest (hex) and its size in bytes."""
 
     sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
     size: Annotated[int, Field(ge=0)]
 
 
-class Manifest(Part):
-    """Every file of a parcel but the manifest itself."""
+class Manifest(ArchiveModel):
+    """Every file of an archive but the manifest itself."""
 
     format: int
     nnlab: str
     files: dict[str, FileEntry]
 
 
-class PackedDataset(Part):
+class ArchivedDataset(ArchiveModel):
     """A dataset that a run names as its input, as MLflow keeps it."""
 
     name: Annotated[str, StringConstraints(min_length=1, max_length=500)]
@@ -99,7 +98,7 @@ class PackedDataset(Part):
     ]
 
 
-class PackedRun(Part):
+class ArchivedRun(ArchiveModel):
     """A run without its metrics and files.
 
     Attributes
@@ -118,15 +117,15 @@ class PackedRun(Part):
     parent: RunId | None
     tags: dict[Key, TagValue]
     params: dict[Key, Annotated[str, StringConstraints(max_length=6000)]]
-    datasets: list[PackedDataset]
+    datasets: list[ArchivedDataset]
 
 
-def place(run_id: str, *parts: str) -> str:
-    """Return the name of a run's file in a parcel."""
+def member_name(run_id: str, *parts: str) -> str:
+    """Return the name of a run's file in an archive."""
     return "/".join(("runs", run_id, *parts))
 
 
-def flaw(name: str) -> str | None:
+def name_error(name: str) -> str | None:
     """Say what is wrong with a file's name; None if it is safe on every system."""
     if "\\" in name:
         return "it holds a backslash"
@@ -138,15 +137,15 @@ def flaw(name: str) -> str | None:
     if not all(parts):
         return "a part of it is empty"
     if any(part in (".", "..") for part in parts):
-        return "it leads out of the parcel"
+        return "it leads out of the archive"
     if any(part.endswith((".", " ")) for part in parts):
         return "a part of it ends in a dot or a blank, which Windows drops"
     if any(len(part.encode()) > 255 for part in parts):  # noqa: PLR2004 - of every file system
         return "a part of it is longer than 255 bytes"
-    return None if name == MANIFEST or FILE.fullmatch(name) else "no parcel has such a file"
+    return None if name == MANIFEST or FILE.fullmatch(name) else "no archive has such a file"
 
 
-def folded(name: str) -> str:
+def canonical_name(name: str) -> str:
     """Return what file systems that ignore case and composition take a name for."""
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
 
@@ -165,21 +164,21 @@ def read_manifest(text: bytes) -> Manifest:
     ArchiveError
         Where it is none, or one of another version.
     """
-    found = parse(_Format, text, MANIFEST).format
+    found = parse_json(_Format, text, MANIFEST).format
     if found != FORMAT:
         raise ArchiveError(
             f"it has format {found}, this version of nnlab reads {FORMAT}: import it with the "
             "version that wrote it, or a later one."
         )
-    return parse(Manifest, text, MANIFEST)
+    return parse_json(Manifest, text, MANIFEST)
 
 
-def to_json(part: Part) -> bytes:
-    """Write a piece of a parcel's JSON."""
+def to_json(part: ArchiveModel) -> bytes:
+    """Write a piece of an archive's JSON."""
     return (part.model_dump_json(indent=1) + "\n").encode()
 
 
-def parse(model: type[Model], text: bytes, name: str) -> Model:
+def parse_json(model: type[Model], text: bytes, name: str) -> Model:
     """Read a JSON file into what it should hold.
 
     Raises
@@ -190,26 +189,26 @@ def parse(model: type[Model], text: bytes, name: str) -> Model:
     try:
         return model.model_validate_json(text)
     except ValidationError as error:
-        raise ArchiveError(f"{name!r} cannot be read: {first_flaw(error)}.") from error
+        raise ArchiveError(f"{name!r} cannot be read: {first_error(error)}.") from error
 
 
-def packed(**fields: object) -> PackedRun:
-    """Return a run for a parcel.
+def archived_run(**fields: object) -> ArchivedRun:
+    """Return a run for an archive.
 
     Raises
     ------
     ArchiveError
-        Where a field holds what no parcel may hold.
+        Where a field holds what no archive may hold.
     """
     try:
-        return PackedRun.model_validate(fields)
+        return ArchivedRun.model_validate(fields)
     except ValidationError as error:
         raise ArchiveError(
-            f"Run {fields['run_id']} cannot go into a parcel: {first_flaw(error)}."
+            f"Run {fields['run_id']} cannot go into an archive: {first_error(error)}."
         ) from error
 
 
-def first_flaw(error: ValidationError) -> str:
+def first_error(error: ValidationError) -> str:
     """Say in which field, if in any, the first thing is that pydantic does not accept."""
     found = error.errors()[0]
     where = ".".join(map(str, found["loc"]))

@@ -1,4 +1,4 @@
-"""Reading a parcel of runs that anybody may have made: everything is checked, nothing is trusted.
+"""Reading an archive of runs that anybody may have made: everything is checked, nothing is trusted.
 
 Nothing of it is executed or unpickled; its files are inflated into a temporary folder, and what
 the zip's headers say of their sizes is only ever a bound.
@@ -17,21 +17,21 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from nnlab.errors import ArchiveError
-from nnlab.tracking.tracker import Measurement
+from nnlab.tracking.records import Measurement
 from nnlab.transfer.archive import (
     ARTIFACTS,
     LARGEST,
     MANIFEST,
     METRICS,
     RUN,
+    ArchivedRun,
+    ArchiveLimits,
     FileEntry,
-    Limits,
     Manifest,
-    PackedRun,
-    flaw,
-    folded,
-    parse,
-    place,
+    canonical_name,
+    member_name,
+    name_error,
+    parse_json,
     read_manifest,
 )
 from nnlab.transfer.measurements import read_csv
@@ -49,10 +49,10 @@ BROKEN = (  # what zipfile raises over bytes that are no zip
 
 
 @dataclass(frozen=True)
-class UnpackedRun:
-    """A run of a parcel, checked, and the folder that its files are in."""
+class ExtractedRun:
+    """A run of an archive, checked, and the folder that its files are in."""
 
-    run: PackedRun
+    run: ArchivedRun
     folder: Path
 
     @property
@@ -66,23 +66,23 @@ class UnpackedRun:
         Raises
         ------
         ArchiveError
-            Where the file is not what it should be; not behind ``unpacked``.
+            Where the file is not what it should be; not behind ``open_archive``.
         """
-        return read_csv(self.folder / METRICS, place(self.run.run_id, METRICS))
+        return read_csv(self.folder / METRICS, member_name(self.run.run_id, METRICS))
 
 
 @contextmanager
-def unpacked(path: Path, limits: Limits | None = None) -> Iterator[list[UnpackedRun]]:
-    """Check a parcel as a whole, and provide its runs, by their ids' order.
+def open_archive(path: Path, limits: ArchiveLimits | None = None) -> Iterator[list[ExtractedRun]]:
+    """Check an archive as a whole, and provide its runs, by their ids' order.
 
     Raises
     ------
     ArchiveError
-        Where it is no parcel, is damaged, is too large, or holds anything but what belongs there.
+        Where it is no archive, is damaged, is too large, or holds anything but what belongs there.
     """
-    with tempfile.TemporaryDirectory(prefix="nnlab-parcel-") as folder:
+    with tempfile.TemporaryDirectory(prefix="nnlab-archive-") as folder:
         try:
-            runs = _unpack(path, Path(folder), limits or Limits())
+            runs = _unpack(path, Path(folder), limits or ArchiveLimits())
         except ArchiveError as error:
             raise ArchiveError(f"{path} is refused: {error} Nothing was imported.") from error
         except BROKEN as error:
@@ -91,42 +91,44 @@ def unpacked(path: Path, limits: Limits | None = None) -> Iterator[list[Unpacked
                 "imported."
             ) from error
         except OSError as error:
-            raise ArchiveError(f"{path} cannot be unpacked: {error}.") from error
+            raise ArchiveError(f"{path} cannot be open_archive: {error}.") from error
         yield runs
 
 
-def _unpack(path: Path, folder: Path, limits: Limits) -> list[UnpackedRun]:
-    with path.open("rb") as file, zipfile.ZipFile(file) as parcel:
-        members = _members(parcel, path.stat().st_size, limits)
-        manifest = _manifest(parcel, members.pop(MANIFEST, None))
+def _unpack(path: Path, folder: Path, limits: ArchiveLimits) -> list[ExtractedRun]:
+    with path.open("rb") as file, zipfile.ZipFile(file) as archive:
+        members = _members(archive, path.stat().st_size, limits)
+        manifest = _manifest(archive, members.pop(MANIFEST, None))
         _compare(manifest, members)
         for name, info in members.items():
-            _extract(parcel, info, folder / name, manifest.files[name])
+            _extract(archive, info, folder / name, manifest.files[name])
     ids = sorted({name.split("/")[1] for name in members})
-    runs = [_run(folder / place(run_id), run_id, set(members)) for run_id in ids]
+    runs = [_run(folder / member_name(run_id), run_id, set(members)) for run_id in ids]
     if not runs:
         raise ArchiveError("it holds no runs.")
     _refuse_circles({each.run.run_id: each.run.parent for each in runs})
     return runs
 
 
-def _members(parcel: zipfile.ZipFile, size: int, limits: Limits) -> dict[str, zipfile.ZipInfo]:
+def _members(
+    archive: zipfile.ZipFile, size: int, limits: ArchiveLimits
+) -> dict[str, zipfile.ZipInfo]:
     """Return the files by name, as far as the zip's headers tell that they are harmless.
 
     Parameters
     ----------
     size : of the zip itself, in bytes; unlike what its headers say, that cannot lie
     """
-    infos = parcel.infolist()
+    infos = archive.infolist()
     _weigh(infos, size, limits)
     members: dict[str, zipfile.ZipInfo] = {}
     taken: dict[str, str] = {}
     for info in infos:
         name = info.orig_filename  # the other attribute is what zipfile makes of it
-        wrong = flaw(name) or _unfit(info)
+        wrong = name_error(name) or _unfit(info)
         if wrong is not None:
-            raise ArchiveError(f"{name!r} may not be in a parcel: {wrong}.")
-        other = taken.setdefault(folded(name), name)
+            raise ArchiveError(f"{name!r} may not be in an archive: {wrong}.")
+        other = taken.setdefault(canonical_name(name), name)
         if name in members:
             raise ArchiveError(f"{name!r} is there twice.")
         if other != name:
@@ -139,7 +141,7 @@ def _members(parcel: zipfile.ZipFile, size: int, limits: Limits) -> dict[str, zi
     return members
 
 
-def _weigh(infos: Sequence[zipfile.ZipInfo], size: int, limits: Limits) -> None:
+def _weigh(infos: Sequence[zipfile.ZipInfo], size: int, limits: ArchiveLimits) -> None:
     if len(infos) > limits.files + 1:
         raise ArchiveError(f"it holds {len(infos):,} files, at most {limits.files:,} are allowed.")
     total = sum(info.file_size for info in infos)
@@ -165,10 +167,10 @@ def _unfit(info: zipfile.ZipInfo) -> str | None:
     return None
 
 
-def _manifest(parcel: zipfile.ZipFile, info: zipfile.ZipInfo | None) -> Manifest:
+def _manifest(archive: zipfile.ZipFile, info: zipfile.ZipInfo | None) -> Manifest:
     if info is None:
         raise ArchiveError(f"it has no {MANIFEST}: it was not made by `nnlab export`.")
-    text = b"".join(_pieces(parcel, info, JSON_SIZE))
+    text = b"".join(_pieces(archive, info, JSON_SIZE))
     return read_manifest(text)
 
 
@@ -185,13 +187,13 @@ def _compare(manifest: Manifest, members: dict[str, zipfile.ZipInfo]) -> None:
 
 
 def _extract(
-    parcel: zipfile.ZipFile, info: zipfile.ZipInfo, target: Path, entry: FileEntry
+    archive: zipfile.ZipFile, info: zipfile.ZipInfo, target: Path, entry: FileEntry
 ) -> None:
     """Inflate a file, as long as it is what the manifest says."""
     digest, size = hashlib.sha256(), 0
     target.parent.mkdir(parents=True, exist_ok=True)
     with target.open("xb") as file:
-        for piece in _pieces(parcel, info, entry.size):
+        for piece in _pieces(archive, info, entry.size):
             digest.update(piece)
             size += len(piece)
             file.write(piece)
@@ -205,12 +207,12 @@ def _extract(
         )
 
 
-def _pieces(parcel: zipfile.ZipFile, info: zipfile.ZipInfo, limit: int) -> Iterator[bytes]:
+def _pieces(archive: zipfile.ZipFile, info: zipfile.ZipInfo, limit: int) -> Iterator[bytes]:
     """Inflate a file piece by piece; stop where it turns out to be larger than is allowed."""
     honest = copy(info)
     honest.file_size = LARGEST  # else zipfile would cut it off where the header says, silently
     size = 0
-    with parcel.open(honest) as file:
+    with archive.open(honest) as file:
         while piece := file.read(PIECE):
             size += len(piece)
             if size > limit:
@@ -218,17 +220,17 @@ def _pieces(parcel: zipfile.ZipFile, info: zipfile.ZipInfo, limit: int) -> Itera
             yield piece
 
 
-def _run(folder: Path, run_id: str, names: set[str]) -> UnpackedRun:
-    for name in (place(run_id, RUN), place(run_id, METRICS)):
+def _run(folder: Path, run_id: str, names: set[str]) -> ExtractedRun:
+    for name in (member_name(run_id, RUN), member_name(run_id, METRICS)):
         if name not in names:
             raise ArchiveError(f"{name!r} is missing.")
-    where = place(run_id, RUN)
+    where = member_name(run_id, RUN)
     if (folder / RUN).stat().st_size > JSON_SIZE:
         raise ArchiveError(f"{where!r} has more than {JSON_SIZE:,} bytes.")
-    run = parse(PackedRun, (folder / RUN).read_bytes(), where)
+    run = parse_json(ArchivedRun, (folder / RUN).read_bytes(), where)
     if run.run_id != run_id:
         raise ArchiveError(f"{where!r} is of another run, {run.run_id}.")
-    found = UnpackedRun(run, folder)
+    found = ExtractedRun(run, folder)
     for _ in found.metrics():
         pass
     return found

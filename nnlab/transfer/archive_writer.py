@@ -1,4 +1,4 @@
-"""Writing a parcel of runs: whole or not at all, and with the same bytes for the same runs."""
+"""Writing an archive of runs: whole or not at all, and with the same bytes for the same runs."""
 
 import hashlib
 import io
@@ -13,19 +13,19 @@ from typing import IO, Self
 
 from nnlab import __version__
 from nnlab.errors import ArchiveError
-from nnlab.tracking.tracker import Measurement
+from nnlab.tracking.records import Measurement
 from nnlab.transfer.archive import (
     ARTIFACTS,
     FORMAT,
     MANIFEST,
     METRICS,
     RUN,
+    ArchivedRun,
+    ArchiveLimits,
     FileEntry,
-    Limits,
     Manifest,
-    PackedRun,
-    flaw,
-    place,
+    member_name,
+    name_error,
     to_json,
 )
 from nnlab.transfer.measurements import to_csv
@@ -35,8 +35,8 @@ ALWAYS = (1980, 1, 1, 0, 0, 0)  # the date of every file
 
 
 @contextmanager
-def writing(out: Path, limits: Limits | None = None) -> Iterator["Writer"]:
-    """Write a parcel: beside its place at first, and there only when it is whole.
+def create_archive(out: Path, limits: ArchiveLimits | None = None) -> Iterator["ArchiveWriter"]:
+    """Write an archive: beside its place at first, and there only when it is whole.
 
     Raises
     ------
@@ -47,7 +47,7 @@ def writing(out: Path, limits: Limits | None = None) -> Iterator["Writer"]:
     try:
         _refuse_existing(out)
         try:
-            with fresh.open("xb") as file, Writer(file, limits or Limits()) as writer:
+            with fresh.open("xb") as file, ArchiveWriter(file, limits or ArchiveLimits()) as writer:
                 yield writer
             _refuse_existing(out)
             fresh.rename(out)
@@ -64,13 +64,13 @@ def _refuse_existing(out: Path) -> None:
         raise ArchiveError(f"{out} is there already: name another file, or move it away.")
 
 
-class Writer:
-    """A parcel that is being written; as a context manager, it ends with the manifest.
+class ArchiveWriter:
+    """An archive that is being written; as a context manager, it ends with the manifest.
 
     Runs go in by their ids' order, so that the same runs give the same bytes.
     """
 
-    def __init__(self, file: IO[bytes], limits: Limits) -> None:
+    def __init__(self, file: IO[bytes], limits: ArchiveLimits) -> None:
         self.files: dict[str, FileEntry] = {}
         self.size = 0  # bytes of all files so far
         self._limits = limits
@@ -90,31 +90,31 @@ class Writer:
             self._add(MANIFEST, io.BytesIO(to_json(manifest)))
         self._zip.close()
 
-    def add_run(self, run: PackedRun, metrics: Iterable[Measurement], artifacts: Path) -> None:
+    def add_run(self, run: ArchivedRun, metrics: Iterable[Measurement], artifacts: Path) -> None:
         """Add a run with its metrics and the files below a folder, which need not exist.
 
         Raises
         ------
         ArchiveError
             Where a file's name is not fit for every system, a file is a link or no file at all,
-            or the parcel becomes too large.
+            or the archive becomes too large.
         """
         for path, name in _below(artifacts):
             with path.open("rb") as file:
-                self._keep(place(run.run_id, ARTIFACTS, name), file)
-        self._keep(place(run.run_id, METRICS), io.BytesIO(to_csv(metrics)))
-        self._keep(place(run.run_id, RUN), io.BytesIO(to_json(run)))
+                self._keep(member_name(run.run_id, ARTIFACTS, name), file)
+        self._keep(member_name(run.run_id, METRICS), io.BytesIO(to_csv(metrics)))
+        self._keep(member_name(run.run_id, RUN), io.BytesIO(to_json(run)))
 
     def _keep(self, name: str, source: IO[bytes]) -> None:
-        wrong = flaw(name)
+        wrong = name_error(name)
         if wrong is not None:
-            raise ArchiveError(f"{name!r} cannot go into a parcel: {wrong}. Rename that file.")
+            raise ArchiveError(f"{name!r} cannot go into an archive: {wrong}. Rename that file.")
         self.files[name] = entry = self._add(name, source)
         self.size += entry.size
         if len(self.files) > self._limits.files or self.size > self._limits.size:
             raise ArchiveError(
-                f"These runs are too large for a parcel, which holds {self._limits.files:,} files "
-                f"and {self._limits.size:,} bytes at most: export fewer runs at a time."
+                f"These runs are too large for an archive, which holds {self._limits.files:,} "
+                f"files and {self._limits.size:,} bytes at most: export fewer runs at a time."
             )
 
     def _add(self, name: str, source: IO[bytes]) -> FileEntry:
@@ -148,7 +148,7 @@ def _below(folder: Path) -> list[tuple[Path, str]]:
     found = []
     for path in folder.rglob("*"):
         if path.is_symlink() or not (path.is_file() or path.is_dir()):
-            raise ArchiveError(f"{path} is a link or no file at all: a parcel holds files only.")
+            raise ArchiveError(f"{path} is a link or no file at all: an archive holds files only.")
         if path.is_file():
             found.append((path, path.relative_to(folder).as_posix()))
     return sorted(found, key=lambda each: each[1])

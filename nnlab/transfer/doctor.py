@@ -1,6 +1,7 @@
-"""The doctor: whether the store is sound and where it says, and who owns what is RUNNING."""
+"""``nnlab doctor``: repairs a store, and ends the runs of processes that died."""
 
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import click
@@ -8,23 +9,27 @@ import click
 from nnlab.errors import TrackingError
 from nnlab.execution.ledger import unfinished
 from nnlab.interrupts import deferred
-from nnlab.tracking.connection import with_retries
+from nnlab.runs.tags import Tag
 from nnlab.tracking.locations import local_database, sweeps_folder, tracking_uri
 from nnlab.tracking.process import ProcessId
-from nnlab.tracking.relocation import mend, survey
-from nnlab.tracking.store import RunRecord, Store
-from nnlab.transfer.importing import settle
-from nnlab.transfer.lineage import IMPORTING
+from nnlab.tracking.records import RunRecord
+from nnlab.tracking.relocation import find_moves, repair
+from nnlab.tracking.store import Store
+from nnlab.tracking.writer import Writer
+from nnlab.transfer.importing import clean_up_imports
 
 
-def examine(uri: str | None, *, dry_run: bool = False, gone: str | None = None) -> bool:
-    """Check a store, mend its addresses, close the runs of dead processes, tell what can go on.
+def examine(uri: str | None, *, dry_run: bool = False, lost_host: str | None = None) -> bool:
+    """Check a store, repair its addresses, end the runs of dead processes, list what can go on.
 
     Parameters
     ----------
-    uri : of the store; None as in the config
-    dry_run : only tell
-    gone : a machine of which it is known that nothing runs there any more
+    uri : str or None
+        Of the store; None as in the config.
+    dry_run : bool
+        Only say what would be done.
+    lost_host : str or None
+        A machine on which no process runs any more.
 
     Returns
     -------
@@ -44,49 +49,87 @@ def examine(uri: str | None, *, dry_run: bool = False, gone: str | None = None) 
         click.echo(f"no store {address} yet: nothing to look after")
         return True
     click.echo(f"store {address}")
-    if not _is_sound(database):
-        return False
     if database is not None:
-        _mend(database, dry_run=dry_run)
-    store = Store(address)
-    for line in settle(store, dry_run=dry_run, gone=gone):
-        click.echo(line)
-    orphans = 0
-    for record in list(store.search("attributes.status = 'RUNNING'")):
-        finding = None if IMPORTING in record.tags else _finding(record, gone)
-        if finding is None:
-            continue
-        close = finding.startswith("its process")
-        orphans += close
-        if close and not dry_run:
-            _close(store, record, finding)
-        verb = ("would close" if dry_run else "closed") if close else "left alone"
-        click.echo(f"{verb} {record.run_id[:8]} {record.name}: {finding}")
-    if not orphans:
-        click.echo("every run that is RUNNING has a living owner")
-    _tell_unfinished(store, dry_run=dry_run)
+        if not _is_sound(database):
+            return False
+        _repair_addresses(database, dry_run=dry_run)
+    writer = Writer(Store(address))
+    for message in clean_up_imports(writer, dry_run=dry_run, lost_host=lost_host):
+        click.echo(message)
+    _end_orphans(writer, dry_run=dry_run, lost_host=lost_host)
+    _list_unfinished(writer.store, dry_run=dry_run)
     return True
 
 
-def _mend(database: Path, *, dry_run: bool) -> None:
-    """Turn the addresses of a store that was moved or copied to where it is."""
-    moves, backup = (survey(database), None) if dry_run else mend(database)
-    verb = "would mend" if dry_run else "mended"
+def _is_sound(database: Path) -> bool:
+    """Have SQLite check every page and index of a local store."""
+    with closing(sqlite3.connect(database)) as connection:
+        try:
+            faults = [row[0] for row in connection.execute("PRAGMA integrity_check")]
+        except sqlite3.DatabaseError as error:
+            faults = [str(error)]
+    if faults == ["ok"]:
+        click.echo("the database is sound")
+        return True
+    click.echo(f"the database is damaged: {'; '.join(faults[:3])}")
+    click.echo(f"Copy it away, then: sqlite3 {database} .recover | sqlite3 repaired.db")
+    return False
+
+
+def _repair_addresses(database: Path, *, dry_run: bool) -> None:
+    """Change the addresses of a store that was moved or copied to where it is."""
+    moves, backup = (find_moves(database), None) if dry_run else repair(database)
+    verb = "would repair" if dry_run else "repaired"
     for move in moves:
-        what = (
+        origin = (
             f"is a copy of the one in {move.old}, into which its runs would be written"
             if move.copied
             else f"was moved from {move.old}"
         )
-        click.echo(f"the store {what}: {verb} {len(move.changes)} addresses")
+        click.echo(f"the store {origin}: {verb} {len(move.changes)} addresses")
         if move.left:
             click.echo(f"{move.left} addresses stay: their files are in {move.old} alone")
     if backup is not None:
         click.echo(f"the database as it was: {backup}")
 
 
-def _tell_unfinished(store: Store, *, dry_run: bool) -> None:
-    """Name the sweeps that can be gone on with, and ledgers that belong to none."""
+def _end_orphans(writer: Writer, *, dry_run: bool, lost_host: str | None) -> None:
+    """End the runs that are RUNNING though their process is gone."""
+    orphans = 0
+    for record in list(writer.store.search("attributes.status = 'RUNNING'")):
+        diagnosis = None if Tag.IMPORTING in record.tags else _diagnose(record, lost_host)
+        if diagnosis is None:
+            continue
+        is_orphan, reason = diagnosis
+        orphans += is_orphan
+        if is_orphan and not dry_run:
+            with deferred():
+                writer.finish(record.run_id, "KILLED", tags={Tag.REASON: reason})
+        verb = ("would close" if dry_run else "closed") if is_orphan else "left alone"
+        click.echo(f"{verb} {record.run_id[:8]} {record.name}: {reason}")
+    if not orphans:
+        click.echo("every run that is RUNNING has a living owner")
+
+
+def _diagnose(record: RunRecord, lost_host: str | None) -> tuple[bool, str] | None:
+    """Tell whether a run's process is known to be gone, and why; None if the process lives."""
+    process = ProcessId.parse(record.tags.get(Tag.OWNER, ""))
+    if process is None:
+        return False, "not made by nnlab"
+    if process.host == lost_host:
+        return True, f"its process {process.pid} was on {process.host}, which is said to be gone"
+    if not process.is_here:
+        return False, (
+            f"it runs on {process.host}, of which nothing can be told from here; if that machine "
+            f"is gone, use --host {process.host}"
+        )
+    if not process.lives:
+        return True, f"its process {process.pid} on {process.host} is gone"
+    return None
+
+
+def _list_unfinished(store: Store, *, dry_run: bool) -> None:
+    """Name the sweeps that can be resumed, and ledgers that belong to no run."""
     folder = sweeps_folder(store.uri)
     for head in unfinished(folder):
         try:
@@ -98,46 +141,3 @@ def _tell_unfinished(store: Store, *, dry_run: bool) -> None:
             click.echo(
                 f"{head[:8]} {record.name} is not complete; go on with it: nnlab resume {head[:8]}"
             )
-
-
-def _finding(record: RunRecord, gone: str | None) -> str | None:
-    """Say what is wrong with a run that is RUNNING; None if nothing is."""
-    owner = ProcessId.parse(record.tags.get("owner", ""))
-    if owner is None:
-        return "not made by nnlab"
-    if owner.host == gone:
-        return f"its process {owner.pid} was on {owner.host}, which is said to be gone"
-    if not owner.is_here:
-        return (
-            f"it runs on {owner.host}, of which nothing can be told from here; if that machine is "
-            f"gone, use --host {owner.host}"
-        )
-    if not owner.lives:
-        return f"its process {owner.pid} on {owner.host} is gone"
-    return None
-
-
-def _close(store: Store, record: RunRecord, reason: str) -> None:
-    with deferred():
-        with_retries(lambda: store.client.set_tag(record.run_id, "reason", reason))
-        with_retries(lambda: store.client.set_terminated(record.run_id, "KILLED"))
-
-
-def _is_sound(database: Path | None) -> bool:
-    """Have SQLite check every page and index of a local store that is there."""
-    if database is None:
-        return True
-    connection = sqlite3.connect(database)
-    try:
-        found = [row[0] for row in connection.execute("PRAGMA integrity_check")]
-    except sqlite3.DatabaseError as error:
-        found = [str(error)]
-    finally:
-        connection.close()
-    sound = found == ["ok"]
-    if sound:
-        click.echo("the database is sound")
-    else:
-        click.echo(f"the database is damaged: {'; '.join(found[:3])}")
-        click.echo(f"Copy it away, then: sqlite3 {database} .recover | sqlite3 mended.db")
-    return sound

@@ -1,4 +1,4 @@
-"""A run's metrics in a parcel: a line a value, every bit of it."""
+"""A run's metrics in an archive: a line a value, every bit of it."""
 
 import csv
 import io
@@ -9,8 +9,8 @@ from pathlib import Path
 from pydantic import TypeAdapter, ValidationError
 
 from nnlab.errors import ArchiveError
-from nnlab.tracking.tracker import Measurement
-from nnlab.transfer.archive import LARGEST, Key, first_flaw
+from nnlab.tracking.records import Measurement
+from nnlab.transfer.archive import LARGEST, Key, first_error
 
 COLUMNS = ("key", "value", "timestamp", "step")
 
@@ -43,7 +43,7 @@ def read_csv(path: Path, name: str) -> Iterator[Measurement]:
             for row in rows:
                 yield _measurement(row, known)
         except (csv.Error, ValueError) as error:
-            reason = first_flaw(error) if isinstance(error, ValidationError) else error
+            reason = first_error(error) if isinstance(error, ValidationError) else error
             raise ArchiveError(f"{name!r}, line {rows.line_num}: {reason}.") from error
 
 

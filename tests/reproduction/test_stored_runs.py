@@ -15,7 +15,7 @@ from support.paths import ROOT
 from nnlab.reproduction.repeat import reproduce
 from nnlab.runs.config import CONFIG_SCHEMA
 from nnlab.tracking.store import Store
-from nnlab.transfer.importing import import_archive
+from nnlab.transfer.importing import import_runs
 
 STORED = sorted((ROOT / "tests" / "stored").glob("schema-*.zip"))
 
@@ -25,9 +25,9 @@ def test_there_is_a_stored_run_of_every_schema():
     assert numbers == list(range(1, CONFIG_SCHEMA + 1))
 
 
-@pytest.mark.parametrize("parcel", STORED, ids=lambda path: path.stem)
-def test_a_stored_run_is_reproduced(parcel, store):
-    import_archive(parcel, store)
+@pytest.mark.parametrize("archive", STORED, ids=lambda path: path.stem)
+def test_a_stored_run_is_reproduced(archive, store):
+    import_runs(archive, store)
     record = Store(store).find_run("last", "run")
     (found,) = reproduce(record.tags["imported_from"][:8], store)
     assert found.run == record.run_id

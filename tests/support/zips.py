@@ -1,4 +1,4 @@
-"""Parcels made by hand, as nobody's exporter would make them."""
+"""Archives made by hand, as nobody's exporter would make them."""
 
 import hashlib
 import json
@@ -22,7 +22,7 @@ METRICS = b"key,value,timestamp,step\nval/loss,0.5,1700000000500,1\n"
 
 
 def files(**changes):
-    """The files of a parcel with one run; ``changes`` are fields of its run.json."""
+    """The files of an archive with one run; ``changes`` are fields of its run.json."""
     return {
         f"runs/{ONE}/run.json": json.dumps({**RUN, **changes}).encode(),
         f"runs/{ONE}/metrics.csv": METRICS,

@@ -311,7 +311,7 @@ def test_many_images_in_one_file_are_classified_alone(made, tmp_path):
 
 def test_a_run_without_weights_says_why_it_has_none(made, tmp_path):
     path = as_array(made.pixels[:1], tmp_path / "x.npy")
-    tracker = Tracker(made.uri, "nnlab", CodeVersion())
+    tracker = Tracker(made.store, "nnlab", CodeVersion())
     failed = tracker.start("failed", {}, {})
     tracker.finish(failed, "FAILED", tags={"reason": "OSError: no space"})
     sentence = made.refusal(*path, run=failed)

@@ -1,4 +1,4 @@
-"""A store whose folder was moved or copied is noticed, mended once, and used as before."""
+"""A store whose folder was moved or copied is noticed, repaired once, and used as before."""
 
 import shutil
 import sqlite3
@@ -17,7 +17,7 @@ from nnlab.tracking.artifacts import read_weights, weights_sha256
 from nnlab.tracking.store import Store
 from nnlab.tracking.tracker import Tracker
 
-MENDED = ": mended "
+REPAIRED = ": repaired "
 
 
 def uri_of(folder):
@@ -25,7 +25,7 @@ def uri_of(folder):
 
 
 def tracker_of(folder, experiment="nnlab"):
-    return Tracker(uri_of(folder), experiment, CodeVersion())
+    return Tracker(Store(uri_of(folder)), experiment, CodeVersion())
 
 
 def run_in(tracker, content=b"weights"):
@@ -81,17 +81,17 @@ def new(tmp_path):
     return tmp_path / "the new place"
 
 
-def test_a_moved_store_is_mended_once_and_keeps_a_copy_of_the_database(old, new):
+def test_a_moved_store_is_repaired_once_and_keeps_a_copy_of_the_database(old, new):
     tracker = tracker_of(old)
     run_id, empty = run_in(tracker), run_in(tracker, None)
     before = content(old)
     old.rename(new)
 
     told = doctor(new, "--dry-run")
-    assert f"the store was moved from {old}: would mend 3 addresses" in told
+    assert f"the store was moved from {old}: would repair 3 addresses" in told
     assert content(new) == before
     told = doctor(new)
-    assert f"the store was moved from {old}: mended 3 addresses" in told
+    assert f"the store was moved from {old}: repaired 3 addresses" in told
     (backup,) = new.glob("mlflow-before-mending-*.db")
     assert f"the database as it was: {backup}" in told
     connection = sqlite3.connect(backup)
@@ -101,7 +101,7 @@ def test_a_moved_store_is_mended_once_and_keeps_a_copy_of_the_database(old, new)
         (new / "artifacts").as_uri(),
         *((new / "artifacts" / each / "artifacts").as_uri() for each in (run_id, empty)),
     }
-    assert MENDED not in doctor(new)
+    assert REPAIRED not in doctor(new)
     assert len(list(new.glob("mlflow-before-mending-*.db"))) == 1
 
     client = mlflow.MlflowClient(uri_of(new))
@@ -135,19 +135,19 @@ def test_a_copied_store_no_longer_leads_into_the_original(old, new):
     assert Store(uri_of(new)).download(run_id).is_relative_to(new)
     run_in(tracker_of(new))
     assert (content(old), sorted(old.rglob("*"))) == before
-    assert MENDED not in doctor(new)
-    assert MENDED not in doctor(old)
+    assert REPAIRED not in doctor(new)
+    assert REPAIRED not in doctor(old)
 
 
 def test_what_points_elsewhere_on_purpose_stays(old, new, tmp_path):
     tracker = tracker_of(old)
     run_in(tracker)
     disk = (tmp_path / "disk" / "artifacts").as_uri()
-    tracker.client.create_experiment("disk", disk)
-    tracker.client.create_experiment("cloud", "s3://bucket/artifacts")
+    mlflow.MlflowClient(tracker.store.uri).create_experiment("disk", disk)
+    mlflow.MlflowClient(tracker.store.uri).create_experiment("cloud", "s3://bucket/artifacts")
     there = run_in(tracker_of(old, "disk"))
     gone = (tmp_path / "not mounted" / "artifacts").as_uri()
-    tracker.client.create_experiment("gone", gone)
+    mlflow.MlflowClient(tracker.store.uri).create_experiment("gone", gone)
     old.rename(new)
     doctor(new)
     stayed = {disk, gone, "s3://bucket/artifacts", f"{disk}/{there}/artifacts"}
@@ -160,10 +160,10 @@ def test_what_points_elsewhere_on_purpose_stays(old, new, tmp_path):
 def test_a_database_that_was_moved_without_its_files_still_reads_them(old, new):
     run_id = run_in(tracker_of(old))
     new.mkdir()
-    tracker_of(old).client._tracking_client.store.engine.dispose()
+    mlflow.MlflowClient(uri_of(old))._tracking_client.store.engine.dispose()
     (old / "mlflow.db").rename(new / "mlflow.db")
     before = content(new)
-    assert MENDED not in doctor(new)
+    assert REPAIRED not in doctor(new)
     assert content(new) == before
     assert (Store(uri_of(new)).download(run_id) / "weights.npz").read_bytes() == b"weights"
 
@@ -171,7 +171,7 @@ def test_a_database_that_was_moved_without_its_files_still_reads_them(old, new):
 def test_files_that_are_in_the_old_place_alone_stay_reachable(old, new):
     tracker = tracker_of(old)
     here, left = run_in(tracker), run_in(tracker)
-    tracker.client.create_experiment("mount", (old / "mount").as_uri())
+    mlflow.MlflowClient(tracker.store.uri).create_experiment("mount", (old / "mount").as_uri())
     mounted = run_in(tracker_of(old, "mount"))
     old.rename(new)
     shutil.move(new / "artifacts" / left, old / "artifacts" / left)
@@ -186,7 +186,7 @@ def test_files_that_are_in_the_old_place_alone_stay_reachable(old, new):
 def test_a_store_without_any_files_yet_is_known_by_where_it_was_made(old, new):
     run_in(tracker_of(old), None)
     old.rename(new)
-    assert "mended 2 addresses" in doctor(new)
+    assert "repaired 2 addresses" in doctor(new)
     run_in(tracker_of(new))
     assert not old.exists()
 
@@ -196,16 +196,18 @@ def test_a_store_that_is_reached_through_a_link_was_not_moved(old, new):
     old.parent.mkdir()
     old.symlink_to(new)
     run_id = run_in(tracker_of(old))
-    assert MENDED not in doctor(old)
-    assert MENDED not in doctor(new)
+    assert REPAIRED not in doctor(old)
+    assert REPAIRED not in doctor(new)
     assert (Store(uri_of(new)).download(run_id) / "weights.npz").exists()
 
 
 def test_models_of_mlflows_registry_move_along(old, new):
     tracker = tracker_of(old)
     run_id = run_in(tracker)
-    client = tracker.client
-    client.create_logged_model(tracker.experiment_id, name="net", source_run_id=run_id)
+    client = mlflow.MlflowClient(tracker.store.uri)
+    client.create_logged_model(
+        tracker.get_or_create_experiment("nnlab"), name="net", source_run_id=run_id
+    )
     client.create_registered_model("net")
     client.create_model_version("net", client.get_run(run_id).info.artifact_uri, run_id)
     assert len(addresses(old)) == 3

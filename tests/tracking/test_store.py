@@ -7,6 +7,7 @@ import threading
 import time
 
 import pytest
+from mlflow import MlflowClient
 
 from nnlab.errors import TrackingError
 from nnlab.runs.code_version import CodeVersion
@@ -19,13 +20,13 @@ DATASET = DatasetRecord("digits", "d" * 64, "a test", 10, 784, 10)
 
 @pytest.fixture
 def tracker(store):
-    return Tracker(store, "nnlab", CodeVersion())
+    return Tracker(Store(store), "nnlab", CodeVersion())
 
 
 def test_many_writers_may_log_the_same_new_dataset_at_once(store, tracker):
     code = (
         "import sys; from nnlab.tracking.tracker import *\nfrom nnlab.runs.code_version import *\n"
-        f"tracker = Tracker({store!r}, 'nnlab', CodeVersion())\n"
+        f"tracker = Tracker(Store({store!r}), 'nnlab', CodeVersion())\n"
         "print('ready', flush=True); sys.stdin.readline()\n"
         "for number in range(15):\n"
         "    dataset = DatasetRecord('digits', f'{number:064d}'[::-1], 'a test', 10, 784, 10)\n"
@@ -46,7 +47,7 @@ def test_many_writers_may_log_the_same_new_dataset_at_once(store, tracker):
     for writer in writers:
         _, errors = writer.communicate(timeout=120)
         assert writer.returncode == 0, errors
-    runs = tracker.client.search_runs([tracker.experiment_id])
+    runs = MlflowClient(tracker.store.uri).search_runs([tracker.get_or_create_experiment("nnlab")])
     assert len(runs) == 45
     assert all(len(run.inputs.dataset_inputs) == 1 for run in runs)
 
@@ -54,7 +55,7 @@ def test_many_writers_may_log_the_same_new_dataset_at_once(store, tracker):
 @pytest.mark.long
 def test_a_database_that_is_locked_for_longer_than_sqlite_waits_is_waited_for(tracker):
     run_id = tracker.start("run", {}, {})
-    database = tracker.uri.removeprefix("sqlite:///")
+    database = tracker.store.uri.removeprefix("sqlite:///")
     connection = sqlite3.connect(database, isolation_level=None, check_same_thread=False)
     connection.execute("BEGIN EXCLUSIVE")
     release = threading.Timer(24, connection.execute, ["COMMIT"])  # SQLite gives up after 20 s
@@ -64,7 +65,7 @@ def test_a_database_that_is_locked_for_longer_than_sqlite_waits_is_waited_for(tr
     release.join()
     connection.close()
     assert time.monotonic() - begin > 20
-    (point,) = tracker.client.get_metric_history(run_id, "val/loss")
+    (point,) = MlflowClient(tracker.store.uri).get_metric_history(run_id, "val/loss")
     assert (point.value, point.step) == (0.5, 3)
 
 
@@ -72,29 +73,29 @@ def test_what_is_not_finite_is_not_sent(tracker):
     run_id = tracker.start("run", {}, {})
     values = [float("inf"), float("-inf"), float("nan"), 1.5]
     tracker.log(run_id, [("train/loss", value, step) for step, value in enumerate(values)])
-    (point,) = tracker.client.get_metric_history(run_id, "train/loss")
+    (point,) = MlflowClient(tracker.store.uri).get_metric_history(run_id, "train/loss")
     assert (point.value, point.step) == (1.5, 3)
 
 
 def test_more_points_than_one_request_may_hold_all_arrive(tracker):
     run_id = tracker.start("run", {}, {})
     tracker.log(run_id, [("val/loss", step / 7, step) for step in range(2345)])
-    points = tracker.client.get_metric_history(run_id, "val/loss")
+    points = MlflowClient(tracker.store.uri).get_metric_history(run_id, "val/loss")
     assert sorted(point.step for point in points) == list(range(2345))
 
 
 def test_a_run_is_found_by_the_beginning_of_its_id(tracker):
     run_id = tracker.start("run", {}, {}, dataset=DATASET)
-    store = Store(tracker.uri)
+    store = Store(tracker.store.uri)
     assert store.find_run(run_id[:6]).run_id == run_id
     with pytest.raises(TrackingError, match="no run begins with 0000zz"):
         store.find_run("0000zz")
 
 
 def test_a_deleted_experiment_is_not_written_to(tracker):
-    tracker.client.delete_experiment(tracker.experiment_id)
+    MlflowClient(tracker.store.uri).delete_experiment(tracker.get_or_create_experiment("nnlab"))
     with pytest.raises(TrackingError, match=r"experiment=nnlab was deleted .* restore it"):
-        Tracker(tracker.uri, "nnlab", CodeVersion())
+        Tracker(tracker.store, "nnlab", CodeVersion())
 
 
 def test_the_first_store_and_one_from_the_template_hold_the_same_tables(tmp_path, monkeypatch):

@@ -6,10 +6,12 @@ import zlib
 from urllib.parse import parse_qs
 
 import pytest
+from mlflow import MlflowClient
 
 from nnlab.tracking.store import Store
 from nnlab.tracking.ui_links import links
 from nnlab.tracking.ui_views import TAG, of_sweep
+from nnlab.tracking.writer import Writer
 
 SMALL = ("epochs=2", "pictures=0", "data.val_size=4000")
 
@@ -30,7 +32,7 @@ def query(path):
 
 def state_of(store, experiment, key):
     """The view that MLflow reads: JSON in zlib in base64 in JSON."""
-    tags = store.client.get_experiment(experiment).tags
+    tags = MlflowClient(store.uri).get_experiment(experiment).tags
     packed = json.loads(tags[TAG + key])["state"].removeprefix("deflate;")
     return json.loads(zlib.decompress(base64.b64decode(packed)))
 
@@ -86,9 +88,12 @@ def test_a_sweeps_view_has_a_column_for_what_varies_and_a_chart_for_every_metric
 
 def test_somebodys_own_view_stays_as_it_is(filled):
     run = filled.find_run("last")
-    filled.tag_experiment(run.experiment_id, f"{TAG}mine", "my columns")
+    Writer(filled).tag_experiment(run.experiment_id, f"{TAG}mine", "my columns")
     links(filled, None)
-    assert filled.client.get_experiment(run.experiment_id).tags[f"{TAG}mine"] == "my columns"
+    assert (
+        MlflowClient(filled.uri).get_experiment(run.experiment_id).tags[f"{TAG}mine"]
+        == "my columns"
+    )
 
 
 def test_a_view_of_many_fields_and_long_names_fits_into_mlflows_tag(filled):
@@ -99,4 +104,4 @@ def test_a_view_of_many_fields_and_long_names_fits_into_mlflows_tag(filled):
         run.metrics.update({f"a/metric/of/another/kind/{each}": 1.0 for each in range(30)})
     key, text = of_sweep(sweep, children).tag(0)
     assert len(text) < 5000  # MLflow's limit
-    filled.tag_experiment(sweep.experiment_id, key, text)
+    Writer(filled).tag_experiment(sweep.experiment_id, key, text)

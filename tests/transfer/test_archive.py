@@ -1,4 +1,4 @@
-"""What a parcel is: names that are safe everywhere, values to the bit, and a file that is whole."""
+"""Archives: names that are safe everywhere, values to the bit, and a file that is whole."""
 
 import random
 import struct
@@ -9,10 +9,10 @@ from support import zips
 from support.zips import ONE
 
 from nnlab.errors import ArchiveError
-from nnlab.tracking.tracker import Measurement
-from nnlab.transfer.archive import Limits, flaw, packed, place
-from nnlab.transfer.archive_reader import unpacked
-from nnlab.transfer.archive_writer import writing
+from nnlab.tracking.records import Measurement
+from nnlab.transfer.archive import ArchiveLimits, archived_run, member_name, name_error
+from nnlab.transfer.archive_reader import open_archive
+from nnlab.transfer.archive_writer import create_archive
 from nnlab.transfer.measurements import read_csv, to_csv
 
 
@@ -39,35 +39,35 @@ def test_a_name_without_a_flaw_stays_below_its_folder(tmp_path):
     root = tmp_path.resolve()
     good = 0
     for _ in range(5000):
-        name = place(ONE, "artifacts", "".join(draw.choices(pieces, k=draw.randint(1, 6))))
-        if flaw(name) is None:
+        name = member_name(ONE, "artifacts", "".join(draw.choices(pieces, k=draw.randint(1, 6))))
+        if name_error(name) is None:
             good += 1
             target = root / name
-            assert target.resolve().is_relative_to(root / place(ONE, "artifacts"))
-            assert target.resolve() != root / place(ONE, "artifacts")
+            assert target.resolve().is_relative_to(root / member_name(ONE, "artifacts"))
+            assert target.resolve() != root / member_name(ONE, "artifacts")
     assert 200 < good < 4000
 
 
-def test_nothing_is_left_of_a_parcel_that_could_not_be_completed(tmp_path):
+def test_nothing_is_left_of_an_archive_that_could_not_be_completed(tmp_path):
     def broken():
         yield Measurement("loss", 0.5, 1, 1)
         raise KeyboardInterrupt
 
-    with pytest.raises(KeyboardInterrupt), writing(tmp_path / "out.zip") as parcel:
-        parcel.add_run(packed(**zips.RUN), broken(), tmp_path / "none")
+    with pytest.raises(KeyboardInterrupt), create_archive(tmp_path / "out.zip") as archive:
+        archive.add_run(archived_run(**zips.RUN), broken(), tmp_path / "none")
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("limits", [Limits(files=2), Limits(size=400)])
+@pytest.mark.parametrize("limits", [ArchiveLimits(files=2), ArchiveLimits(size=400)])
 def test_what_no_reader_would_take_is_not_written(limits, tmp_path):
     folder = tmp_path / "artifacts"
     folder.mkdir()
     (folder / "weights").write_bytes(bytes(300))
     with (
-        pytest.raises(ArchiveError, match="too large for a parcel, which holds"),
-        writing(tmp_path / "out.zip", limits) as parcel,
+        pytest.raises(ArchiveError, match="too large for an archive, which holds"),
+        create_archive(tmp_path / "out.zip", limits) as archive,
     ):
-        parcel.add_run(packed(**zips.RUN), [], folder)
+        archive.add_run(archived_run(**zips.RUN), [], folder)
     assert list(tmp_path.iterdir()) == [folder]
 
 
@@ -77,15 +77,15 @@ def test_what_deflates_like_a_bomb_is_stored_and_read_back(tmp_path):
     (folder / "zeros").write_bytes(bytes(3_000_000))
     (folder / "text").write_bytes(b"epoch,loss\n" * 10)
     out = tmp_path / "out.zip"
-    with writing(out) as parcel:
-        parcel.add_run(packed(**zips.RUN), [Measurement("loss", 0.5, 1, 1)], folder)
+    with create_archive(out) as archive:
+        archive.add_run(archived_run(**zips.RUN), [Measurement("loss", 0.5, 1, 1)], folder)
     with zipfile.ZipFile(out) as file:
         methods = {info.filename.rpartition("/")[2]: info.compress_type for info in file.infolist()}
     assert (methods["zeros"], methods["text"]) == (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
-    with unpacked(out) as (found,):
+    with open_archive(out) as (found,):
         assert (found.artifacts / "zeros").read_bytes() == bytes(3_000_000)
 
 
-def test_a_run_that_no_parcel_may_hold_is_named_with_its_field():
-    with pytest.raises(ArchiveError, match=r"Run 1{32} cannot go into a parcel: status: Input"):
-        packed(**{**zips.RUN, "status": "SCHEDULED"})
+def test_a_run_that_no_archive_may_hold_is_named_with_its_field():
+    with pytest.raises(ArchiveError, match=r"Run 1{32} cannot go into an archive: status: Input"):
+        archived_run(**{**zips.RUN, "status": "SCHEDULED"})

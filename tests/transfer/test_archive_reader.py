@@ -1,4 +1,4 @@
-"""Parcels that would do harm are refused, each with its sentence, and the store is untouched."""
+"""Archives that would do harm are refused, each with its sentence, and the store is untouched."""
 
 import random
 import sqlite3
@@ -9,15 +9,17 @@ import zlib
 
 import pytest
 from click.testing import CliRunner
+from mlflow import MlflowClient
 from support import zips
 from support.zips import ONE, TWO
 
 from nnlab.cli import main
 from nnlab.errors import ArchiveError
 from nnlab.runs.code_version import CodeVersion
+from nnlab.tracking.store import Store
 from nnlab.tracking.tracker import Tracker
-from nnlab.transfer.archive import Limits
-from nnlab.transfer.archive_reader import unpacked
+from nnlab.transfer.archive import ArchiveLimits
+from nnlab.transfer.archive_reader import open_archive
 
 FILE = f"runs/{ONE}/artifacts/weights.npz"
 
@@ -26,12 +28,12 @@ FILE = f"runs/{ONE}/artifacts/weights.npz"
 def lab(tmp_path_factory):
     """A store with a run in it, and where unpacked files would be left behind."""
     root = tmp_path_factory.mktemp("lab")
-    tracker = Tracker(f"sqlite:///{root}/store/mlflow.db", "nnlab", CodeVersion())
+    tracker = Tracker(Store(f"sqlite:///{root}/store/mlflow.db"), "nnlab", CodeVersion())
     run_id = tracker.start("mine", {"lr": "1"}, {})
     with tracker.folder(run_id) as folder:
         (folder / "weights.npz").write_bytes(b"mine")
     tracker.finish(run_id, "FINISHED")
-    tracker.client._tracking_client.store.engine.dispose()
+    MlflowClient(tracker.store.uri)._tracking_client.store.engine.dispose()
     return root
 
 
@@ -52,15 +54,15 @@ def state(root):
 
 @pytest.fixture
 def refused(lab, monkeypatch):
-    """Import a parcel that must be refused; return what is said."""
+    """Import an archive that must be refused; return what is said."""
     scratch = lab / "scratch"
     scratch.mkdir(exist_ok=True)
     monkeypatch.setattr("tempfile.tempdir", str(scratch))
 
-    def refuse(parcel):
+    def refuse(archive):
         before = state(lab)
         uri = f"sqlite:///{lab}/store/mlflow.db"
-        done = CliRunner().invoke(main, ["import", str(parcel), "--uri", uri])
+        done = CliRunner().invoke(main, ["import", str(archive), "--uri", uri])
         assert done.exit_code == 2, done.output
         assert state(lab) == before
         assert done.output.count("\n") == 1, "one sentence, no traceback"
@@ -72,7 +74,7 @@ def refused(lab, monkeypatch):
 
 @pytest.fixture
 def path(tmp_path):
-    return tmp_path / "parcel.zip"
+    return tmp_path / "archive.zip"
 
 
 def with_file(name, data=b"x"):
@@ -80,13 +82,13 @@ def with_file(name, data=b"x"):
 
 
 def test_what_is_written_by_hand_as_the_format_says_is_read(path):
-    with unpacked(zips.write(path, zips.files())) as (found,):
+    with open_archive(zips.write(path, zips.files())) as (found,):
         assert found.run.model_dump() == zips.RUN
         assert list(found.metrics()) == [("val/loss", 0.5, 1700000000500, 1)]
         assert (found.artifacts / "weights.npz").read_bytes() == b"weights " * 100
 
 
-LEADS_OUT = "it leads out of the parcel"
+LEADS_OUT = "it leads out of the archive"
 ABSOLUTE = "it is absolute, or names a drive"
 
 
@@ -105,13 +107,13 @@ ABSOLUTE = "it is absolute, or names a drive"
         (f"runs/{ONE}/artifacts/new\nline", "it holds a control character"),
         (f"runs/{ONE}/artifacts/dot.", "a part of it ends in a dot or a blank"),
         (f"runs/{ONE}/artifacts/" + "long" * 64, "a part of it is longer than 255 bytes"),
-        ("outside", "no parcel has such a file"),
-        (f"runs/{ONE}/outside", "no parcel has such a file"),
-        ("runs/short/artifacts/weights.npz", "no parcel has such a file"),
+        ("outside", "no archive has such a file"),
+        (f"runs/{ONE}/outside", "no archive has such a file"),
+        ("runs/short/artifacts/weights.npz", "no archive has such a file"),
     ],
 )
 def test_a_name_that_leads_elsewhere_is_refused(name, why, refused, path):
-    assert f"may not be in a parcel: {why}" in refused(zips.write(path, with_file(name)))
+    assert f"may not be in an archive: {why}" in refused(zips.write(path, with_file(name)))
 
 
 def test_a_name_that_zipfile_itself_would_cut_at_a_null_is_refused(refused, path):
@@ -200,7 +202,7 @@ def test_more_files_than_are_allowed_are_refused(path):
     zips.write(path, with_file(f"runs/{ONE}/artifacts/b"))
     with (
         pytest.raises(ArchiveError, match="it holds 5 files, at most 3 are allowed"),
-        unpacked(path, Limits(files=3)),
+        open_archive(path, ArchiveLimits(files=3)),
     ):
         pass
 
@@ -287,7 +289,7 @@ def test_a_run_without_a_part_of_its_record_is_refused(missing, refused, path):
     assert f"'runs/{ONE}/{missing}' is missing" in refused(zips.write(path, content))
 
 
-def test_what_is_no_parcel_at_all_is_refused(refused, path):
+def test_what_is_no_archive_at_all_is_refused(refused, path):
     path.write_bytes(b"no zip")
     assert "is no zip file, or a damaged one" in refused(path)
     assert "it holds no runs" in refused(zips.write(path, {}))
@@ -299,10 +301,10 @@ def test_what_is_no_parcel_at_all_is_refused(refused, path):
 def test_a_file_that_is_not_there_is_said_to_be(tmp_path):
     done = CliRunner().invoke(main, ["import", str(tmp_path / "none.zip")])
     assert done.exit_code == 2
-    assert "none.zip cannot be unpacked: [Errno 2] No such file" in done.output
+    assert "none.zip cannot be open_archive: [Errno 2] No such file" in done.output
 
 
-def test_whatever_byte_is_changed_a_parcel_reads_as_it_was_or_not_at_all(path):
+def test_whatever_byte_is_changed_an_archive_reads_as_it_was_or_not_at_all(path):
     """A bit that zip does not use (a date, say) may change; content may not."""
     zips.write(path, zips.files())
     whole = path.read_bytes()
@@ -314,7 +316,7 @@ def test_whatever_byte_is_changed_a_parcel_reads_as_it_was_or_not_at_all(path):
         changed[place] ^= 1 << draw.randrange(8)
         path.write_bytes(changed)
         try:
-            with unpacked(path) as (found,):
+            with open_archive(path) as (found,):
                 assert found.run.model_dump() == zips.RUN
                 assert list(found.metrics()) == [("val/loss", 0.5, 1700000000500, 1)]
                 assert (found.artifacts / "weights.npz").read_bytes() == b"weights " * 100
@@ -323,10 +325,10 @@ def test_whatever_byte_is_changed_a_parcel_reads_as_it_was_or_not_at_all(path):
     assert refusals > 75
 
 
-def test_a_parcel_that_is_cut_off_anywhere_is_refused(path):
+def test_an_archive_that_is_cut_off_anywhere_is_refused(path):
     zips.write(path, zips.files())
     whole = path.read_bytes()
     for length in range(0, len(whole), 37):
         path.write_bytes(whole[:length])
-        with pytest.raises(ArchiveError), unpacked(path):
+        with pytest.raises(ArchiveError), open_archive(path):
             pass

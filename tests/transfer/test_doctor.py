@@ -7,15 +7,17 @@ import sys
 
 import pytest
 from click.testing import CliRunner
+from mlflow import MlflowClient
 
 from nnlab.cli import main
 from nnlab.runs.code_version import CodeVersion
+from nnlab.tracking.store import Store
 from nnlab.tracking.tracker import Tracker
 
 
 @pytest.fixture
 def tracker(store):
-    return Tracker(store, "nnlab", CodeVersion())
+    return Tracker(Store(store), "nnlab", CodeVersion())
 
 
 @pytest.fixture
@@ -30,7 +32,7 @@ def orphan(store):
     """A run whose process has ended without a word."""
     code = (
         "from nnlab.tracking.tracker import *; from nnlab.runs.code_version import CodeVersion\n"
-        f"tracker = Tracker({store!r}, 'nnlab', CodeVersion())\n"
+        f"tracker = Tracker(Store({store!r}), 'nnlab', CodeVersion())\n"
         "print(tracker.start('orphan', {}, {}))"
     )
     done = subprocess.run(
@@ -40,7 +42,7 @@ def orphan(store):
 
 
 def status(tracker, run_id):
-    return tracker.get(run_id).status
+    return tracker.store.get(run_id).status
 
 
 def test_a_run_whose_process_is_gone_is_closed_with_the_reason(store, tracker, doctor):
@@ -57,7 +59,7 @@ def test_a_run_whose_process_is_gone_is_closed_with_the_reason(store, tracker, d
     assert mine[:8] not in done.output
     assert status(tracker, dead) == "KILLED"
     assert status(tracker, mine) == "RUNNING"
-    assert "is gone" in tracker.get(dead).tags["reason"]
+    assert "is gone" in tracker.store.get(dead).tags["reason"]
     assert "every run that is RUNNING has a living owner" in doctor().output
 
 
@@ -72,7 +74,11 @@ def test_of_another_machine_only_what_is_said_to_be_gone_is_closed(tracker, doct
 
 
 def test_runs_of_other_programs_are_left_alone(tracker, doctor):
-    run_id = tracker.client.create_run(tracker.experiment_id, run_name="theirs").info.run_id
+    run_id = (
+        MlflowClient(tracker.store.uri)
+        .create_run(tracker.get_or_create_experiment("nnlab"), run_name="theirs")
+        .info.run_id
+    )
     told = doctor()
     assert f"left alone {run_id[:8]} theirs: not made by nnlab" in told.output
     assert status(tracker, run_id) == "RUNNING"
@@ -88,7 +94,7 @@ def test_a_reused_process_number_does_not_keep_a_run_alive(tracker, doctor):
 
 def test_a_damaged_database_is_said_to_be_and_the_exit_code_is_1(store, tracker, doctor):
     tracker.start("run", {}, {})
-    tracker.client._tracking_client.store.engine.dispose()
+    MlflowClient(tracker.store.uri)._tracking_client.store.engine.dispose()
     database = store.removeprefix("sqlite:///")
     connection = sqlite3.connect(database)
     connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")

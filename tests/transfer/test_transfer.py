@@ -25,8 +25,8 @@ from nnlab.runs.code_version import CodeVersion
 from nnlab.tracking.store import Store
 from nnlab.tracking.tracker import Tracker
 from nnlab.transfer import importing
-from nnlab.transfer.exporting import export
-from nnlab.transfer.importing import import_archive
+from nnlab.transfer.exporting import export_runs
+from nnlab.transfer.importing import import_runs
 
 SMALL = ("epochs=5", "data.val_size=4000", "pictures=0", "hydra.launcher.n_jobs=1")
 
@@ -58,7 +58,7 @@ def lab(tmp_path_factory):
 
 @pytest.fixture
 def tracker(store):
-    return Tracker(store, "nnlab", CodeVersion())
+    return Tracker(Store(store), "nnlab", CodeVersion())
 
 
 @pytest.fixture
@@ -68,14 +68,14 @@ def other(tmp_path):
 
 
 @pytest.fixture
-def parcel(tmp_path):
+def archive(tmp_path):
     """Two runs, one below the other, made by hand."""
     child = {f"runs/{TWO}/{name}": data for name, data in (
         ("run.json", json.dumps({**zips.RUN, "run_id": TWO, "parent": ONE}).encode()),
         ("metrics.csv", zips.METRICS),
         ("artifacts/weights.npz", b"weights"),
     )}  # fmt: skip
-    return zips.write(tmp_path / "parcel.zip", {**zips.files(), **child})
+    return zips.write(tmp_path / "archive.zip", {**zips.files(), **child})
 
 
 @pytest.fixture
@@ -134,9 +134,12 @@ def check_round_trip(source, run_ids, target, made, tmp_path):
         assert after == expected(before, run_id, made)
 
 
+def artifacts_of(uri):
+    return Path(uri.removeprefix("sqlite:///")).parent / "artifacts"
+
+
 def folders(uri):
-    artifacts = Path(uri.removeprefix("sqlite:///")).parent / "artifacts"
-    return {path.name for path in artifacts.glob("*")}
+    return {path.name for path in artifacts_of(uri).glob("*")}
 
 
 def test_a_sweep_arrives_as_it_was_with_its_runs_their_curves_files_and_lineage(
@@ -145,13 +148,16 @@ def test_a_sweep_arrives_as_it_was_with_its_runs_their_curves_files_and_lineage(
     uri, first, _ = lab
     told = nnlab("export", first[:8], out, "--uri", uri)
     assert told.exit_code == 0
-    assert f"{out}: 5 runs, 34 files, " in told.output
+    runs = [first, *(each.run_id for each in Store(uri).children(first))]
+    files = sum(
+        path.is_file() for run_id in runs for path in (artifacts_of(uri) / run_id).rglob("*")
+    )
+    assert f"{out}: 5 runs, {2 * len(runs) + files} files, " in told.output
     done = nnlab("import", out, "--uri", other)
     assert done.exit_code == 0
     assert "imported 5 runs" in done.output
     store = Store(other)
     made = {each.tags["imported_from"]: each.run_id for each in store.search()}
-    runs = [first, *(each.run_id for each in Store(uri).children(first))]
     check_round_trip(uri, runs, other, made, tmp_path)
     assert {each.run_id for each in store.children(made[first])} == {made[run] for run in runs[1:]}
     assert store.get(made[first]).tags["best_run"] in made.values()
@@ -160,8 +166,8 @@ def test_a_sweep_arrives_as_it_was_with_its_runs_their_curves_files_and_lineage(
 
 def test_the_same_runs_make_the_same_bytes_and_no_file_is_overwritten(lab, out, tmp_path):
     uri, first, _ = lab
-    export(first, out, uri)
-    export(first, tmp_path / "again.zip", uri)
+    export_runs(first, out, uri)
+    export_runs(first, tmp_path / "again.zip", uri)
     content = out.read_bytes()
     assert content == (tmp_path / "again.zip").read_bytes()
     told = nnlab("export", first, out, "--uri", uri)
@@ -174,8 +180,8 @@ def test_the_same_runs_make_the_same_bytes_and_no_file_is_overwritten(lab, out, 
 def test_a_sweep_takes_along_the_runs_that_it_reused_without_their_own_parent(lab, other, out):
     uri, first, second = lab
     (own,) = Store(uri).children(second)
-    export(second, out, uri)
-    made = import_archive(out, other).made
+    export_runs(second, out, uri)
+    made = import_runs(out, other).created
     (reused,) = set(made) - {second, own.run_id}
     assert Store(uri).get(reused).tags["mlflow.parentRunId"] == first
     store = Store(other)
@@ -183,47 +189,47 @@ def test_a_sweep_takes_along_the_runs_that_it_reused_without_their_own_parent(la
     assert store.get(made[own.run_id]).tags["mlflow.parentRunId"] == made[second]
     # Carried on, the table still names the runs by their first ids, and they are found by these.
     further = out.with_name("further.zip")
-    done = export(made[second], further, other)
-    assert (done.runs, done.gone) == (3, ())
+    done = export_runs(made[second], further, other)
+    assert (done.runs, done.missing) == (3, ())
 
 
 def test_what_is_there_already_is_left_alone_wherever_it_came_from(lab, other, out, tmp_path):
     uri, _, first = lab
-    export(first, out, uri)
+    export_runs(first, out, uri)
     told = nnlab("import", out, "--uri", uri)  # where they come from
     assert told.exit_code == 0
     assert f"left alone {first[:8]}: it is in the store already\n" in told.output
     assert "imported 0 runs" in told.output
 
-    made = import_archive(out, other).made
+    made = import_runs(out, other).created
     before = [record(other, run, tmp_path / "before" / run) for run in made.values()]
-    again = import_archive(out, other)
-    assert (again.made, again.there) == ({}, made)
+    again = import_runs(out, other)
+    assert (again.created, again.existing) == ({}, made)
     assert [record(other, run, tmp_path / "after" / run) for run in made.values()] == before
 
     back, third = tmp_path / "back.zip", f"sqlite:///{tmp_path}/third/mlflow.db"
-    export(made[first], back, other)
-    assert import_archive(back, uri).there == {here: run for run, here in made.items()}
-    further = import_archive(back, third).made
+    export_runs(made[first], back, other)
+    assert import_runs(back, uri).existing == {here: run for run, here in made.items()}
+    further = import_runs(back, third).created
     assert Store(third).get(further[made[first]]).tags["imported_from"] == first
-    known = import_archive(out, third)
-    assert known.there == {run: further[here] for run, here in made.items()}
+    known = import_runs(out, third)
+    assert known.existing == {run: further[here] for run, here in made.items()}
 
 
 def test_a_single_run_comes_alone_and_finds_its_parent_where_that_is(lab, other, out, tmp_path):
     uri, first, _ = lab
     child = Store(uri).children(first)[0].run_id
-    export(child, out, uri)
-    (alone,) = import_archive(out, other).made.values()
+    export_runs(child, out, uri)
+    (alone,) = import_runs(out, other).created.values()
     assert "mlflow.parentRunId" not in Store(other).get(alone).tags
 
     third = f"sqlite:///{tmp_path}/third/mlflow.db"
     whole = tmp_path / "whole.zip"
-    export(first, whole, uri)
-    made = import_archive(whole, third).made
+    export_runs(first, whole, uri)
+    made = import_runs(whole, third).created
     store = Store(third)
-    store.client.delete_run(made[child])
-    (again,) = import_archive(out, third).made.values()
+    mlflow.MlflowClient(store.uri).delete_run(made[child])
+    (again,) = import_runs(out, third).created.values()
     assert store.get(again).tags["mlflow.parentRunId"] == made[first]
 
 
@@ -236,7 +242,7 @@ def test_every_value_arrives_to_the_bit_and_ids_in_tags_are_those_of_the_new_sto
     first = tracker.start("first", {}, {})
     tracker.finish(first, "KILLED")
     run_id = tracker.start("second", {"long": "ü" * 6000}, {}, parent=first)
-    client = tracker.client
+    client = mlflow.MlflowClient(tracker.store.uri)
     for step, value in enumerate(VALUES):
         client.log_metric(run_id, "value", value, timestamp=1000 + step, step=step - 3)
     client.log_batch(run_id, metrics=[Metric("twice", 1.5, 7, 0), Metric("twice", 2.5, 7, 0)])
@@ -252,11 +258,11 @@ def test_every_value_arrives_to_the_bit_and_ids_in_tags_are_those_of_the_new_sto
         (folder / "deep" / "er" / "ünicode name.bin").write_bytes(bytes(3_000_000))
         (folder / "empty").write_bytes(b"")
     tracker.finish(run_id, "FAILED", tags={"reason": "ValueError: why"})
-    export(first, out, tracker.uri)
+    export_runs(first, out, tracker.store.uri)
     assert out.stat().st_size > 3_000_000  # what would look like a bomb is not deflated
-    made = import_archive(out, other).made
+    made = import_runs(out, other).created
     after = record(other, made[run_id], tmp_path / "after")
-    before = record(tracker.uri, run_id, tmp_path / "before")
+    before = record(tracker.store.uri, run_id, tmp_path / "before")
     assert len(before["history"]) == len(VALUES) + 2
     before["tags"] |= {
         "reproduces": made[first],
@@ -269,7 +275,7 @@ def test_every_value_arrives_to_the_bit_and_ids_in_tags_are_those_of_the_new_sto
 
 def test_runs_that_have_not_ended_are_not_exported(tracker, out):
     run_id = tracker.start("at work", {}, {})
-    told = nnlab("export", run_id[:6], out, "--uri", tracker.uri)
+    told = nnlab("export", run_id[:6], out, "--uri", tracker.store.uri)
     assert told.exit_code == 2
     assert f"{run_id[:8]} at work is RUNNING: wait for its end" in told.output
     assert not out.exists()
@@ -288,7 +294,7 @@ def test_files_that_no_reader_would_take_are_not_exported(make, why, tracker, ou
     with tracker.folder(run_id) as folder:
         make(folder)
     tracker.finish(run_id, "FINISHED")
-    told = nnlab("export", run_id, out, "--uri", tracker.uri)
+    told = nnlab("export", run_id, out, "--uri", tracker.store.uri)
     assert told.exit_code == 2
     assert why in told.output
     assert not list(out.parent.glob("*out.zip*"))
@@ -296,12 +302,12 @@ def test_files_that_no_reader_would_take_are_not_exported(make, why, tracker, ou
 
 def test_a_run_that_the_sweep_lists_and_nobody_has_is_said_to_be_left_out(lab, out, other):
     uri, _, second = lab
-    export(second, out, uri)
-    made = import_archive(out, other).made
+    export_runs(second, out, uri)
+    made = import_runs(out, other).created
     store = Store(other)
     (reused,) = [here for here in made.values() if "mlflow.parentRunId" not in store.get(here).tags
                  and here != made[second]]  # fmt: skip
-    store.client.delete_run(reused)
+    mlflow.MlflowClient(store.uri).delete_run(reused)
     told = nnlab("export", made[second], out.with_name("less.zip"), "--uri", other)
     assert told.exit_code == 0
     origin = next(before for before, here in made.items() if here == reused)
@@ -309,7 +315,7 @@ def test_a_run_that_the_sweep_lists_and_nobody_has_is_said_to_be_left_out(lab, o
     assert "less.zip: 2 runs" in told.output
 
 
-def killed_import(parcel, uri, patch):
+def killed_import(archive, uri, patch):
     """Import in a process of its own, which dies where the patch says."""
     code = (
         "import os, signal, sys\n"
@@ -317,10 +323,10 @@ def killed_import(parcel, uri, patch):
         "def die(): os.kill(os.getpid(), signal.SIGKILL)\n"
         "create, fill, calls = importing._create, importing._fill, []\n"
         f"{patch}\n"
-        "imports.import_archive(importing.Path(sys.argv[1]), sys.argv[2])"
+        "importing.import_runs(importing.Path(sys.argv[1]), sys.argv[2])"
     )
     done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", code, str(parcel), uri],
+        [sys.executable, "-W", "ignore", "-c", code, str(archive), uri],
         cwd=ROOT, capture_output=True, text=True, check=False, timeout=120,
     )  # fmt: skip
     assert done.returncode == -signal.SIGKILL, done.stderr
@@ -330,8 +336,7 @@ WHILE = {
     "creating": "importing._create = lambda *a: (create(*a), calls and die(), calls.append(1))[0]",
     "filling": "importing._fill = lambda *a: (fill(*a), die())",
     "ending": (
-        "importing._end = lambda runs: "
-        "([t.client.set_terminated(r, 'FINISHED') for t, r, _ in runs[:1]], die())"
+        "importing._end = lambda writer, runs: (writer.finish(next(iter(runs)), 'FINISHED'), die())"
     ),
 }
 
@@ -340,8 +345,8 @@ WHILE = {
     "moment",
     ["ending", *(pytest.param(each, marks=pytest.mark.long) for each in ("creating", "filling"))],
 )
-def test_what_a_killed_import_leaves_is_taken_away_by_the_doctor(moment, other, parcel):
-    killed_import(parcel, other, WHILE[moment])
+def test_what_a_killed_import_leaves_is_taken_away_by_the_doctor(moment, other, archive):
+    killed_import(archive, other, WHILE[moment])
     left = [each.run_id for each in Store(other).search()]
     assert left
     told = nnlab("doctor", "--dry-run", "--uri", other)
@@ -352,20 +357,22 @@ def test_what_a_killed_import_leaves_is_taken_away_by_the_doctor(moment, other, 
     assert list(Store(other).search()) == []
     assert folders(other) == set()
     assert "deleted" not in nnlab("doctor", "--uri", other).output
-    assert set(import_archive(parcel, other).made) == {ONE, TWO}
+    assert set(import_runs(archive, other).created) == {ONE, TWO}
 
 
 def test_an_import_that_lacks_only_its_last_marks_is_complete_and_the_next_one_sees_it(
-    other, parcel
+    other, archive
 ):
-    made = import_archive(parcel, other).made
+    made = import_runs(archive, other).created
     store = Store(other)
     for run_id in made.values():  # as a kill before the last step leaves them
-        store.client.set_tag(run_id, "importing", f"{socket.gethostname()}:1:1.00")
+        mlflow.MlflowClient(store.uri).set_tag(
+            run_id, "importing", f"{socket.gethostname()}:1:1.00"
+        )
     told = nnlab("doctor", "--dry-run", "--uri", other)
     assert "complete: 2 runs imported" in told.output
-    again = import_archive(parcel, other)
-    assert (again.made, again.there) == ({}, made)
+    again = import_runs(archive, other)
+    assert (again.created, again.existing) == ({}, made)
     assert not any("importing" in each.tags for each in store.search())
 
 
@@ -387,24 +394,24 @@ def fail(*_):
     ],
 )
 def test_an_import_that_fails_or_is_interrupted_takes_its_runs_away(
-    step, event, code, said, other, parcel, monkeypatch
+    step, event, code, said, other, archive, monkeypatch
 ):
     real = getattr(importing, step)
     with monkeypatch.context() as patch:
         patch.setattr(importing, step, lambda *operands: (real(*operands), event()))
-        done = nnlab("import", parcel, "--uri", other)
+        done = nnlab("import", archive, "--uri", other)
     assert done.exit_code == code
     assert said in done.output
     assert list(Store(other).search()) == []
     assert folders(other) == set()
-    assert len(import_archive(parcel, other).made) == 2
+    assert len(import_runs(archive, other).created) == 2
 
 
-def test_an_import_that_is_under_way_is_neither_closed_nor_doubled(other, parcel):
-    here = import_archive(parcel, other).made[ONE]
+def test_an_import_that_is_under_way_is_neither_closed_nor_doubled(other, archive):
+    here = import_runs(archive, other).created[ONE]
     store = Store(other)
-    store.client.set_tag(here, "importing", f"elsewhere:1:{1.0}")
-    told = nnlab("import", parcel, "--uri", other)
+    mlflow.MlflowClient(store.uri).set_tag(here, "importing", f"elsewhere:1:{1.0}")
+    told = nnlab("import", archive, "--uri", other)
     assert told.exit_code == 2
     assert "are being imported by the process elsewhere:1:1.0" in told.output
     told = nnlab("doctor", "--uri", other)
@@ -414,13 +421,13 @@ def test_an_import_that_is_under_way_is_neither_closed_nor_doubled(other, parcel
     )
 
 
-def test_a_parcel_cannot_mark_its_runs_for_the_doctor_or_put_them_under_others(tracker, out):
+def test_an_archive_cannot_mark_its_runs_for_the_doctor_or_put_them_under_others(tracker, out):
     mine = tracker.start("mine", {}, {})
     tracker.finish(mine, "FINISHED")
     marks = {"importing": "gone:1:1.0", "mlflow.runName": "other", "mlflow.parentRunId": mine}
     zips.write(out, zips.files(tags=marks))
-    (here,) = import_archive(out, tracker.uri).made.values()
-    record = tracker.get(here)
+    (here,) = import_runs(out, tracker.store.uri).created.values()
+    record = tracker.store.get(here)
     assert record.name == zips.RUN["name"]
     assert not {"importing", "mlflow.parentRunId"} & set(record.tags)
 
@@ -428,14 +435,14 @@ def test_a_parcel_cannot_mark_its_runs_for_the_doctor_or_put_them_under_others(t
 @pytest.mark.long
 def test_runs_go_through_a_server_and_back(lab, other, out, tmp_path):
     uri, _, second = lab
-    export(second, out, uri)
+    export_runs(second, out, uri)
     with mlflow_server(f"sqlite:///{tmp_path}/server.db", tmp_path) as address:
-        made = import_archive(out, address).made
+        made = import_runs(out, address).created
         check_round_trip(uri, list(made), address, made, tmp_path / "there")
         back = tmp_path / "back.zip"
-        assert export(made[second], back, address).runs == 3
-        assert len(import_archive(out, address).there) == 3
-    home = import_archive(back, other).made
+        assert export_runs(made[second], back, address).runs == 3
+        assert len(import_runs(out, address).existing) == 3
+    home = import_runs(back, other).created
     first_ids = {before: home[here] for before, here in made.items()}
     for run_id, here in first_ids.items():
         before = record(uri, run_id, tmp_path / "a" / run_id)
@@ -449,8 +456,8 @@ def test_a_sweep_that_was_stopped_goes_on_in_another_store(other, out, tmp_path)
     store = Store(f"sqlite:///{tmp_path}/mlruns/mlflow.db")
     (head,) = store.search("tags.kind = 'sweep'")
     done = {each.run_id for each in store.children(head.run_id) if each.status == "FINISHED"}
-    export(head.run_id, out, store.uri)
-    made = import_archive(out, other).made
+    export_runs(head.run_id, out, store.uri)
+    made = import_runs(out, other).created
     resume(tmp_path, made[head.run_id], "--uri", other)
     runs = Store(other).children(made[head.run_id])
     assert [each.status for each in runs] == ["FINISHED"] * 4

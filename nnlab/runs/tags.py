@@ -1,0 +1,44 @@
+"""The names of the tags that runs carry in the store: part of the stored format."""
+
+from enum import StrEnum
+
+
+class Tag(StrEnum):
+    """A tag of a run, by its name in the store."""
+
+    # Which run it is, and what came of it.
+    JOB = "job"  # its number within the sweep
+    RUN_KEY = "run_key"  # digest of what determines its result
+    DATA_DIGEST = "data_digest"
+    SEMANTICS = "semantics"
+    OUTCOME = "outcome"  # there as soon as a run is complete
+    WEIGHTS_SHA256 = "weights_sha256"
+    REASON = "reason"  # why it stopped early or failed
+
+    # Who made it, with which code.
+    OWNER = "owner"  # the process that writes it
+    GIT_COMMIT = "git_commit"
+    GIT_DIRTY = "git_dirty"
+
+    # A run that stands for several others.
+    KIND = "kind"  # sweep or stability
+    COMMAND = "command"
+    STUDY = "study"
+    OVERRIDES = "overrides"
+    BEST_RUN = "best_run"
+
+    # A run that was made from another.
+    DERIVED_FROM = "derived_from"
+    REPRODUCES = "reproduces"
+    CERTIFICATE = "certificate"
+    CAUSES = "causes"
+
+    # A run that came out of an archive.
+    IMPORTED_FROM = "imported_from"  # the id under which it was first made
+    IMPORTING = "importing"  # the process that imports it; absent once the import is complete
+
+    # MLflow's own.
+    PARENT = "mlflow.parentRunId"
+    NAME = "mlflow.runName"
+    USER = "mlflow.user"
+    DESCRIPTION = "mlflow.note.content"
