@@ -1,22 +1,19 @@
-"""The cache folder: what took long to fetch or to parse, kept in a form that loads quickly."""
+"""The cache folder: what took long to download or to parse, in a form that loads quickly."""
 
-import hashlib
-import io
+import contextlib
 import os
-import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
+from numpy.typing import ArrayLike
 
 from nnlab.arrays import Array
+from nnlab.data.array_files import read_arrays, write_arrays
+from nnlab.data.files import write_whole
 
 if TYPE_CHECKING:
-    from _typeshed import ReadableBuffer as Buffer
-
-# A file is the SHA-256 of an npz, and the npz: a changed bit anywhere makes the loading of an npz
-# raise a dozen kinds of exception, or none.
-DIGEST_BYTES = hashlib.sha256().digest_size
+    from _typeshed import ReadableBuffer
 
 
 def cache_folder() -> Path:
@@ -26,42 +23,25 @@ def cache_folder() -> Path:
     return Path(os.environ.get("NNLAB_CACHE") or user_cache_dir("nnlab"))
 
 
-def load_arrays(name: str) -> dict[str, Array] | None:
-    """Return cached arrays; None where there are none, or the file is not as it was written."""
+def load_cached(name: str) -> dict[str, Array] | None:
+    """Return arrays from the cache; None where there are none, or their file is damaged."""
     try:
-        content = memoryview(_path(name).read_bytes())
+        return read_arrays(_path(name))
     except OSError:
         return None
-    digest, arrays = content[:DIGEST_BYTES], content[DIGEST_BYTES:]
-    if hashlib.sha256(arrays).digest() != digest:
-        return None
-    with np.load(io.BytesIO(arrays), allow_pickle=False) as file:
-        return dict(file)
 
 
-def save_arrays(name: str, arrays: dict[str, Array]) -> None:
-    """Cache arrays; where the folder cannot be written, they are simply not cached."""
-    content = io.BytesIO()
-    np.savez(content, **arrays)  # type: ignore[arg-type]
-    keep(_path(name), hashlib.sha256(content.getbuffer()).digest(), content.getbuffer())
+def save_cached(name: str, arrays: Mapping[str, ArrayLike]) -> None:
+    """Save arrays in the cache; where its folder cannot be written, they are not cached."""
+    with contextlib.suppress(OSError):
+        write_arrays(_path(name), arrays)
+
+
+def cache_file(path: Path, content: "ReadableBuffer") -> None:
+    """Write a file of the cache; where its folder cannot be written, it is not cached."""
+    with contextlib.suppress(OSError):
+        write_whole(path, content)
 
 
 def _path(name: str) -> Path:
     return cache_folder() / f"{name}.arrays"
-
-
-def keep(target: Path, *pieces: "Buffer") -> None:
-    """Write a file of the cache, whole or not at all; a cache that cannot be written is no error.
-
-    It is written beside its place and moved there, so that nobody reads half a file.
-    """
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=target.parent, prefix=".writing-") as folder:
-            fresh = Path(folder) / target.name
-            with fresh.open("wb") as file:
-                for piece in pieces:
-                    file.write(piece)
-            fresh.replace(target)
-    except OSError:
-        return

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nnlab.data.cache import keep
+from nnlab.data.cache import cache_file
 from nnlab.data.files import GZIP_MAGIC
 from nnlab.errors import DataError
 
@@ -55,7 +55,7 @@ def fetch_mnist(folder: Path, mirrors: Sequence[str] = MIRRORS) -> dict[str, byt
         content = _kept(folder / name)
         if content is None:
             content = _fetch(name, mirrors)
-            keep(folder / name, content)
+            cache_file(folder / name, content)
         contents[name] = content
     return contents
 

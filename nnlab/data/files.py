@@ -1,13 +1,18 @@
-"""Reading a file whole, with errors that name it."""
+"""Whole files: read to the end, with errors that name them; written completely or not at all."""
 
 import gzip
 import io
+import tempfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from nnlab.errors import DataError
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
 
 GZIP_MAGIC = b"\x1f\x8b"
 PIECE = 1 << 20  # bytes
@@ -66,6 +71,26 @@ def cut_off(path: Path, found: int) -> DataError:
         f"{path}: the gzip file is cut off: it breaks off behind {found:,} decompressed bytes, "
         "expected its checksum at the end; fetch it again."
     )
+
+
+def write_whole(path: Path, *pieces: "ReadableBuffer") -> None:
+    """Write a file, completely or not at all, and the folder that holds it where there is none.
+
+    It is written beside its place and moved there, so that nobody ever reads half a file, also
+    where several processes write the same one.
+
+    Raises
+    ------
+    OSError
+        Where it cannot be written; an earlier file stays as it was.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".writing-") as folder:
+        complete = Path(folder) / path.name
+        with complete.open("wb") as file:
+            for piece in pieces:
+                file.write(piece)
+        complete.replace(path)
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from nnlab.arrays import Array
-from nnlab.data.cache import load_arrays, save_arrays
+from nnlab.data.cache import load_cached, save_cached
 from nnlab.data.files import read_whole
 from nnlab.errors import DataError
 
@@ -41,10 +41,10 @@ def read_kaggle(path: Path) -> tuple[Array, Array, tuple[int, int]]:
     """
     content = read_whole(path)
     name = f"csv-{hashlib.sha256(content).hexdigest()}"
-    table = load_arrays(name)
+    table = load_cached(name)
     if table is None:
         table = _parse(content, path)
-        save_arrays(name, table)
+        save_cached(name, table)
     pixels = table["pixels"]
     side = math.isqrt(pixels.shape[1])
     shape = (side, side) if side * side == pixels.shape[1] else (1, pixels.shape[1])

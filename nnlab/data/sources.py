@@ -37,10 +37,10 @@ def load_mnist_sample() -> Dataset:
     path = Path(folders[0]) / "data" / "data" / "mnist_5k.csv.gz"
     with readable(path):
         name = f"sample-{hashlib.sha256(path.read_bytes()).hexdigest()}"
-    table = cache.load_arrays(name)
+    table = cache.load_cached(name)
     if table is None:
         table = {"rows": _parse_sample(read_whole(path), path)}
-        cache.save_arrays(name, table)
+        cache.save_cached(name, table)
     rows = table["rows"]
     return Dataset(
         name="mnist_sample",

@@ -1,7 +1,5 @@
 """Checkpoints: how far each run has come, on disk, so that a killed sweep loses a few seconds."""
 
-import hashlib
-import io
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,14 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import ArrayLike
 
+from nnlab.data.array_files import read_arrays, write_arrays
 from nnlab.errors import TrackingError
 from nnlab.training.history import METRICS
 from nnlab.training.network import Params
 from nnlab.training.outcomes import Curve
 
 COST = 0.05  # share of the time that checkpoints may take
-DIGEST_BYTES = hashlib.sha256().digest_size
 
 
 @dataclass(frozen=True)
@@ -29,10 +28,9 @@ class Checkpoint:
 
 
 class Checkpoints:
-    """A folder with one file a run.
+    """A folder with one file for each run, as ``array_files`` writes it.
 
-    A file is the SHA-256 of an npz, and the npz. It is written beside its place and moved there;
-    one that a power cut left torn is taken for none.
+    A damaged file, such as a power cut may leave, counts as no checkpoint.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -61,40 +59,26 @@ class Checkpoints:
 
     def _save(self, states: dict[int, Checkpoint]) -> None:
         for index, state in states.items():
-            content = io.BytesIO()
             table = np.column_stack(
                 [state.curve.epochs, *(state.curve.values[name] for name in METRICS)]
             )
-            np.savez(
-                content, epoch=state.epoch, curve=table, metrics=METRICS, **state.params._asdict()
-            )
-            fresh = self._path(index).with_suffix(".writing")
-            try:
-                with fresh.open("wb") as file:
-                    file.write(hashlib.sha256(content.getbuffer()).digest())
-                    file.write(content.getbuffer())
-                fresh.replace(self._path(index))
-            finally:
-                fresh.unlink(missing_ok=True)
+            named: dict[str, ArrayLike] = {"epoch": state.epoch, "curve": table, "metrics": METRICS}
+            write_arrays(self._path(index), named | state.params._asdict())
 
     def load(self, index: int) -> Checkpoint | None:
         """Read a run's checkpoint; None where there is none, or it is not as it was written."""
         try:
-            content = memoryview(self._path(index).read_bytes())
+            arrays = read_arrays(self._path(index))
         except FileNotFoundError:
             return None
-        digest, arrays = content[:DIGEST_BYTES], content[DIGEST_BYTES:]
-        if hashlib.sha256(arrays).digest() != digest:
-            return None
-        with np.load(io.BytesIO(arrays), allow_pickle=False) as file:
-            if tuple(file["metrics"]) != METRICS:
-                return None  # of a version that measured something else
-            epochs, *columns = file["curve"].T
-            return Checkpoint(
-                Params(*(file[name] for name in Params._fields)),
-                int(file["epoch"]),
-                Curve(epochs.astype(np.int64), dict(zip(METRICS, columns, strict=True))),
-            )
+        if arrays is None or tuple(arrays["metrics"]) != METRICS:
+            return None  # damaged, or of a version that measured something else
+        epochs, *columns = arrays["curve"].T
+        return Checkpoint(
+            Params(*(arrays[name] for name in Params._fields)),
+            int(arrays["epoch"]),
+            Curve(epochs.astype(np.int64), dict(zip(METRICS, columns, strict=True))),
+        )
 
     def discard(self, index: int) -> None:
         """Remove the checkpoint of a run that has ended."""

@@ -7,7 +7,7 @@ import tempfile
 from importlib.metadata import version
 from pathlib import Path
 
-from nnlab.data.cache import cache_folder, keep
+from nnlab.data.cache import cache_file, cache_folder
 from nnlab.errors import TrackingError
 
 LOCK_SECONDS = 120  # to wait for a database that another writer has locked
@@ -68,7 +68,7 @@ def _make(database: Path) -> None:
                 shutil.copyfile(template, fresh)
             else:
                 _migrate(fresh)
-                keep(template, fresh.read_bytes())
+                cache_file(template, fresh.read_bytes())
             artifacts = (database.parent / "artifacts").as_uri()
             connection = sqlite3.connect(fresh)
             with connection:  # experiment 0 carries the path of wherever it was made

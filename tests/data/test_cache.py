@@ -26,8 +26,8 @@ def test_without_the_environment_it_is_the_users_cache_folder(monkeypatch):
 
 def test_arrays_come_back_as_they_were():
     arrays = {"a": np.arange(6, dtype=np.uint8).reshape(2, 3), "b": np.arange(3)}
-    cache.save_arrays("some", arrays)
-    loaded = cache.load_arrays("some")
+    cache.save_cached("some", arrays)
+    loaded = cache.load_cached("some")
     assert loaded.keys() == arrays.keys()
     for name, array in arrays.items():
         np.testing.assert_array_equal(loaded[name], array)
@@ -35,48 +35,48 @@ def test_arrays_come_back_as_they_were():
 
 
 def test_what_was_never_kept_is_not_there():
-    assert cache.load_arrays("nothing") is None
+    assert cache.load_cached("nothing") is None
 
 
 def test_any_changed_bit_is_noticed(folder):
-    cache.save_arrays("some", {"a": np.arange(6, dtype=np.uint8)})
+    cache.save_cached("some", {"a": np.arange(6, dtype=np.uint8)})
     (path,) = folder.iterdir()
     whole = path.read_bytes()
     for position in range(len(whole)):
         changed = bytearray(whole)
         changed[position] ^= 1 << position % 8
         path.write_bytes(changed)
-        assert cache.load_arrays("some") is None, position
+        assert cache.load_cached("some") is None, position
 
 
 @pytest.mark.parametrize("length", [0, 10, 32, 100, -1])
 def test_a_shortened_file_is_noticed(folder, length):
-    cache.save_arrays("some", {"a": np.arange(6, dtype=np.uint8)})
+    cache.save_cached("some", {"a": np.arange(6, dtype=np.uint8)})
     (path,) = folder.iterdir()
     path.write_bytes(path.read_bytes()[:length])
-    assert cache.load_arrays("some") is None
+    assert cache.load_cached("some") is None
 
 
 def test_objects_are_never_unpickled():
-    cache.save_arrays("some", {"a": np.array([{}], dtype=object)})
+    cache.save_cached("some", {"a": np.array([{}], dtype=object)})
     with pytest.raises(ValueError, match="allow_pickle=False"):
-        cache.load_arrays("some")
+        cache.load_cached("some")
 
 
 def test_a_folder_that_cannot_be_made_is_no_error(folder):
     folder.write_text("a file where the folder should be")
-    cache.save_arrays("some", {"a": np.arange(3)})
-    assert cache.load_arrays("some") is None
+    cache.save_cached("some", {"a": np.arange(3)})
+    assert cache.load_cached("some") is None
 
 
 def test_a_write_that_breaks_off_leaves_what_was_there(folder, monkeypatch):
-    cache.save_arrays("some", {"a": np.arange(3)})
+    cache.save_cached("some", {"a": np.arange(3)})
 
     def interrupt(*_):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(Path, "replace", interrupt)
     with pytest.raises(KeyboardInterrupt):
-        cache.save_arrays("some", {"a": np.arange(4)})
+        cache.save_cached("some", {"a": np.arange(4)})
     assert [path.name for path in folder.iterdir()] == ["some.arrays"]
-    np.testing.assert_array_equal(cache.load_arrays("some")["a"], np.arange(3))
+    np.testing.assert_array_equal(cache.load_cached("some")["a"], np.arange(3))

@@ -1,5 +1,9 @@
 """Checkpoints come back as they were, or not at all."""
 
+import errno
+import os
+from pathlib import Path
+
 import numpy as np
 import pytest
 from support.digits import assert_same_bits, start, training_data
@@ -59,9 +63,15 @@ def test_a_torn_checkpoint_is_taken_for_none(checkpoints, tmp_path, damage):
     assert checkpoints.load(0) is None
 
 
-def test_a_folder_that_cannot_be_written_is_named_and_what_was_there_stays(checkpoints, tmp_path):
+def test_a_folder_that_cannot_be_written_is_named_and_what_was_there_stays(
+    checkpoints, monkeypatch
+):
     checkpoints.save({0: some(1)})
-    (tmp_path / "checkpoints" / "000000.writing").mkdir()  # in the way
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(Path, "replace", full)
     with pytest.raises(TrackingError, match=r"checkpoints cannot be written: .* free space"):
         checkpoints.save({0: some(2)})
     assert checkpoints.load(0).epoch == 1
