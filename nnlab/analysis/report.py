@@ -18,6 +18,7 @@ from nnlab.errors import ReportError
 from nnlab.interrupts import deferred
 from nnlab.plots.style import save
 from nnlab.runs import provenance
+from nnlab.runs.tags import Tag
 from nnlab.tracking.records import RunRecord
 from nnlab.tracking.store import Store, existing_store
 from nnlab.tracking.writer import Writer
@@ -66,7 +67,7 @@ def report(
     _refuse_to_overwrite(folder)
     pictures: Iterable[FigureSpec]
     kept: dict[str, str] = {}
-    if head.tags.get("kind") == "stability":
+    if head.tags.get(Tag.KIND) == "stability":
         edges = StabilityResults.read(store, head)
         document, pictures = stability_document(edges, folder.name), stability_figures(edges)
         tables = {"networks.csv": edges.networks, "trials.csv": edges.trials}
@@ -104,16 +105,16 @@ def _attach(store: Store, head: RunRecord, files: Sequence[Path]) -> None:
 
 def _head(store: Store, which: str) -> RunRecord:
     found = store.find_run(which, "sweep" if which == "last" else None)
-    if found.tags.get("kind") in ("sweep", "stability"):
+    if found.tags.get(Tag.KIND) in ("sweep", "stability"):
         return found
-    parent = found.tags.get("mlflow.parentRunId")
+    parent = found.parent
     hint = f": its sweep is {parent[:8]}" if parent else ""
     raise ReportError(f"{found.run_id[:8]} is a single run, and no sweep{hint}.")
 
 
 def _name(head: RunRecord) -> str:
     """Name a folder after the study, or after what the sweep varied and its id."""
-    study = head.tags.get("study")
+    study = head.tags.get(Tag.STUDY)
     words = re.sub(r"[^A-Za-z0-9.]+", "-", head.name)[:40].strip("-.")
     return study or f"{words or 'sweep'}-{head.run_id[:8]}"
 

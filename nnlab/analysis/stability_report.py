@@ -19,6 +19,7 @@ from nnlab.analysis.sweep_report import provenance_table
 from nnlab.errors import ReportError
 from nnlab.plots.stability import StabilityPoint, stable_learning_rates
 from nnlab.runs.study import STUDY_FILE, Study
+from nnlab.runs.tags import Tag
 from nnlab.tracking.artifacts import ENVIRONMENT
 from nnlab.tracking.records import RunRecord
 from nnlab.tracking.store import Store
@@ -76,8 +77,8 @@ class StabilityResults:
             networks[f"lr_{edge}"] = np.sqrt(lower) * np.sqrt(upper.where(known))
             networks[f"{edge}_over_predicted"] = networks[f"lr_{edge}"] / networks["lr_predicted"]
         first = store.get(str(networks["run_id"].iloc[0]))  # one command, one dataset
-        networks[DIGEST] = first.tags.get("data_digest")
-        study = head.tags.get("study")
+        networks[DIGEST] = first.tags.get(Tag.DATA_DIGEST)
+        study = head.tags.get(Tag.STUDY)
         return cls(
             head, networks, trials,
             Study(study, texts[STUDY_FILE]) if study and STUDY_FILE in texts else None,
@@ -136,7 +137,9 @@ def stability_document(found: StabilityResults, name: str) -> Document:
         question=study.question if study else "",
         expected=" ".join(study.expected.split()) if study else "",
         verdict=verdict,
-        command=found.head.tags.get("command", f"nnlab stability {found.head.tags['overrides']}"),
+        command=found.head.tags.get(
+            Tag.COMMAND, f"nnlab stability {found.head.tags[Tag.OVERRIDES]}"
+        ),
         varied=table(["field", "values", ""], settings, left=3),
         fixed=f"{len(found.trials)} trainings of {len(networks)} networks; each row of "
         "`networks.csv` is a network, of `trials.csv` a training.",
@@ -145,7 +148,7 @@ def stability_document(found: StabilityResults, name: str) -> Document:
         provenance=provenance_table(found.head, found.environment, networks, "networks.csv"),
         reproduce=[
             f"git checkout {found.environment.get('git_commit') or '<commit>'}",
-            found.head.tags.get("command", ""),
+            found.head.tags.get(Tag.COMMAND, ""),
         ],
     )
 

@@ -13,6 +13,7 @@ from nnlab.analysis.paired import typed
 from nnlab.analysis.report_sections import sections
 from nnlab.analysis.sweep_results import SweepResults
 from nnlab.analysis.verdicts import verdict
+from nnlab.runs.tags import Tag
 from nnlab.tracking.records import RunRecord
 
 LISTED = 36  # failures that are rows of the report
@@ -31,7 +32,7 @@ def sweep_document(found: SweepResults, name: str) -> Document:
         question=study.question if study else "",
         expected=" ".join(study.expected.split()) if study else "",
         verdict=lines,
-        command=found.head.tags.get("command", f"(not recorded: {found.head.name})"),
+        command=found.head.tags.get(Tag.COMMAND, f"(not recorded: {found.head.name})"),
         varied=_varied(found),
         fixed=_fixed(found),
         sections=[section for section, _ in parts],
@@ -103,7 +104,7 @@ def _provenance(
 ) -> Iterator[list[str]]:
     yield ["id", f"`{head.run_id}`, {head.status}"]
     yield ["runs", f"{len(runs)}; their ids are in `{listed}`"]
-    commit = environment.get("git_commit") or head.tags.get("git_commit", "not recorded")
+    commit = environment.get("git_commit") or head.tags.get(Tag.GIT_COMMIT, "not recorded")
     patched = " with uncommitted changes (`code.patch`)" if environment.get("git_dirty") else ""
     yield ["commit", f"`{commit}`{patched}"]
     if "data_digest" in runs:
@@ -127,7 +128,7 @@ def _reproduce(found: SweepResults) -> list[str]:
     head, best = found.head.run_id[:8], found.groups[0].runs
     lines = [
         f"git checkout {found.environment.get('git_commit') or '<commit>'}",
-        found.head.tags.get("command", f"nnlab resume {head}"),
+        found.head.tags.get(Tag.COMMAND, f"nnlab resume {head}"),
     ]
     words = typed(best, found.store.uri)
     if words is not None and SEED in best:

@@ -12,6 +12,7 @@ from nnlab.analysis.configurations import SEED, leading, lower_is_better, once_e
 from nnlab.analysis.figure_data import CURVES, Extreme, FigureData, filters_of
 from nnlab.analysis.groups import Group, grouped
 from nnlab.runs.study import STUDY_FILE, Study
+from nnlab.runs.tags import Tag
 from nnlab.tracking.artifacts import ENVIRONMENT
 from nnlab.tracking.frames import read_curves, read_runs
 from nnlab.tracking.records import RunRecord
@@ -56,7 +57,7 @@ class SweepResults:
     @cached_property
     def study(self) -> Study | None:
         """The study that it carried out, if it did."""
-        name, text = self.head.tags.get("study"), self._text(STUDY_FILE)
+        name, text = self.head.tags.get(Tag.STUDY), self._text(STUDY_FILE)
         return Study(name, text) if name and text else None
 
     @cached_property

@@ -11,6 +11,7 @@ from nnlab.interrupts import deferred
 from nnlab.runs.config import SEMANTICS
 from nnlab.runs.provenance import Provenance
 from nnlab.runs.run import Run
+from nnlab.runs.tags import Tag
 from nnlab.tracking import artifacts
 from nnlab.tracking.serving import save_model
 from nnlab.tracking.tracker import DatasetRecord, Tracker
@@ -77,14 +78,14 @@ class Recorder:
                 dataset.classes,
             )
             tags = {
-                "job": str(run.index),
-                "run_key": run.key,
-                "data_digest": run.prepared.digest,
-                "semantics": str(SEMANTICS),
+                Tag.JOB: str(run.index),
+                Tag.RUN_KEY: run.key,
+                Tag.DATA_DIGEST: run.prepared.digest,
+                Tag.SEMANTICS: str(SEMANTICS),
                 **run.job.tags,
             }
             if run.job.config.derived_from is not None:
-                tags["derived_from"] = run.job.config.derived_from
+                tags[Tag.DERIVED_FROM] = run.job.config.derived_from
             with deferred():
                 run.run_id = self.tracker.start(
                     run.job.name,
@@ -145,9 +146,9 @@ class Recorder:
                 artifacts.write_shared(folder, run.prepared.compact_split, self._origin)
             if config.model and trained:
                 save_model(folder, final)
-        tags = {"outcome": summary.outcome, "weights_sha256": artifacts.weights_sha256(final)}
+        tags = {Tag.OUTCOME: summary.outcome, Tag.WEIGHTS_SHA256: artifacts.weights_sha256(final)}
         if pruned is not None:
-            tags["reason"] = pruned
+            tags[Tag.REASON] = pruned
         points = [
             *_points(piece, run, last),
             *((name, value, last) for name, value in metrics.items()),
@@ -165,7 +166,7 @@ class Recorder:
         run.status = "KILLED" if stopped else "FAILED"
         run.curve = None
         with deferred():
-            self.tracker.finish(run.run_id, run.status, tags={"reason": run.reason})
+            self.tracker.finish(run.run_id, run.status, tags={Tag.REASON: run.reason})
         self.watcher.ended(run)
 
     def _log(self, run: Run, points: Iterable[Point], tags: dict[str, str] | None = None) -> None:

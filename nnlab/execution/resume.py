@@ -14,6 +14,7 @@ from nnlab.runs.config import SEMANTICS, from_record
 from nnlab.runs.launch_config import LaunchConfig, launch_config
 from nnlab.runs.run import Job, Run, plan_runs
 from nnlab.runs.sweep import Sweep
+from nnlab.runs.tags import Tag
 from nnlab.tracking.locations import sweeps_folder, tracking_uri
 from nnlab.tracking.store import Store
 
@@ -92,7 +93,7 @@ def _find(which: str | None, address: str) -> str:
     if which is None and left:
         return left[-1]
     if which is None:  # perhaps one of another machine
-        for record in Store(address).search("tags.kind = 'sweep'"):
+        for record in Store(address).search(f"tags.{Tag.KIND} = 'sweep'"):
             if record.status in ("KILLED", "FAILED"):
                 return record.run_id
         raise NothingLeftError(f"Nothing to resume: no sweep of {address} was left unfinished.")
@@ -100,7 +101,7 @@ def _find(which: str | None, address: str) -> str:
     if len(found) == 1:
         return found[0]
     record = Store(address).find_run(which)
-    return record.tags.get("mlflow.parentRunId", record.run_id)
+    return record.parent or record.run_id
 
 
 def _from_store(store: Store, head: str) -> Plan:

@@ -26,6 +26,7 @@ from nnlab.runs.launch_config import LaunchConfig
 from nnlab.runs.run import Job, Run, plan_runs
 from nnlab.runs.study import Study, parent_tags, write_study
 from nnlab.runs.sweep import DEFAULTS, Sweep, job_name
+from nnlab.runs.tags import Tag
 from nnlab.tracking import artifacts
 from nnlab.tracking.locations import sweeps_folder, tracking_uri
 from nnlab.tracking.store import Kind, Store
@@ -135,7 +136,7 @@ class Session:
             self._ledger = self._lock(self.head)
             return
         self.head = self.tracker.start(
-            name, _common_params(self.runs), {"kind": "sweep", **self._tags}
+            name, _common_params(self.runs), {Tag.KIND: "sweep", **self._tags}
         )
         self._ledger = self._lock(self.head)
         self._recorder = self._record(parent=self.head)
@@ -164,7 +165,7 @@ class Session:
         ledger = self._lock(head)
         store = self.tracker.store
         records = store.children(head) if self.kind == "sweep" else [store.get(head)]
-        by_job = {record.tags.get("job"): record for record in reversed(records)}
+        by_job = {record.tags.get(Tag.JOB): record for record in reversed(records)}
         for run in runs:
             record = by_job.get(str(run.index))
             if record is not None and (run.index not in changed or reuse.is_complete(record)):

@@ -22,6 +22,7 @@ from nnlab.runs.ranking import SEED, value_of
 from nnlab.runs.run import Run, plan_runs
 from nnlab.runs.study import parent_tags, write_study
 from nnlab.runs.sweep import Sweep
+from nnlab.runs.tags import Tag
 from nnlab.tracking import artifacts
 from nnlab.tracking.locations import tracking_uri
 from nnlab.tracking.store import Store
@@ -56,7 +57,7 @@ def study_stability(overrides: Sequence[str], tolerance: float) -> list[Network]
     tracking = configs[0].tracking
     store = Store(tracking_uri(tracking.uri))
     tracker = Tracker(store, tracking.experiment, code_version())
-    tags = {"kind": "stability", "overrides": " ".join(overrides), **parent_tags(study)}
+    tags = {Tag.KIND: "stability", Tag.OVERRIDES: " ".join(overrides), **parent_tags(study)}
     with _recorded(tracker, f"stability {sweep.name}", tags) as parent:
         with tracker.folder(parent) as folder:
             write_study(folder, study)
@@ -77,7 +78,7 @@ def _recorded(tracker: Tracker, name: str, tags: Mapping[str, str]) -> Iterator[
         stopped = isinstance(error, KeyboardInterrupt)
         reason = str(error) or "interrupted" if stopped else f"{type(error).__name__}: {error}"
         with suppress(TrackingError), deferred():
-            tracker.finish(parent, "KILLED" if stopped else "FAILED", tags={"reason": reason})
+            tracker.finish(parent, "KILLED" if stopped else "FAILED", tags={Tag.REASON: reason})
         raise
     with deferred():
         tracker.finish(parent, "FINISHED")
@@ -87,7 +88,7 @@ def _record(tracker: Tracker, parent: str, networks: Sequence[Network]) -> None:
     """Write down what was found: a run for each network, two tables of them all."""
     for network in networks:
         run = network.run
-        tags = {"kind": "stability", "data_digest": run.prepared.digest}
+        tags = {Tag.KIND: "stability", Tag.DATA_DIGEST: run.prepared.digest}
         with deferred():
             run.run_id = tracker.start(run.job.name, _params(run), tags, parent=parent)
             tracker.log(run.run_id, [(name, value, 0) for name, value in network.figures.items()])

@@ -11,6 +11,7 @@ from nnlab.interrupts import deferred
 from nnlab.runs.ranking import ranked, value_of
 from nnlab.runs.run import Run
 from nnlab.runs.study import Study, read_study
+from nnlab.runs.tags import Tag
 from nnlab.tracking.tracker import Tracker
 from nnlab.training.outcomes import Status
 
@@ -30,15 +31,15 @@ def write_end(
     points += [(f"runs/{outcome}", float(count), 0) for outcome, count in outcomes.items()]
     points.append(("runs/planned", float(len(runs)), 0))
 
-    tags = {"best_run": best.run_id}
+    tags = {Tag.BEST_RUN: best.run_id}
     failed = sum(run.status == "FAILED" for run in runs)
     status: Status = "FINISHED"
     if isinstance(error, KeyboardInterrupt):
-        tags["reason"], status = str(error) or "interrupted", "KILLED"
+        tags[Tag.REASON], status = str(error) or "interrupted", "KILLED"
     elif error is not None and not isinstance(error, RunsFailedError):
-        tags["reason"], status = f"{type(error).__name__}: {error}", "FAILED"
+        tags[Tag.REASON], status = f"{type(error).__name__}: {error}", "FAILED"
     elif failed:
-        tags["reason"], status = f"{failed} of {len(runs)} runs failed", "FAILED"
+        tags[Tag.REASON], status = f"{failed} of {len(runs)} runs failed", "FAILED"
     with deferred():
         with tracker.folder(parent) as folder:
             write_table(folder / "runs.csv", runs, varying)

@@ -18,6 +18,7 @@ from nnlab.errors import RecordError
 from nnlab.reproduction.differences import INDIFFERENT
 from nnlab.reproduction.record import RecordedRun
 from nnlab.runs.code_version import CHECKOUT, digests, git
+from nnlab.runs.tags import Tag
 from nnlab.tracking.store import Store
 from nnlab.training.initializers import FREE_INITS
 
@@ -56,7 +57,7 @@ def original_code(record: RecordedRun) -> RecordedCode:
     RecordError
         Where it was not recorded whole, or this repository does not have the commit.
     """
-    commit = record.run.tags.get("git_commit")
+    commit = record.run.tags.get(Tag.GIT_COMMIT)
     if commit is None:
         raise RecordError(
             f"Run {record.id} was not made from a git checkout: there is no commit to go back to. "

@@ -7,6 +7,7 @@ from typing import Any, Literal
 from nnlab.reproduction.record import RecordedRun
 from nnlab.runs.config import fields_without
 from nnlab.runs.roles import Role, is_among
+from nnlab.runs.tags import Tag
 
 Kind = Literal["record", "data", "config", "code", "libraries", "BLAS or processor"]
 
@@ -58,7 +59,7 @@ def differences(one: RecordedRun, other: RecordedRun) -> list[Difference]:
 
 
 def _data(one: RecordedRun, other: RecordedRun) -> Iterator[Difference]:
-    first, second = (record.run.tags.get("data_digest", "unknown") for record in (one, other))
+    first, second = (record.run.tags.get(Tag.DATA_DIGEST, "unknown") for record in (one, other))
     if first != second:
         yield Difference("data", "digest of images, labels and split", first[:12], second[:12])
 
@@ -106,10 +107,10 @@ def _code(one: RecordedRun, other: RecordedRun) -> Iterator[Difference]:
 
 
 def _commit(record: RecordedRun) -> str:
-    commit = record.run.tags.get("git_commit")
+    commit = record.run.tags.get(Tag.GIT_COMMIT)
     if commit is None:
         return "unknown"
-    return commit[:12] + (" with changes" if record.run.tags.get("git_dirty") == "true" else "")
+    return commit[:12] + (" with changes" if record.run.tags.get(Tag.GIT_DIRTY) == "true" else "")
 
 
 def _libraries(one: Mapping[str, Any], other: Mapping[str, Any]) -> Iterator[Difference]:

@@ -9,6 +9,7 @@ from nnlab.reproduction.certificate import Deviation, deviations, plain
 from nnlab.reproduction.differences import DECISIVE, Difference, differences
 from nnlab.reproduction.module_names import present_name
 from nnlab.reproduction.record import RecordedRun, read_record
+from nnlab.runs.tags import Tag
 from nnlab.tracking.store import existing_store
 from nnlab.training.history import METRICS
 
@@ -76,7 +77,7 @@ def _named(record: RecordedRun) -> tuple[str, str]:
     run = record.run
     accuracy = run.metrics.get("final_val_accuracy")
     figure = "" if accuracy is None else f", val accuracy {accuracy:.4f}"
-    return f"{record.id} {run.name}", run.tags.get("outcome", run.status) + figure
+    return f"{record.id} {run.name}", run.tags.get(Tag.OUTCOME, run.status) + figure
 
 
 def _patch(one: bytes, other: bytes) -> list[str]:

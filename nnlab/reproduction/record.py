@@ -14,6 +14,7 @@ from nnlab.errors import ConfigError, RecordError, TrackingError
 from nnlab.reproduction.module_names import present_name
 from nnlab.runs.config import SEMANTICS, RunConfig, fields_with, from_record
 from nnlab.runs.roles import Role
+from nnlab.runs.tags import Tag
 from nnlab.tracking import artifacts
 from nnlab.tracking.records import RunRecord
 from nnlab.tracking.store import Store
@@ -54,7 +55,7 @@ class RecordedRun:
     @property
     def weights_sha256(self) -> str:
         """The digest of its weights, noted when it ended."""
-        return self.run.tags["weights_sha256"]
+        return self.run.tags[Tag.WEIGHTS_SHA256]
 
     @property
     def last_epoch(self) -> int:
@@ -65,9 +66,9 @@ class RecordedRun:
     @property
     def semantics(self) -> str:
         """The version of the training code's meaning; older runs only tell whether it is ours."""
-        ours = self.config.key(self.run.tags.get("data_digest", ""))
-        implied = str(SEMANTICS) if self.run.tags.get("run_key") == ours else "another"
-        return self.run.tags.get("semantics", implied)
+        ours = self.config.key(self.run.tags.get(Tag.DATA_DIGEST, ""))
+        implied = str(SEMANTICS) if self.run.tags.get(Tag.RUN_KEY) == ours else "another"
+        return self.run.tags.get(Tag.SEMANTICS, implied)
 
     @cached_property
     def modules(self) -> dict[str, str]:
@@ -126,7 +127,7 @@ def _weights(folder: Path, run: RunRecord) -> tuple[Params | None, list[str]]:
         return None, ["weights.npz is gone"]
     except artifacts.BROKEN as error:
         return None, [f"weights.npz cannot be read ({error})"]
-    noted = run.tags["weights_sha256"]
+    noted = run.tags[Tag.WEIGHTS_SHA256]
     fault = f"weights.npz was changed after the run: SHA-256 {found[:12]}…, noted {noted[:12]}…"
     return weights, [] if found == noted else [fault]
 
@@ -171,7 +172,7 @@ def same(one: float, other: float) -> bool:
 def _origin(store: Store, run: RunRecord, folder: Path) -> tuple[dict[str, Any], bytes]:
     """Read where the run comes from: its own files, or its sweep's."""
     if not (folder / artifacts.ENVIRONMENT).exists():
-        parent = run.tags.get("mlflow.parentRunId")
+        parent = run.parent
         if parent is None:
             return {}, b""
         try:

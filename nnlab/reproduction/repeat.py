@@ -20,12 +20,13 @@ from nnlab.runs.code_version import CodeVersion
 from nnlab.runs.config import RunConfig, from_mapping
 from nnlab.runs.launch_config import LaunchConfig
 from nnlab.runs.run import Job, Run, plan_runs
+from nnlab.runs.tags import Tag
 from nnlab.tracking.records import RunRecord
 from nnlab.tracking.store import Store, existing_store
 from nnlab.tracking.tracker import Tracker
 
 CERTIFICATE = "certificate.json"
-ADOPTED = ("job", "run_key", "data_digest", "semantics", "outcome", "weights_sha256")
+ADOPTED = (Tag.JOB, Tag.RUN_KEY, Tag.DATA_DIGEST, Tag.SEMANTICS, Tag.OUTCOME, Tag.WEIGHTS_SHA256)
 MOVABLE = ("data.dir", "data.path", "threads")  # what may be elsewhere now
 
 
@@ -60,11 +61,11 @@ def reproduce(
     head, records = recorded(store, which, sweep=sweep)
     configs = [repeated(record, store, overrides) for record in records]
     jobs = [
-        Job(config, (), f"reproduction of {record.id}", {"reproduces": record.run.run_id})
+        Job(config, (), f"reproduction of {record.id}", {Tag.REPRODUCES: record.run.run_id})
         for config, record in zip(configs, records, strict=True)
     ]
     runs = plan_runs(jobs)
-    tags = {"reproduces": head.run_id}
+    tags = {Tag.REPRODUCES: head.run_id}
     settings = LaunchConfig()
     with Session("sweep" if sweep else "run", configs[0], settings, tags=tags, show=False) as made:
         made.begin(f"reproduction of {head.run_id[:8]}", (), runs)
@@ -131,7 +132,7 @@ def _parent(tracker: Tracker, head: RunRecord, *, sweep: bool) -> Iterator[str |
     if not sweep:
         yield None
         return
-    tags = {"kind": "sweep", "reproduces": head.run_id}
+    tags = {Tag.KIND: "sweep", Tag.REPRODUCES: head.run_id}
     parent = tracker.start(f"reproduction of {head.run_id[:8]}", {}, tags)
     try:
         yield parent
@@ -150,7 +151,7 @@ def _adopt(
         made = tracker.start(
             f"reproduction of {record.id}",
             again.run.params,
-            {**tags, "reproduces": record.run.run_id},
+            {**tags, Tag.REPRODUCES: record.run.run_id},
             parent=parent,
         )
         with tracker.folder(made) as folder:
@@ -165,8 +166,8 @@ def recorded(store: Store, which: str, *, sweep: bool) -> tuple[RunRecord, list[
     head = store.find_run(which, "sweep" if sweep else "run")
     if not sweep:
         return head, [read_record(store, head)]
-    children = sorted(store.children(head.run_id), key=lambda run: int(run.tags.get("job", "0")))
-    complete = [run for run in children if "weights_sha256" in run.tags]
+    children = sorted(store.children(head.run_id), key=lambda run: int(run.tags.get(Tag.JOB, "0")))
+    complete = [run for run in children if Tag.WEIGHTS_SHA256 in run.tags]
     if not complete:
         raise RecordError(f"No run of sweep {head.run_id[:8]} has come to its end.")
     if len(complete) < len(children):
@@ -221,5 +222,5 @@ def log(tracker: Tracker, certificate: Certificate) -> None:
         text = json.dumps(certificate.as_dict(), indent=2) + "\n"
         (folder / CERTIFICATE).write_text(text, encoding="utf-8")
     causes = ", ".join(certificate.causes)
-    tags = {"certificate": certificate.verdict, **({"causes": causes} if causes else {})}
+    tags = {Tag.CERTIFICATE: certificate.verdict, **({Tag.CAUSES: causes} if causes else {})}
     tracker.log(certificate.reproduction, (), tags)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from nnlab.runs import provenance
+from nnlab.runs.tags import Tag
 
 STUDY_FILE = "study.yaml"  # among the artifacts of a sweep's parent run
 PARAGRAPH = re.compile(r"(Question|Command|Expected|Reference):\s*(.*)", re.DOTALL)
@@ -89,7 +90,7 @@ class Study:
 
 def parent_tags(study: Study | None) -> dict[str, str]:
     """Return the tags of a parent run that say why its runs were made: command and study."""
-    tags = {"command": provenance.command(), "study": study and study.name}
+    tags = {Tag.COMMAND: provenance.command(), Tag.STUDY: study and study.name}
     return {name: text for name, text in tags.items() if text}
 
 

@@ -1,10 +1,8 @@
 """The names of the tags that runs carry in the store: part of the stored format."""
 
-from enum import StrEnum
 
-
-class Tag(StrEnum):
-    """A tag of a run, by its name in the store."""
+class Tag:
+    """Names of tags."""
 
     # Which run it is, and what came of it.
     JOB = "job"  # its number within the sweep

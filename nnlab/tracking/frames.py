@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 import pandas as pd
 
 from nnlab.errors import TrackingError
+from nnlab.runs.tags import Tag
 from nnlab.tracking.locations import tracking_uri
-from nnlab.tracking.readers import PARENT, Reader, reader
-from nnlab.tracking.records import RunRecord
+from nnlab.tracking.readers import Reader, reader
 
 LAST = "last"  # the selection of the newest sweep
 ID = re.compile(r"[0-9a-f]{1,32}")
@@ -105,7 +105,7 @@ def _selected(store: Reader, word: str) -> list[tuple[str, str | None]]:
         Where it stands for none, or for several.
     """
     if word == LAST:
-        sweeps = store.tagged("kind", "sweep")
+        sweeps = store.tagged(Tag.KIND, "sweep")
         if not sweeps:
             raise TrackingError(
                 f"{store.uri} has no sweep yet: make one with `python run.py -m lr=0.1,0.5`, or "
@@ -118,7 +118,7 @@ def _selected(store: Reader, word: str) -> list[tuple[str, str | None]]:
     found = store.beginning(word) if ID.fullmatch(word) else []
     if len(found) == 1:
         (record,) = store.read(found)
-        if record.tags.get("kind") == "sweep":
+        if record.is_sweep:
             return _members(store, record.run_id)
         return [(record.run_id, None)]
     if found:
@@ -134,7 +134,7 @@ def _selected(store: Reader, word: str) -> list[tuple[str, str | None]]:
 
 def _members(store: Reader, sweep: str) -> list[tuple[str, str | None]]:
     """Return a sweep's runs: its own, and those of earlier sweeps that it took over."""
-    found = dict.fromkeys(store.tagged(PARENT, sweep))
+    found = dict.fromkeys(store.tagged(Tag.PARENT, sweep))
     table = store.file(sweep, "runs.csv")  # the sweep's own list, written at its end
     if table is not None:
         rows = csv.DictReader(table.splitlines())
@@ -143,10 +143,10 @@ def _members(store: Reader, sweep: str) -> list[tuple[str, str | None]]:
 
 
 def _frame(store: Reader, sweeps: Mapping[str, str | None], nothing: str) -> pd.DataFrame:
-    records = [each for each in store.read(list(sweeps)) if each.tags.get("kind") != "sweep"]
+    records = [each for each in store.read(list(sweeps)) if not each.is_sweep]
     if not records:
         raise TrackingError(f"{nothing}: there is nothing to compare.")
-    parents = {record.run_id: sweeps[record.run_id] or _parent(record) for record in records}
+    parents = {record.run_id: sweeps[record.run_id] or record.parent for record in records}
     names = {
         each.run_id: each.name
         for each in store.read(list({parent for parent in parents.values() if parent}))
@@ -161,11 +161,11 @@ def _frame(store: Reader, sweeps: Mapping[str, str | None], nothing: str) -> pd.
                 names.get(parents[record.run_id] or ""),
                 experiments.get(record.experiment_id),
                 record.status,
-                record.tags.get("outcome"),
+                record.tags.get(Tag.OUTCOME),
                 pd.Timestamp(record.start_time, unit="ms", tz="UTC"),
-                record.tags.get("data_digest"),
-                record.tags.get("reproduces"),
-                record.tags.get("derived_from"),
+                record.tags.get(Tag.DATA_DIGEST),
+                record.tags.get(Tag.REPRODUCES),
+                record.tags.get(Tag.DERIVED_FROM),
             )
             for record in records
         ],
@@ -185,10 +185,6 @@ def _frame(store: Reader, sweeps: Mapping[str, str | None], nothing: str) -> pd.
     frame = frame.sort_values(["start_time", "run_id"], ascending=[False, True], ignore_index=True)
     frame.attrs.update(params=list(params), metrics=list(metrics))
     return frame
-
-
-def _parent(record: RunRecord) -> str | None:
-    return record.tags.get(PARENT)
 
 
 def _typed(values: Sequence[str | None]) -> pd.Series:

@@ -14,6 +14,7 @@ from nnlab.arrays import Array
 from nnlab.data.images import Images, kinds_of, load_images
 from nnlab.data.kaggle import LARGEST
 from nnlab.errors import DataError, RecordError
+from nnlab.runs.tags import Tag
 from nnlab.tracking.artifacts import BROKEN, read_weights, weights_sha256
 from nnlab.tracking.records import RunRecord
 from nnlab.tracking.store import Store, existing_store
@@ -89,9 +90,9 @@ def recorded_weights(store: Store, record: RunRecord) -> Params:
         Where the run has none, they are damaged or changed, or not finite.
     """
     name = f"Run {record.run_id[:8]}"
-    recorded = record.tags.get("weights_sha256")
+    recorded = record.tags.get(Tag.WEIGHTS_SHA256)
     if recorded is None:
-        if record.tags.get("kind") == "sweep":
+        if record.is_sweep:
             raise RecordError(f"{name} is a sweep: give one of its runs, which have the weights.")
         raise RecordError(
             f"{name} has no weights: {_end_of(record)}. `nnlab resume {record.run_id[:8]}` trains "
@@ -112,7 +113,7 @@ def recorded_weights(store: Store, record: RunRecord) -> Params:
             f"{name} has other weights than it recorded: the SHA-256 of {path} is {found[:12]}…, "
             f"the tag weights_sha256 says {recorded[:12]}…. The file was changed or damaged."
         )
-    if record.tags.get("outcome") == "diverged" or not all(np.isfinite(w).all() for w in params):
+    if record.tags.get(Tag.OUTCOME) == "diverged" or not all(np.isfinite(w).all() for w in params):
         raise RecordError(f"{name} diverged: its weights predict nothing. Give another run.")
     return params
 
@@ -189,7 +190,7 @@ def _there_already(out: Path) -> DataError:
 
 
 def _end_of(record: RunRecord) -> str:
-    reason = record.tags.get("reason")
+    reason = record.tags.get(Tag.REASON)
     return f"it is {record.status}" + (f" ({reason})" if reason else "")
 
 

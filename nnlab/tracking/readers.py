@@ -12,8 +12,6 @@ from nnlab.tracking.records import RunRecord
 from nnlab.tracking.sqlite_reader import DatabaseReader
 from nnlab.tracking.store import Store
 
-PARENT = "mlflow.parentRunId"
-
 AT_ONCE = 100  # ids in one question to a server
 
 

@@ -69,7 +69,7 @@ class Tracker(Writer):
         from mlflow.entities import Param
 
         code = self._code
-        system: dict[str, str] = {
+        system = {
             "mlflow.source.name": "run.py",
             "mlflow.source.type": "LOCAL",
             Tag.USER: getpass.getuser(),

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlencode
 
+from nnlab.runs.tags import Tag
 from nnlab.tracking.locations import local_path
 from nnlab.tracking.records import RunRecord
 from nnlab.tracking.store import Store
@@ -70,8 +71,8 @@ def links(store: Store, which: str | None) -> Links:
 
 def _newest_sweep(store: Store) -> RunRecord | None:
     """Return the run that stands for the newest sweep or stability study, if there is one."""
-    found = store.newest("tags.kind LIKE 's%'")  # a study's own runs have its kind too
-    parent = None if found is None else found.tags.get("mlflow.parentRunId")
+    found = store.newest(f"tags.{Tag.KIND} LIKE 's%'")  # a study's own runs have its kind too
+    parent = None if found is None else found.parent
     return found if parent is None else store.get(parent)
 
 

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from nnlab.runs.tags import Tag
 from nnlab.tracking.records import RunRecord
 from nnlab.training.history import METRICS, STEPS
 from nnlab.training.initializers import independent
@@ -70,7 +71,7 @@ def of_sweep(parent: RunRecord, children: Sequence[RunRecord]) -> View:
     score = figures[0] if figures else None
     charts = list(_charts(found, fields, score))
     state = {
-        **_table(f"tags.mlflow.parentRunId = '{parent.run_id}'", score),
+        **_table(f"tags.{Tag.PARENT} = '{parent.run_id}'", score),
         **_shown([*_params(fields), *_metrics(figures)]),
         "runsHiddenMode": "FIRST_20_RUNS",
         "compareRunCharts": charts,

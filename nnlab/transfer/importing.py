@@ -133,10 +133,7 @@ def _write(
 
 def _create(writer: Writer, experiment_id: str, run: ArchivedRun) -> str:
     """Create a run: RUNNING, and marked as being imported by this process."""
-    tags: dict[str, str] = {
-        Tag.IMPORTING: str(ProcessId.this_process()),
-        Tag.IMPORTED_FROM: _origin(run),
-    }
+    tags = {Tag.IMPORTING: str(ProcessId.this_process()), Tag.IMPORTED_FROM: _origin(run)}
     if Tag.USER in run.tags:
         tags[Tag.USER] = run.tags[Tag.USER]  # MLflow keeps it in a column as well
     return writer.create(experiment_id, run.name, run.start_time, tags)
