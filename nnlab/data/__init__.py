@@ -1,4 +1,4 @@
-"""From bytes, on disk or on the network, to a checked dataset and its split.
+"""Datasets: downloaded, read, checked and split; and the cache of what was read.
 
 Imports ``errors`` and ``arrays`` alone.
 """

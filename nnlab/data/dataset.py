@@ -16,21 +16,23 @@ MAX_CLASSES = 256  # labels are bytes in every format that is read
 class Dataset:
     """Images with their labels.
 
-    The arrays are read-only views of those that were given, which stay as they were; only an
-    array that is not C-contiguous is copied.
+    The arrays are read-only views of the given ones, which stay writeable; only an array that is
+    not C-contiguous is copied.
 
     Attributes
     ----------
     name : str
-    pixels : (images, pixels) uint8
-        One image a row, which is how they are stored; the notes' ``X`` has them as columns.
-    labels : (images,) int64
-        0 to ``classes - 1``.
-    image_shape : rows and columns of an image
-    test_pixels, test_labels : like ``pixels`` and ``labels``
-        Images that are looked at once, after training; None where there are none.
+        Which runs record.
+    pixels : NDArray of uint8
+        (images, pixels), an image in each row as it is stored; the columns of the notes' ``X``.
+    labels : NDArray of int64
+        (images,), from 0 to ``classes - 1``.
+    image_shape : tuple of int
+        Rows and columns of an image.
+    test_pixels, test_labels : NDArray or None
+        Like ``pixels`` and ``labels``: images that are evaluated once, after training.
     source : str
-        Where it came from, for people.
+        Where the images come from, for messages.
 
     Raises
     ------
@@ -50,10 +52,10 @@ class Dataset:
         _check(self.source, self.pixels, self.labels)
         assert self.image_shape[0] * self.image_shape[1] == self.pixels.shape[1]
         if (self.test_pixels is None) != (self.test_labels is None):
-            lonely, missing = (
+            present, missing = (
                 ("images", "labels") if self.test_labels is None else ("labels", "images")
             )
-            raise DataError(f"{self.source}: found test {lonely} without test {missing}.")
+            raise DataError(f"{self.source}: found test {present} without test {missing}.")
         if self.test_pixels is not None and self.test_labels is not None:
             _check(f"the test set of {self.source}", self.test_pixels, self.test_labels)
             if self.test_pixels.shape[1] != self.pixels.shape[1]:
@@ -97,39 +99,42 @@ def _check(source: str, pixels: NDArray[np.uint8], labels: NDArray[np.int64]) ->
 
 @dataclass(frozen=True)
 class Split:
-    """Which images train and which validate: indices into the dataset's own order.
+    """Which images train and which validate.
 
     Attributes
     ----------
-    train, val : (images,) int64
+    train, val : NDArray of int64
+        Indices into the dataset's images.
     """
 
     train: NDArray[np.int64]
     val: NDArray[np.int64]
 
 
-def split_stream(seed: int) -> np.random.Generator:
-    """Return the generator that decides the split: the first child of ``data.seed``."""
-    return np.random.Generator(np.random.PCG64(np.random.SeedSequence(seed).spawn(2)[0]))
-
-
-def order_stream(seed: int) -> np.random.SeedSequence:
-    """Return the root of the batch orders: the second child of ``data.seed``.
-
-    A seed sequence and not a generator, because each epoch derives its own order from it.
-    """
-    return np.random.SeedSequence(seed).spawn(2)[1]
+def _spawn(seed: int) -> tuple[np.random.SeedSequence, np.random.SeedSequence]:
+    """Return the two children of ``data.seed``: for the split, and for the order of batches."""
+    split, order = np.random.SeedSequence(seed).spawn(2)
+    return split, order
 
 
 def split_dataset(dataset: Dataset, val_size: int, seed: int) -> Split:
-    """Shuffle, hold out the first ``val_size`` images for validation, and train on the rest.
+    """Shuffle the images, take the first ``val_size`` for validation and the rest for training.
 
-    As in the notes. The seed alone decides it, ``data.seed``.
+    This is the split of the notes.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        Whose images are split; its test images are apart.
+    val_size : int
+        Number of validation images.
+    seed : int
+        ``data.seed``, on which alone the order depends.
 
     Raises
     ------
     DataError
-        Where nothing would be left to train on.
+        Where nothing would be left to train on, or to validate with.
     """
     images = len(dataset.labels)
     if not 1 <= val_size < images:
@@ -137,50 +142,54 @@ def split_dataset(dataset: Dataset, val_size: int, seed: int) -> Split:
             f"data.val_size={val_size} is not allowed: {dataset.name} has {images} images, so "
             f"data.val_size must be from 1 to {images - 1}."
         )
-    order = split_stream(seed).permutation(images)
+    order = np.random.Generator(np.random.PCG64(_spawn(seed)[0])).permutation(images)
     return Split(train=order[val_size:], val=order[:val_size])
 
 
 def batch_order(seed: int, epoch: int, samples: int) -> NDArray[np.int64]:
     """Return the order in which an epoch's mini-batches take the training samples.
 
-    Derived from the seed and the epoch alone, so that training resumes anywhere with the same
-    batches, and all runs of a sweep see them in the same order.
+    It depends on ``data.seed`` and the epoch alone, so that training resumes at any epoch with the
+    same batches, and all runs of a sweep see them in the same order.
+
+    Parameters
+    ----------
+    seed : int
+        ``data.seed``.
+    epoch : int
+        From 0.
+    samples : int
+        Number of training samples.
+
+    Returns
+    -------
+    NDArray of int64
+        (samples,), a permutation.
     """
-    root = order_stream(seed)
+    root = _spawn(seed)[1]  # has a child for each epoch, which is made without those before it
     sequence = np.random.SeedSequence(root.entropy, spawn_key=(*root.spawn_key, epoch))
     return np.random.Generator(np.random.PCG64(sequence)).permutation(samples)
 
 
-def content_digest(dataset: Dataset) -> str:
-    """Return the SHA-256, in hex, over all pixels and labels and the test set.
-
-    Neither the name nor the source enters: the same images from another file have the same
-    digest. Each array is framed by its name, dtype and shape.
-    """
-    return _content(dataset).hexdigest()
-
-
 def data_digest(dataset: Dataset, split: Split) -> str:
-    """Return the digest of the content, as ``content_digest`` has it, and the split."""
-    digest = _content(dataset)
-    _absorb(digest, "train", split.train)
-    _absorb(digest, "val", split.val)
+    """Return the SHA-256, in hex, of all pixels and labels, the test set and the split.
+
+    It does not depend on the name or the source: the same images from another file have the same
+    digest.
+    """
+    digest = hashlib.sha256(f"image {dataset.image_shape}\n".encode())
+    _add_array(digest, "pixels", dataset.pixels)
+    _add_array(digest, "labels", dataset.labels)
+    if dataset.test_pixels is not None and dataset.test_labels is not None:
+        _add_array(digest, "test pixels", dataset.test_pixels)
+        _add_array(digest, "test labels", dataset.test_labels)
+    _add_array(digest, "train", split.train)
+    _add_array(digest, "val", split.val)
     return digest.hexdigest()
 
 
-def _content(dataset: Dataset) -> "hashlib._Hash":
-    digest = hashlib.sha256(f"image {dataset.image_shape}\n".encode())
-    _absorb(digest, "pixels", dataset.pixels)
-    _absorb(digest, "labels", dataset.labels)
-    if dataset.test_pixels is not None and dataset.test_labels is not None:
-        _absorb(digest, "test pixels", dataset.test_pixels)
-        _absorb(digest, "test labels", dataset.test_labels)
-    return digest
-
-
-def _absorb(digest: "hashlib._Hash", name: str, array: Array) -> None:
-    """Add an array behind a line that tells where it ends, so that no two contents run together."""
+def _add_array(digest: "hashlib._Hash", name: str, array: Array) -> None:
+    """Add a line with name, dtype and shape, so that no two contents give the same bytes."""
     canonical = np.ascontiguousarray(array, array.dtype.newbyteorder("<"))
     digest.update(f"{name} {canonical.dtype.str} {canonical.shape}\n".encode())
     digest.update(canonical.data)

@@ -1,4 +1,4 @@
-"""Fetching MNIST: each file from the first public mirror that delivers the right bytes."""
+"""Downloading MNIST: each file from the first public mirror that sends the right bytes."""
 
 import gzip
 import hashlib
@@ -21,8 +21,8 @@ MIRRORS = (
     "https://storage.googleapis.com/cvdf-datasets/mnist/",
     "https://raw.githubusercontent.com/fgnt/mnist/master/",
 )
-SECONDS = 30  # without a byte, after which a mirror is given up
-LONGEST = 64 << 20  # bytes; the largest file has 47 MB, 10 MB gzipped
+TIMEOUT = 30  # seconds without a byte, after which the next mirror is asked
+MAX_BYTES = 64 << 20  # the largest file has 47 MB, 10 MB gzipped
 PIECE = 1 << 16  # bytes between two steps of the progress bar
 
 # SHA-256 of the *decompressed* files: the mirrors' gzip bytes differ.
@@ -37,22 +37,24 @@ DIGESTS = {
 def fetch_mnist(folder: Path, mirrors: Sequence[str] = MIRRORS) -> dict[str, bytes]:
     """Return the four files of MNIST, decompressed, by name.
 
-    Those that a folder holds intact are read; the others are downloaded and kept there, unless
+    Files that the folder holds intact are read; the others are downloaded and saved there, unless
     it cannot be written.
 
     Parameters
     ----------
-    folder : where earlier downloads are
-    mirrors : addresses that end in ``/``, tried in this order
+    folder : Path
+        Of earlier downloads.
+    mirrors : sequence of str
+        Addresses that end in ``/``, tried in this order.
 
     Raises
     ------
     DataError
-        Where no mirror delivers a file; nothing of that file is left behind.
+        Where no mirror sends the right bytes of a file; nothing of that file is saved.
     """
     contents = {}
     for name in DIGESTS:
-        content = _kept(folder / name)
+        content = _downloaded(folder / name)
         if content is None:
             content = _fetch(name, mirrors)
             cache_file(folder / name, content)
@@ -60,8 +62,8 @@ def fetch_mnist(folder: Path, mirrors: Sequence[str] = MIRRORS) -> dict[str, byt
     return contents
 
 
-def _kept(path: Path) -> bytes | None:
-    """Return an earlier download; None where there is none, or it is not as it was written."""
+def _downloaded(path: Path) -> bytes | None:
+    """Return an earlier download; None where there is none, or it is damaged."""
     try:
         content = path.read_bytes()
     except OSError:
@@ -74,28 +76,28 @@ def _is_authentic(name: str, content: bytes) -> bool:
 
 
 class _Received(io.BytesIO):
-    """What a mirror sent. In memory, so that an interrupted download leaves nothing behind."""
+    """What a mirror sends, in memory, so that an interrupted download leaves nothing behind."""
 
     def write(self, piece: "ReadableBuffer", /) -> int:
-        if self.tell() + memoryview(piece).nbytes > LONGEST:
+        if self.tell() + memoryview(piece).nbytes > MAX_BYTES:
             raise gzip.BadGzipFile("longer than any file of MNIST")
         return super().write(piece)
 
     def content(self) -> bytes:
-        """Return the bytes, decompressed unless the server has already done that."""
+        """Return the bytes, decompressed unless the server has decompressed them."""
         sent = self.getvalue()
         return gzip.decompress(sent) if sent.startswith(GZIP_MAGIC) else sent
 
 
 def _fetch(name: str, mirrors: Sequence[str]) -> bytes:
-    """Return a file's bytes from the first mirror that delivers the right ones."""
+    """Return a file's bytes from the first mirror that sends the right ones."""
     import pooch
     import requests
 
     failures = []
     for mirror in mirrors:
         download = pooch.HTTPDownloader(
-            progressbar=sys.stderr.isatty(), chunk_size=PIECE, timeout=SECONDS
+            progressbar=sys.stderr.isatty(), chunk_size=PIECE, timeout=TIMEOUT
         )
         received = _Received()
         try:
@@ -117,14 +119,14 @@ def _fetch(name: str, mirrors: Sequence[str]) -> bytes:
 
 
 def _reason(error: Exception) -> str:
-    """Say in a few words why a request failed; requests' own texts go over several lines."""
+    """Say in a few words why a request failed; the texts of requests have several lines."""
     import requests
 
     match error:
         case requests.HTTPError(response=requests.Response(status_code=status)):
             return f"HTTP status {status}"
         case requests.Timeout():
-            return f"no answer for {SECONDS} s"
+            return f"no answer for {TIMEOUT} s"
         case requests.exceptions.ChunkedEncodingError():
             return "the connection broke off"
         case requests.ConnectionError():

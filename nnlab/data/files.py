@@ -19,14 +19,15 @@ PIECE = 1 << 20  # bytes
 
 
 def read_bytes(path: Path) -> tuple[bytes, bool]:
-    """Return a file's bytes, decompressed if it is gzipped (which its content tells).
+    """Return a file's bytes, decompressed if its content is gzipped, whatever its name is.
 
     Returns
     -------
     content : bytes
+        Of a gzip file that is cut off, what could be decompressed.
     whole : bool
-        False for a gzip file that is cut off: ``content`` is what could be decompressed. Those
-        who know how long it should be can then say what is missing.
+        False for a gzip file that is cut off. A caller who knows how long the content should be
+        can then say how much is missing.
 
     Raises
     ------
@@ -40,7 +41,7 @@ def read_bytes(path: Path) -> tuple[bytes, bool]:
     content = bytearray()
     try:
         with gzip.GzipFile(fileobj=io.BytesIO(raw)) as file:
-            while piece := file.read1(PIECE):  # read1 hands out all there is before it raises
+            while piece := file.read1(PIECE):  # read1 returns all that there is before it raises
                 content += piece
     except EOFError:
         return bytes(content), False
@@ -52,7 +53,7 @@ def read_bytes(path: Path) -> tuple[bytes, bool]:
 
 
 def read_whole(path: Path) -> bytes:
-    """Return a file's bytes as ``read_bytes`` does, but refuse one that is cut off.
+    """Return a file's bytes, decompressed if its content is gzipped; refuse one that is cut off.
 
     Raises
     ------
@@ -66,7 +67,7 @@ def read_whole(path: Path) -> bytes:
 
 
 def cut_off(path: Path, found: int) -> DataError:
-    """Return the error for a gzip file that ends too early."""
+    """Return the error for a gzip file of which only ``found`` bytes could be decompressed."""
     return DataError(
         f"{path}: the gzip file is cut off: it breaks off behind {found:,} decompressed bytes, "
         "expected its checksum at the end; fetch it again."
@@ -95,7 +96,7 @@ def write_whole(path: Path, *pieces: "ReadableBuffer") -> None:
 
 @contextmanager
 def readable(path: Path) -> Iterator[None]:
-    """Say in a sentence why a file or folder could not be read."""
+    """Raise a DataError that names the file or folder where the block raises an OSError."""
     try:
         yield
     except FileNotFoundError as error:

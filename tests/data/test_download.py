@@ -112,7 +112,7 @@ def test_where_one_mirror_fails_the_next_is_asked(server, folder, mirror):
 
 
 def test_a_mirror_that_sends_more_than_mnist_has_is_given_up(server, folder, monkeypatch):
-    monkeypatch.setattr(download, "LONGEST", 100_000)
+    monkeypatch.setattr(download, "MAX_BYTES", 100_000)
     assert fetch_mnist(folder, server.at("endless", "good")) == server.files
     with pytest.raises(DataError, match=r"/endless/ \(a broken or foreign file\)"):
         fetch_mnist(folder / "other", server.at("endless"))
@@ -160,7 +160,7 @@ def test_a_progress_bar_is_drawn_on_a_terminal_only(server, folder, monkeypatch,
 
 def test_a_silent_mirror_is_given_up(monkeypatch, folder):
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    monkeypatch.setattr(download, "SECONDS", 0.2)
+    monkeypatch.setattr(download, "TIMEOUT", 0.2)
     with ThreadingHTTPServer(("127.0.0.1", 0), Mirrors) as silent:  # accepts, and never answers
         address = f"http://127.0.0.1:{silent.server_port}/"
         with pytest.raises(DataError, match=re.escape(f"{address} (no answer for 0.2 s)")):

@@ -81,8 +81,8 @@ def test_other_ways_to_write_the_same_table_are_read_the_same(read, content):
 @pytest.mark.parametrize("content", ["label,a\n5,6\n7,255\n", 'label,a\n"5", 6.0\n\n7,+255\n'])
 def test_the_second_look_reads_what_the_first_reads(content, tmp_path):
     body = content.partition("\n")[2].encode()
-    first = kaggle._plain_rows(body, 2)
-    second = kaggle._checked_rows(content.encode(), tmp_path, ["label", "a"])
+    first = kaggle._quick_rows(body, 2)
+    second = kaggle._strict_rows(content.encode(), tmp_path, ["label", "a"])
     np.testing.assert_array_equal(first, second)
     assert first.tolist() == [[5, 6], [7, 255]]
 
