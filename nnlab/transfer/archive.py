@@ -25,36 +25,39 @@ Model = TypeVar("Model", bound=BaseModel)
 FORMAT = 1
 MANIFEST = "manifest.json"
 RUN, METRICS, ARTIFACTS = "run.json", "metrics.csv", "artifacts"
-FILE = re.compile(r"runs/([0-9a-f]{32})/(run\.json|metrics\.csv|artifacts/.+)", re.DOTALL)
+MEMBER = re.compile(r"runs/([0-9a-f]{32})/(run\.json|metrics\.csv|artifacts/.+)", re.DOTALL)
 
 
-def _unambiguous(key: str) -> str:
-    """Refuse what MLflow refuses, whose stores may take a key for a path."""
+def _refuse_paths(key: str) -> str:
+    """Refuse what MLflow refuses: its stores may take a key for a path."""
     if key.startswith(("/", "..")) or posixpath.normpath(key) != key:
         raise ValueError("a key may not read like a path elsewhere")
     return key
 
 
-LARGEST = 2**63 - 1  # of a time or a step, in any database
+LARGEST_INTEGER = 2**63 - 1  # of a time or a step, in any database
 RunId = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
 Key = Annotated[
     str,
     StringConstraints(pattern=r"^[/\w.\- :]+$", max_length=250),
-    AfterValidator(_unambiguous),
+    AfterValidator(_refuse_paths),
 ]
 TagValue = Annotated[str, StringConstraints(max_length=8000)]
-Time = Annotated[int, Field(ge=0, le=LARGEST)]  # milliseconds since 1970
+Time = Annotated[int, Field(ge=0, le=LARGEST_INTEGER)]  # milliseconds since 1970
 
 
 @dataclass(frozen=True)
 class ArchiveLimits:
-    """How large an archive may be; what is beyond is refused, in writing as in reading.
+    """How large an archive may be; a larger one is neither written nor read.
 
     Attributes
     ----------
-    files : number of files
-    size : bytes of all files, inflated
-    ratio : by how much the zip may shrink them, from the first megabyte on
+    files : int
+        Number of files.
+    size : int
+        Bytes of all files, inflated.
+    ratio : int
+        How many times its own size a zip may inflate to, beyond the first megabyte.
     """
 
     files: int = 200_000
@@ -63,20 +66,20 @@ class ArchiveLimits:
 
 
 class ArchiveModel(BaseModel):
-    """A piece of an archive's JSON: immutable, no unknown fields, no silent conversions."""
+    """A value in an archive's JSON: immutable, no unknown fields, no silent conversions."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
 
 class FileEntry(ArchiveModel):
-    """What the manifest says of a file: its digest (hex) and its size in bytes."""
+    """What the manifest says of a file: its SHA-256 in hex and its size in bytes."""
 
     sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
     size: Annotated[int, Field(ge=0)]
 
 
 class Manifest(ArchiveModel):
-    """Every file of an archive but the manifest itself."""
+    """A list of all files of an archive but the manifest itself."""
 
     format: int
     nnlab: str
@@ -103,9 +106,12 @@ class ArchivedRun(ArchiveModel):
 
     Attributes
     ----------
-    parent : id of the run that it is nested under, here or elsewhere; None if it is not
-    start_time, end_time : milliseconds since 1970
-    tags : all but the name and the parent, which have fields of their own
+    parent : str or None
+        Id of the run that it is nested under, whether that is in the archive or not.
+    start_time, end_time : int
+        Milliseconds since 1970, UTC; a run may have no end.
+    tags : dict of str to str
+        All but the name and the parent, which are fields of their own.
     """
 
     run_id: RunId
@@ -121,12 +127,12 @@ class ArchivedRun(ArchiveModel):
 
 
 def member_name(run_id: str, *parts: str) -> str:
-    """Return the name of a run's file in an archive."""
+    """Return the name that a run's file, or its folder, has in an archive."""
     return "/".join(("runs", run_id, *parts))
 
 
 def name_error(name: str) -> str | None:
-    """Say what is wrong with a file's name; None if it is safe on every system."""
+    """Say what is wrong with the name of a file in an archive; None if it is safe everywhere."""
     if "\\" in name:
         return "it holds a backslash"
     if any(unicodedata.category(letter) in ("Cc", "Cs") for letter in name):
@@ -142,16 +148,19 @@ def name_error(name: str) -> str | None:
         return "a part of it ends in a dot or a blank, which Windows drops"
     if any(len(part.encode()) > 255 for part in parts):  # noqa: PLR2004 - of every file system
         return "a part of it is longer than 255 bytes"
-    return None if name == MANIFEST or FILE.fullmatch(name) else "no archive has such a file"
+    return None if name == MANIFEST or MEMBER.fullmatch(name) else "no archive has such a file"
 
 
 def canonical_name(name: str) -> str:
-    """Return what file systems that ignore case and composition take a name for."""
+    """Return what all names have in common that some file system takes for the same name.
+
+    File systems may ignore case, and how an accent is composed.
+    """
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
 
 
 class _Format(BaseModel):
-    """What manifests of every version have."""
+    """The field that manifests of every version have."""
 
     format: int
 
@@ -162,24 +171,32 @@ def read_manifest(text: bytes) -> Manifest:
     Raises
     ------
     ArchiveError
-        Where it is none, or one of another version.
+        Where it is no manifest, or one of another version.
     """
-    found = parse_json(_Format, text, MANIFEST).format
-    if found != FORMAT:
+    version = parse_json(_Format, text, MANIFEST).format
+    if version != FORMAT:
         raise ArchiveError(
-            f"it has format {found}, this version of nnlab reads {FORMAT}: import it with the "
+            f"it has format {version}, this version of nnlab reads {FORMAT}: import it with the "
             "version that wrote it, or a later one."
         )
     return parse_json(Manifest, text, MANIFEST)
 
 
-def to_json(part: ArchiveModel) -> bytes:
-    """Write a piece of an archive's JSON."""
-    return (part.model_dump_json(indent=1) + "\n").encode()
+def to_json(value: ArchiveModel) -> bytes:
+    """Write a value as the JSON of an archive."""
+    return (value.model_dump_json(indent=1) + "\n").encode()
 
 
 def parse_json(model: type[Model], text: bytes, name: str) -> Model:
-    """Read a JSON file into what it should hold.
+    """Read a JSON file of an archive.
+
+    Parameters
+    ----------
+    model : type
+        What it should hold.
+    text : bytes
+    name : str
+        The file's name, for messages.
 
     Raises
     ------
@@ -193,12 +210,12 @@ def parse_json(model: type[Model], text: bytes, name: str) -> Model:
 
 
 def archived_run(**fields: object) -> ArchivedRun:
-    """Return a run for an archive.
+    """Check a run that is to be archived.
 
     Raises
     ------
     ArchiveError
-        Where a field holds what no archive may hold.
+        Where a field holds a value that the format does not allow.
     """
     try:
         return ArchivedRun.model_validate(fields)
@@ -209,7 +226,7 @@ def archived_run(**fields: object) -> ArchivedRun:
 
 
 def first_error(error: ValidationError) -> str:
-    """Say in which field, if in any, the first thing is that pydantic does not accept."""
-    found = error.errors()[0]
-    where = ".".join(map(str, found["loc"]))
-    return f"{where}: {found['msg']}" if where else found["msg"]
+    """Return the first error that pydantic found, with its field where it has one."""
+    first = error.errors()[0]
+    field = ".".join(map(str, first["loc"]))
+    return f"{field}: {first['msg']}" if field else first["msg"]

@@ -1,7 +1,6 @@
-"""Reading an archive of runs that anybody may have made: everything is checked, nothing is trusted.
+"""Reading an archive, whoever made it: everything is checked, nothing is executed or unpickled.
 
-Nothing of it is executed or unpickled; its files are inflated into a temporary folder, and what
-the zip's headers say of their sizes is only ever a bound.
+Its files are inflated into a temporary folder, none beyond the size that the manifest gives.
 """
 
 import hashlib
@@ -20,7 +19,7 @@ from nnlab.errors import ArchiveError
 from nnlab.tracking.records import Measurement
 from nnlab.transfer.archive import (
     ARTIFACTS,
-    LARGEST,
+    LARGEST_INTEGER,
     MANIFEST,
     METRICS,
     RUN,
@@ -36,9 +35,9 @@ from nnlab.transfer.archive import (
 )
 from nnlab.transfer.measurements import read_csv
 
-PIECE = 1 << 20  # bytes that are inflated at a time
+CHUNK = 1 << 20  # bytes that are inflated at a time
 JSON_SIZE = 64 << 20  # bytes of a JSON file at most: it is read at once
-BELIEVED = 1 << 20  # bytes that any zip may inflate to, whatever its own size
+ALWAYS_ALLOWED = 1 << 20  # bytes that a zip of any size may inflate to
 ENCRYPTED = 0x1 | 0x40 | 0x2000  # flags: a password, strong encryption, a masked directory
 METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
@@ -57,32 +56,32 @@ class ExtractedRun:
 
     @property
     def artifacts(self) -> Path:
-        """The folder of its artifacts; not there where it has none."""
+        """The folder of its artifacts; it does not exist where the run has none."""
         return self.folder / ARTIFACTS
 
     def metrics(self) -> Iterator[Measurement]:
-        """Yield its measurements.
-
-        Raises
-        ------
-        ArchiveError
-            Where the file is not what it should be; not behind ``open_archive``.
-        """
+        """Yield its measurements."""
         return read_csv(self.folder / METRICS, member_name(self.run.run_id, METRICS))
 
 
 @contextmanager
 def open_archive(path: Path, limits: ArchiveLimits | None = None) -> Iterator[list[ExtractedRun]]:
-    """Check an archive as a whole, and provide its runs, by their ids' order.
+    """Check a whole archive, and provide its runs, in the order of their ids.
+
+    Parameters
+    ----------
+    path : Path
+    limits : ArchiveLimits or None
+        None takes the default ones.
 
     Raises
     ------
     ArchiveError
-        Where it is no archive, is damaged, is too large, or holds anything but what belongs there.
+        Where it is no archive, is damaged, is too large, or holds what the format does not allow.
     """
     with tempfile.TemporaryDirectory(prefix="nnlab-archive-") as folder:
         try:
-            runs = _unpack(path, Path(folder), limits or ArchiveLimits())
+            runs = _extract_all(path, Path(folder), limits or ArchiveLimits())
         except ArchiveError as error:
             raise ArchiveError(f"{path} is refused: {error} Nothing was imported.") from error
         except BROKEN as error:
@@ -91,70 +90,68 @@ def open_archive(path: Path, limits: ArchiveLimits | None = None) -> Iterator[li
                 "imported."
             ) from error
         except OSError as error:
-            raise ArchiveError(f"{path} cannot be open_archive: {error}.") from error
+            raise ArchiveError(f"{path} cannot be unpacked: {error}.") from error
         yield runs
 
 
-def _unpack(path: Path, folder: Path, limits: ArchiveLimits) -> list[ExtractedRun]:
+def _extract_all(path: Path, folder: Path, limits: ArchiveLimits) -> list[ExtractedRun]:
     with path.open("rb") as file, zipfile.ZipFile(file) as archive:
         members = _members(archive, path.stat().st_size, limits)
-        manifest = _manifest(archive, members.pop(MANIFEST, None))
-        _compare(manifest, members)
+        manifest = _read_manifest(archive, members.pop(MANIFEST, None))
+        _check_listing(manifest, members)
         for name, info in members.items():
             _extract(archive, info, folder / name, manifest.files[name])
     ids = sorted({name.split("/")[1] for name in members})
-    runs = [_run(folder / member_name(run_id), run_id, set(members)) for run_id in ids]
+    runs = [_read_run(folder / member_name(run_id), run_id, set(members)) for run_id in ids]
     if not runs:
         raise ArchiveError("it holds no runs.")
-    _refuse_circles({each.run.run_id: each.run.parent for each in runs})
+    _check_nesting({each.run.run_id: each.run.parent for each in runs})
     return runs
 
 
 def _members(
     archive: zipfile.ZipFile, size: int, limits: ArchiveLimits
 ) -> dict[str, zipfile.ZipInfo]:
-    """Return the files by name, as far as the zip's headers tell that they are harmless.
+    """Return the files by name, after checking all that the zip's headers say of them.
 
-    Parameters
-    ----------
-    size : of the zip itself, in bytes; unlike what its headers say, that cannot lie
+    ``size`` is that of the zip itself, in bytes; unlike its headers, that can be trusted.
     """
     infos = archive.infolist()
-    _weigh(infos, size, limits)
+    _check_sizes(infos, size, limits)
     members: dict[str, zipfile.ZipInfo] = {}
-    taken: dict[str, str] = {}
+    names: dict[str, str] = {}  # what file systems make of a name -> that name
     for info in infos:
-        name = info.orig_filename  # the other attribute is what zipfile makes of it
-        wrong = name_error(name) or _unfit(info)
-        if wrong is not None:
-            raise ArchiveError(f"{name!r} may not be in an archive: {wrong}.")
-        other = taken.setdefault(canonical_name(name), name)
+        name = info.orig_filename  # as it is in the zip; zipfile alters the attribute filename
+        error = name_error(name) or _kind_error(info)
+        if error is not None:
+            raise ArchiveError(f"{name!r} may not be in an archive: {error}.")
+        other = names.setdefault(canonical_name(name), name)
         if name in members:
             raise ArchiveError(f"{name!r} is there twice.")
         if other != name:
             raise ArchiveError(f"{other!r} and {name!r} are the same file to some systems.")
         members[name] = info
-    for name in taken:
+    for name in names:
         for parent in PurePosixPath(name).parents:
-            if str(parent) in taken:
-                raise ArchiveError(f"{taken[str(parent)]!r} is a file and a folder at once.")
+            if str(parent) in names:
+                raise ArchiveError(f"{names[str(parent)]!r} is a file and a folder at once.")
     return members
 
 
-def _weigh(infos: Sequence[zipfile.ZipInfo], size: int, limits: ArchiveLimits) -> None:
+def _check_sizes(infos: Sequence[zipfile.ZipInfo], size: int, limits: ArchiveLimits) -> None:
     if len(infos) > limits.files + 1:
         raise ArchiveError(f"it holds {len(infos):,} files, at most {limits.files:,} are allowed.")
     total = sum(info.file_size for info in infos)
     if total > limits.size:
         raise ArchiveError(f"it inflates to {total:,} bytes, at most {limits.size:,} are allowed.")
-    if total > max(BELIEVED, limits.ratio * size):
+    if total > max(ALWAYS_ALLOWED, limits.ratio * size):
         raise ArchiveError(
             f"its {size:,} bytes inflate to {total:,}, more than {limits.ratio} times as many: "
             "a zip bomb."
         )
 
 
-def _unfit(info: zipfile.ZipInfo) -> str | None:
+def _kind_error(info: zipfile.ZipInfo) -> str | None:
     """Say what is wrong with the kind of a member; None if it is a plain file."""
     kind = stat.S_IFMT(info.external_attr >> 16)
     folder = info.external_attr & stat.FILE_ATTRIBUTE_DIRECTORY
@@ -167,17 +164,17 @@ def _unfit(info: zipfile.ZipInfo) -> str | None:
     return None
 
 
-def _manifest(archive: zipfile.ZipFile, info: zipfile.ZipInfo | None) -> Manifest:
+def _read_manifest(archive: zipfile.ZipFile, info: zipfile.ZipInfo | None) -> Manifest:
     if info is None:
         raise ArchiveError(f"it has no {MANIFEST}: it was not made by `nnlab export`.")
-    text = b"".join(_pieces(archive, info, JSON_SIZE))
+    text = b"".join(_inflate(archive, info, JSON_SIZE))
     return read_manifest(text)
 
 
-def _compare(manifest: Manifest, members: dict[str, zipfile.ZipInfo]) -> None:
+def _check_listing(manifest: Manifest, members: dict[str, zipfile.ZipInfo]) -> None:
     for name in sorted(manifest.files.keys() ^ members.keys()):
-        which = "missing" if name in manifest.files else f"not listed in {MANIFEST}"
-        raise ArchiveError(f"{name!r} is {which}.")
+        fault = "missing" if name in manifest.files else f"not listed in {MANIFEST}"
+        raise ArchiveError(f"{name!r} is {fault}.")
     for name, info in members.items():
         listed = manifest.files[name].size
         if info.file_size != listed:
@@ -189,14 +186,14 @@ def _compare(manifest: Manifest, members: dict[str, zipfile.ZipInfo]) -> None:
 def _extract(
     archive: zipfile.ZipFile, info: zipfile.ZipInfo, target: Path, entry: FileEntry
 ) -> None:
-    """Inflate a file, as long as it is what the manifest says."""
+    """Inflate a file into a folder, and check that it is what the manifest says."""
     digest, size = hashlib.sha256(), 0
     target.parent.mkdir(parents=True, exist_ok=True)
     with target.open("xb") as file:
-        for piece in _pieces(archive, info, entry.size):
-            digest.update(piece)
-            size += len(piece)
-            file.write(piece)
+        for chunk in _inflate(archive, info, entry.size):
+            digest.update(chunk)
+            size += len(chunk)
+            file.write(chunk)
     name = info.orig_filename
     if size != entry.size:
         raise ArchiveError(f"{name!r} breaks off behind {size:,} of {entry.size:,} bytes.")
@@ -207,36 +204,38 @@ def _extract(
         )
 
 
-def _pieces(archive: zipfile.ZipFile, info: zipfile.ZipInfo, limit: int) -> Iterator[bytes]:
-    """Inflate a file piece by piece; stop where it turns out to be larger than is allowed."""
-    honest = copy(info)
-    honest.file_size = LARGEST  # else zipfile would cut it off where the header says, silently
+def _inflate(archive: zipfile.ZipFile, info: zipfile.ZipInfo, limit: int) -> Iterator[bytes]:
+    """Inflate a file chunk by chunk; raise where it turns out to be larger than is allowed."""
+    unlimited = copy(info)
+    unlimited.file_size = (
+        LARGEST_INTEGER  # else zipfile would cut it off where the header says, silently
+    )
     size = 0
-    with archive.open(honest) as file:
-        while piece := file.read(PIECE):
-            size += len(piece)
+    with archive.open(unlimited) as file:
+        while chunk := file.read(CHUNK):
+            size += len(chunk)
             if size > limit:
                 raise ArchiveError(f"{info.orig_filename!r} inflates to more than {limit:,} bytes.")
-            yield piece
+            yield chunk
 
 
-def _run(folder: Path, run_id: str, names: set[str]) -> ExtractedRun:
-    for name in (member_name(run_id, RUN), member_name(run_id, METRICS)):
-        if name not in names:
-            raise ArchiveError(f"{name!r} is missing.")
-    where = member_name(run_id, RUN)
+def _read_run(folder: Path, run_id: str, names: set[str]) -> ExtractedRun:
+    name = member_name(run_id, RUN)
+    for required in (name, member_name(run_id, METRICS)):
+        if required not in names:
+            raise ArchiveError(f"{required!r} is missing.")
     if (folder / RUN).stat().st_size > JSON_SIZE:
-        raise ArchiveError(f"{where!r} has more than {JSON_SIZE:,} bytes.")
-    run = parse_json(ArchivedRun, (folder / RUN).read_bytes(), where)
+        raise ArchiveError(f"{name!r} has more than {JSON_SIZE:,} bytes.")
+    run = parse_json(ArchivedRun, (folder / RUN).read_bytes(), name)
     if run.run_id != run_id:
-        raise ArchiveError(f"{where!r} is of another run, {run.run_id}.")
-    found = ExtractedRun(run, folder)
-    for _ in found.metrics():
-        pass
-    return found
+        raise ArchiveError(f"{name!r} is of another run, {run.run_id}.")
+    extracted = ExtractedRun(run, folder)
+    for _ in extracted.metrics():
+        pass  # reading a measurement checks it
+    return extracted
 
 
-def _refuse_circles(parents: dict[str, str | None]) -> None:
+def _check_nesting(parents: dict[str, str | None]) -> None:
     for run_id, parent in parents.items():
         above, seen = parent, {run_id}
         while above in parents:

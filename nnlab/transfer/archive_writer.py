@@ -1,4 +1,4 @@
-"""Writing an archive of runs: whole or not at all, and with the same bytes for the same runs."""
+"""Writing an archive: whole or not at all, and the same bytes for the same runs."""
 
 import hashlib
 import io
@@ -30,13 +30,20 @@ from nnlab.transfer.archive import (
 )
 from nnlab.transfer.measurements import to_csv
 
-PIECE = 1 << 20  # bytes that are read at a time
-ALWAYS = (1980, 1, 1, 0, 0, 0)  # the date of every file
+CHUNK = 1 << 20  # bytes that are read at a time
+FIXED_DATE = (1980, 1, 1, 0, 0, 0)  # of every file, so that the bytes do not depend on the day
 
 
 @contextmanager
 def create_archive(out: Path, limits: ArchiveLimits | None = None) -> Iterator["ArchiveWriter"]:
-    """Write an archive: beside its place at first, and there only when it is whole.
+    """Provide a writer of an archive, which appears under its name only when it is whole.
+
+    Parameters
+    ----------
+    out : Path
+        The zip file; it must not exist.
+    limits : ArchiveLimits or None
+        None takes the default ones.
 
     Raises
     ------
@@ -65,14 +72,21 @@ def _refuse_existing(out: Path) -> None:
 
 
 class ArchiveWriter:
-    """An archive that is being written; as a context manager, it ends with the manifest.
+    """Writes the files of an archive, and at the end of its context the manifest.
 
-    Runs go in by their ids' order, so that the same runs give the same bytes.
+    Add runs in the order of their ids: then the same runs give the same bytes.
+
+    Attributes
+    ----------
+    files : dict of str to FileEntry
+        All files so far, by their names.
+    size : int
+        Their bytes in all.
     """
 
     def __init__(self, file: IO[bytes], limits: ArchiveLimits) -> None:
         self.files: dict[str, FileEntry] = {}
-        self.size = 0  # bytes of all files so far
+        self.size = 0
         self._limits = limits
         self._zip = zipfile.ZipFile(file, "w")
 
@@ -87,7 +101,7 @@ class ArchiveWriter:
     ) -> None:
         if error is None:
             manifest = Manifest(format=FORMAT, nnlab=__version__, files=self.files)
-            self._add(MANIFEST, io.BytesIO(to_json(manifest)))
+            self._compress(MANIFEST, io.BytesIO(to_json(manifest)))
         self._zip.close()
 
     def add_run(self, run: ArchivedRun, metrics: Iterable[Measurement], artifacts: Path) -> None:
@@ -96,20 +110,20 @@ class ArchiveWriter:
         Raises
         ------
         ArchiveError
-            Where a file's name is not fit for every system, a file is a link or no file at all,
-            or the archive becomes too large.
+            Where a file's name is not safe on every system, a file is a link or a device, or the
+            archive becomes too large.
         """
-        for path, name in _below(artifacts):
+        for path, name in _files_below(artifacts):
             with path.open("rb") as file:
-                self._keep(member_name(run.run_id, ARTIFACTS, name), file)
-        self._keep(member_name(run.run_id, METRICS), io.BytesIO(to_csv(metrics)))
-        self._keep(member_name(run.run_id, RUN), io.BytesIO(to_json(run)))
+                self._add_file(member_name(run.run_id, ARTIFACTS, name), file)
+        self._add_file(member_name(run.run_id, METRICS), io.BytesIO(to_csv(metrics)))
+        self._add_file(member_name(run.run_id, RUN), io.BytesIO(to_json(run)))
 
-    def _keep(self, name: str, source: IO[bytes]) -> None:
-        wrong = name_error(name)
-        if wrong is not None:
-            raise ArchiveError(f"{name!r} cannot go into an archive: {wrong}. Rename that file.")
-        self.files[name] = entry = self._add(name, source)
+    def _add_file(self, name: str, source: IO[bytes]) -> None:
+        error = name_error(name)
+        if error is not None:
+            raise ArchiveError(f"{name!r} cannot go into an archive: {error}. Rename that file.")
+        self.files[name] = entry = self._compress(name, source)
         self.size += entry.size
         if len(self.files) > self._limits.files or self.size > self._limits.size:
             raise ArchiveError(
@@ -117,8 +131,8 @@ class ArchiveWriter:
                 f"files and {self._limits.size:,} bytes at most: export fewer runs at a time."
             )
 
-    def _add(self, name: str, source: IO[bytes]) -> FileEntry:
-        info = zipfile.ZipInfo(name, ALWAYS)
+    def _compress(self, name: str, source: IO[bytes]) -> FileEntry:
+        info = zipfile.ZipInfo(name, FIXED_DATE)
         info.create_system = 3  # Unix, on every system
         info.external_attr = 0o100644 << 16
         info.compress_type = self._method(source)
@@ -126,29 +140,29 @@ class ArchiveWriter:
         source.seek(0)
         digest, size = hashlib.sha256(), 0
         with self._zip.open(info, "w") as target:
-            while piece := source.read(PIECE):
-                digest.update(piece)
-                size += len(piece)
-                target.write(piece)
+            while chunk := source.read(CHUNK):
+                digest.update(chunk)
+                size += len(chunk)
+                target.write(chunk)
         return FileEntry(sha256=digest.hexdigest(), size=size)
 
     def _method(self, source: IO[bytes]) -> int:
-        """Deflate, unless that shrinks a file by more than a reader will believe."""
+        """Choose to deflate a file, unless a reader would take the result for a zip bomb."""
         deflate, before, after = zlib.compressobj(), 0, 0
-        while piece := source.read(PIECE):
-            before += len(piece)
-            after += len(deflate.compress(piece))
+        while chunk := source.read(CHUNK):
+            before += len(chunk)
+            after += len(deflate.compress(chunk))
         after += len(deflate.flush())
-        believable = after < before <= self._limits.ratio * after
-        return zipfile.ZIP_DEFLATED if believable else zipfile.ZIP_STORED
+        deflated = after < before <= self._limits.ratio * after
+        return zipfile.ZIP_DEFLATED if deflated else zipfile.ZIP_STORED
 
 
-def _below(folder: Path) -> list[tuple[Path, str]]:
-    """List the files below a folder with their names, sorted by these."""
-    found = []
+def _files_below(folder: Path) -> list[tuple[Path, str]]:
+    """Return the files below a folder with their names relative to it, sorted by name."""
+    files = []
     for path in folder.rglob("*"):
         if path.is_symlink() or not (path.is_file() or path.is_dir()):
             raise ArchiveError(f"{path} is a link or no file at all: an archive holds files only.")
         if path.is_file():
-            found.append((path, path.relative_to(folder).as_posix()))
-    return sorted(found, key=lambda each: each[1])
+            files.append((path, path.relative_to(folder).as_posix()))
+    return sorted(files, key=lambda each: each[1])

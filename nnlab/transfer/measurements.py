@@ -1,4 +1,4 @@
-"""A run's metrics in an archive: a line a value, every bit of it."""
+"""A run's metrics in an archive: a line for each value, to the last bit."""
 
 import csv
 import io
@@ -10,13 +10,13 @@ from pydantic import TypeAdapter, ValidationError
 
 from nnlab.errors import ArchiveError
 from nnlab.tracking.records import Measurement
-from nnlab.transfer.archive import LARGEST, Key, first_error
+from nnlab.transfer.archive import LARGEST_INTEGER, Key, first_error
 
 COLUMNS = ("key", "value", "timestamp", "step")
 
 
 def to_csv(metrics: Iterable[Measurement]) -> bytes:
-    """Write measurements, in an order of their own, every bit of their values."""
+    """Write measurements, sorted, their values to the last bit."""
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)
@@ -28,6 +28,12 @@ def to_csv(metrics: Iterable[Measurement]) -> bytes:
 
 def read_csv(path: Path, name: str) -> Iterator[Measurement]:
     """Yield the measurements of a file.
+
+    Parameters
+    ----------
+    path : Path
+    name : str
+        The file's name in the archive, for messages.
 
     Raises
     ------
@@ -48,15 +54,17 @@ def read_csv(path: Path, name: str) -> Iterator[Measurement]:
 
 
 def _measurement(row: list[str], known: set[str]) -> Measurement:
-    """Read a line; ``known`` gathers the keys that are found to be fit."""
+    """Read a line; ``known`` collects the keys that were checked."""
     if len(row) != len(COLUMNS):
         raise ValueError(f"found {len(row)} cells, expected {len(COLUMNS)}")
     key, value, timestamp, step = row
     if key not in known:
         known.add(TypeAdapter(Key).validate_python(key))
-    found = Measurement(key, float(value), int(timestamp), int(step))
-    if math.isinf(found.value):
+    measurement = Measurement(key, float(value), int(timestamp), int(step))
+    if math.isinf(measurement.value):
         raise ValueError("an infinite value, which no store can hold")
-    if not (0 <= found.timestamp <= LARGEST and abs(found.step) <= LARGEST):
+    if not (
+        0 <= measurement.timestamp <= LARGEST_INTEGER and abs(measurement.step) <= LARGEST_INTEGER
+    ):
         raise ValueError("a time or a step beyond all bounds")
-    return found
+    return measurement

@@ -301,7 +301,7 @@ def test_what_is_no_archive_at_all_is_refused(refused, path):
 def test_a_file_that_is_not_there_is_said_to_be(tmp_path):
     done = CliRunner().invoke(main, ["import", str(tmp_path / "none.zip")])
     assert done.exit_code == 2
-    assert "none.zip cannot be open_archive: [Errno 2] No such file" in done.output
+    assert "none.zip cannot be unpacked: [Errno 2] No such file" in done.output
 
 
 def test_whatever_byte_is_changed_an_archive_reads_as_it_was_or_not_at_all(path):
