@@ -71,9 +71,9 @@ def run(main: Callable[[], object]) -> None:
     resolvers.register()
     with terminable(), plainly(), sessions():
         if any(word.startswith("--config-from") for word in sys.argv[1:]):
-            from nnlab.reproduction.config_from import begin_as_recorded
+            from nnlab.reproduction.config_from import apply_config_from
 
-            sys.argv[1:] = begin_as_recorded(sys.argv[1:], Path(resolvers.scratch_folder()))
+            sys.argv[1:] = apply_config_from(sys.argv[1:], Path(resolvers.scratch_folder()))
         _let_optuna_maximise()
         try:
             main()

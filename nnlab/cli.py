@@ -96,7 +96,7 @@ def reproduce(
     within tolerance. 1: different.
     """
     from nnlab.reproduction.certificate import TOLERANCE
-    from nnlab.reproduction.printing import report_certificates
+    from nnlab.reproduction.printing import print_certificates
     from nnlab.reproduction.repeat import reproduce as repeat
     from nnlab.reproduction.repeat import reproduce_at_commit
 
@@ -104,7 +104,7 @@ def reproduce(
     if at_commit:
         certificates = reproduce_at_commit(
             run, uri, sweep=sweep, overrides=overrides, tolerance=allowed,
-            agree=lambda what: _agree(what, yes=yes),
+            confirm=lambda what: _agree(what, yes=yes),
         )  # fmt: skip
     else:
         certificates = repeat(run, uri, sweep=sweep, overrides=overrides, tolerance=allowed)
@@ -114,7 +114,7 @@ def reproduce(
         found = [certificate.as_dict() for certificate in certificates]
         click.echo(json.dumps(found if sweep else found[0], indent=2))
     else:
-        report_certificates(certificates, uri)
+        print_certificates(certificates, uri)
     if not all(certificate.stands for certificate in certificates):
         sys.exit(1)
 
@@ -147,16 +147,16 @@ def _agree(what: str, *, yes: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
 def explain(one: str, other: str, uri: str | None, *, as_json: bool) -> None:
     """Tell what differs between runs A and B, and where their curves part."""
-    from nnlab.reproduction.explain import explain as compare
-    from nnlab.reproduction.printing import report_explanation
+    from nnlab.reproduction.explanation import explain_runs
+    from nnlab.reproduction.printing import print_explanation
 
-    found = compare(one, other, uri)
+    found = explain_runs(one, other, uri)
     if as_json:
         import json
 
         click.echo(json.dumps(found.as_dict(), indent=2))
     else:
-        report_explanation(found)
+        print_explanation(found)
 
 
 @main.command()

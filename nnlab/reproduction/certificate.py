@@ -1,4 +1,4 @@
-"""The certificate: how a run that was repeated compares with its record, and why."""
+"""The certificate: how the reproduction of a run compares with its record, and why."""
 
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
@@ -6,26 +6,35 @@ from typing import Any, Literal
 import numpy as np
 
 from nnlab.reproduction.differences import Difference, differences
-from nnlab.reproduction.record import Points, RecordedRun, same
+from nnlab.reproduction.recorded_run import Points, RecordedRun, same_value
 from nnlab.runs.config import SEMANTICS
 from nnlab.training.network import Params
 
 Verdict = Literal["bit-identical", "within tolerance", "different"]
 
-# Between two kernels that round otherwise, 500 epochs of float32 drifted apart by 2e-6 where
-# gradient descent is stable, and an image or two in a thousand may change sides. Where it is not
-# stable, as at lr=0.5, rounding grows until the curves part, and no tolerance would be honest.
+# Two BLAS kernels round differently. Where gradient descent is stable, 500 epochs in float32 ended
+# 2e-6 apart, and one or two images in a thousand may change their class. Where it is unstable, as
+# at lr=0.5, the rounding errors grow until the curves part: no tolerance is right there.
 TOLERANCE = 2e-3
-PRUNED_ALONE = ("pruned_at",)  # summaries that a run which trains to its end does not have
+ONLY_PRUNED = ("pruned_at",)  # summaries that a run without pruning does not have
 
 
 @dataclass(frozen=True)
 class Deviation:
-    """A value that did not come out as recorded.
+    """A value of the reproduction that is not the recorded one.
 
     Attributes
     ----------
-    size : |recorded − found| / max(1, |recorded|)
+    metric : str
+        Name of a metric or of a summary.
+    epoch : int
+        Epoch of the value.
+    recorded : float
+        The value in the record.
+    found : float
+        The value of the reproduction; NaN where it has none.
+    size : float
+        ``|recorded − found| / max(1, |recorded|)``.
     """
 
     metric: str
@@ -37,24 +46,41 @@ class Deviation:
 
 @dataclass(frozen=True)
 class Certificate:
-    """What came of repeating a run.
+    """The result of a reproduction.
 
     Attributes
     ----------
-    run, name : of the run that was repeated
-    reproduction : the new run
+    run : str
+        Id of the run that was reproduced.
+    name : str
+        Its name.
+    reproduction : str
+        Id of the new run.
     verdict : Verdict
         See ``certify``.
-    weights_sha256 : noted then, and found now
-    accuracy : final on the validation images, recorded and found; None of a diverged run
-    values : how many recorded values were compared
-    first : the earliest value that differs at all
-    largest : the largest deviation
-    beyond : the earliest value beyond the tolerance
-    weights_deviation : largest deviation of a weight, relative to the largest weight
-    causes : what may have caused it, likeliest first; ``unexplained`` where nothing is known
-    differences : all that differs, whether it matters or not
-    expected : what was to be expected before training
+    tolerance : float
+        See ``certify``.
+    weights_sha256 : tuple[str, str]
+        Digest of the final weights, recorded and found.
+    accuracy : tuple[float or None, float or None]
+        Final validation accuracy, recorded and found; None for a diverged run.
+    values : int
+        Number of recorded values that were compared.
+    first : Deviation or None
+        The earliest deviation.
+    largest : Deviation or None
+        The largest deviation.
+    beyond : Deviation or None
+        The earliest deviation beyond the tolerance.
+    weights_deviation : float or None
+        Largest deviation of a weight, relative to the largest weight; None where the weights
+        cannot be compared.
+    causes : tuple[str, ...]
+        Possible causes, the most likely first; ``unexplained`` where none is known.
+    differences : tuple[Difference, ...]
+        All differences of record, data, config, code and machine, with or without effect.
+    expected : str
+        What these differences let one expect.
     """
 
     run: str
@@ -75,70 +101,85 @@ class Certificate:
 
     @property
     def stands(self) -> bool:
-        """Whether the result stands, to the bit or within the tolerance."""
+        """Whether the result was reproduced, to the bit or within the tolerance."""
         return self.verdict != "different"
 
     def as_dict(self) -> dict[str, Any]:
-        """Return plain values, for JSON; what is not finite becomes text."""
-        return plain(asdict(self))  # type: ignore[no-any-return]
+        """Return plain values for JSON; a number that is not finite becomes text."""
+        return json_values(asdict(self))  # type: ignore[no-any-return]
 
 
-def certify(record: RecordedRun, again: RecordedRun, tolerance: float = TOLERANCE) -> Certificate:
-    """Compare a repeated run with its record.
+def certify(
+    recorded: RecordedRun, repeated: RecordedRun, tolerance: float = TOLERANCE
+) -> Certificate:
+    """Compare a reproduction with the record of the run.
 
-    ``bit-identical``: the weights have the SHA-256 that was noted, every metric at every epoch
-    and every summary is the same float64, and the record does not contradict itself.
+    ``bit-identical``: the weights have the recorded SHA-256, every metric at every epoch and every
+    summary is the same float64, and the record does not contradict itself.
     ``within tolerance``: no metric deviates by more than ``tolerance · max(1, |recorded|)``, and
-    no weight by more than ``tolerance`` times the largest. ``different``: anything else.
+    no weight by more than ``tolerance`` times the largest weight. ``different``: anything else.
 
     Parameters
     ----------
-    record, again : of then and of now
+    recorded, repeated : RecordedRun
+        The run and its reproduction.
+    tolerance : float
+        Largest relative deviation that is allowed.
+
+    Returns
+    -------
+    Certificate
+        The verdict, the deviations and their possible causes.
     """
-    noted, found = record.weights_sha256, again.weights_sha256
-    wrong = deviations(_comparable(record), _comparable(again))
-    drift = _drift(record.weights, again.weights)
-    outside = [each for each in wrong if not each.size <= tolerance]
-    if noted == found and not wrong and not record.faults:
+    digests = recorded.weights_sha256, repeated.weights_sha256
+    values = _comparable(recorded)
+    wrong = deviations(values, _comparable(repeated))
+    beyond = [deviation for deviation in wrong if not deviation.size <= tolerance]
+    weights_deviation = _weights_deviation(recorded.weights, repeated.weights)
+    if digests[0] == digests[1] and not wrong and not recorded.faults:
         verdict: Verdict = "bit-identical"
-    elif outside or record.faults or not (drift is not None and drift <= tolerance):
+    elif (
+        beyond
+        or recorded.faults
+        or not (weights_deviation is not None and weights_deviation <= tolerance)
+    ):
         verdict = "different"
     else:
         verdict = "within tolerance"
-    # A pruned run is repeated up to where it was pruned.
-    same_end = record.last_epoch == again.last_epoch
+    # A pruned run is reproduced up to the epoch where it was pruned.
+    same_end = recorded.last_epoch == repeated.last_epoch
     differing = tuple(
-        each
-        for each in differences(record, again)
-        if not (same_end and (each.kind, each.what) == ("config", "epochs"))
+        difference
+        for difference in differences(recorded, repeated)
+        if not (same_end and (difference.kind, difference.what) == ("config", "epochs"))
     )
     return Certificate(
-        run=record.run.run_id,
-        name=record.run.name,
-        reproduction=again.run.run_id,
+        run=recorded.run.run_id,
+        name=recorded.run.name,
+        reproduction=repeated.run.run_id,
         verdict=verdict,
         tolerance=tolerance,
-        weights_sha256=(noted, found),
-        accuracy=(_accuracy(record), _accuracy(again)),
-        values=len(_comparable(record)),
+        weights_sha256=digests,
+        accuracy=(_accuracy(recorded), _accuracy(repeated)),
+        values=len(values),
         first=wrong[0] if wrong else None,
-        largest=max(wrong, key=lambda each: each.size, default=None),
-        beyond=outside[0] if outside else None,
-        weights_deviation=drift,
+        largest=max(wrong, key=lambda deviation: deviation.size, default=None),
+        beyond=beyond[0] if beyond else None,
+        weights_deviation=weights_deviation,
         causes=() if verdict == "bit-identical" else _causes(differing),
         differences=differing,
-        expected=expectation(record, differing),
+        expected=expectation(recorded, differing),
     )
 
 
-def expectation(record: RecordedRun, differing: tuple[Difference, ...]) -> str:
-    """Say what may be expected of a repetition under these differences."""
-    if record.semantics != str(SEMANTICS):
+def expectation(recorded: RecordedRun, differing: tuple[Difference, ...]) -> str:
+    """Say what these differences let one expect of a reproduction."""
+    if recorded.semantics != str(SEMANTICS):
         return (
             f"other values: the training code's meaning is version {SEMANTICS} now, was "
-            f"{record.semantics}; --at-commit runs the code of then"
+            f"{recorded.semantics}; --at-commit runs the original code"
         )
-    decisive = {each.kind for each in differing if each.decisive} - {"record"}
+    decisive = {difference.kind for difference in differing if difference.decisive} - {"record"}
     if decisive & {"data", "config", "code"}:
         return "other values"
     if decisive:
@@ -147,28 +188,28 @@ def expectation(record: RecordedRun, differing: tuple[Difference, ...]) -> str:
 
 
 def _causes(differing: tuple[Difference, ...]) -> tuple[str, ...]:
-    kinds = dict.fromkeys(each.kind for each in differing if each.decisive)
+    kinds = dict.fromkeys(difference.kind for difference in differing if difference.decisive)
     return tuple(kinds) or ("unexplained",)
 
 
-def _accuracy(record: RecordedRun) -> float | None:
-    return record.points.get(("val/accuracy", record.last_epoch))
+def _accuracy(recorded: RecordedRun) -> float | None:
+    return recorded.points.get(("val/accuracy", recorded.last_epoch))
 
 
-def _comparable(record: RecordedRun) -> Points:
-    """Return the values that a repetition up to the same epoch has too."""
-    return {key: value for key, value in record.points.items() if key[0] not in PRUNED_ALONE}
+def _comparable(recorded: RecordedRun) -> Points:
+    """Return the values that a reproduction up to the same epoch has too."""
+    return {key: value for key, value in recorded.points.items() if key[0] not in ONLY_PRUNED}
 
 
 def deviations(recorded: Points, found: Points) -> list[Deviation]:
-    """List the recorded values that did not come out the same, the earliest first."""
+    """List the recorded values that were not found again, the earliest first."""
     wrong = [
         Deviation(name, epoch, value, other, _size(value, other))
         for (name, epoch), value in recorded.items()
         for other in [found.get((name, epoch), np.nan)]
-        if not same(value, other)
+        if not same_value(value, other)
     ]
-    return sorted(wrong, key=lambda each: each.epoch)
+    return sorted(wrong, key=lambda deviation: deviation.epoch)
 
 
 def _size(recorded: float, found: float) -> float:
@@ -176,27 +217,25 @@ def _size(recorded: float, found: float) -> float:
     return size if np.isfinite(size) else float("inf")
 
 
-def _drift(one: Params | None, other: Params | None) -> float | None:
-    """Return the largest deviation of a weight, relative to the largest weight."""
-    if (
-        one is None
-        or other is None
-        or any(a.shape != b.shape for a, b in zip(one, other, strict=True))
-    ):
+def _weights_deviation(one: Params | None, other: Params | None) -> float | None:
+    if one is None or other is None:
         return None
-    largest = max(float(np.abs(array).max()) for array in one) or 1.0
-    size = max(float(np.abs(a - b).max()) for a, b in zip(one, other, strict=True)) / largest
-    if all(np.array_equal(a, b, equal_nan=True) for a, b in zip(one, other, strict=True)):
+    pairs = list(zip(one, other, strict=True))
+    if any(a.shape != b.shape for a, b in pairs):
+        return None
+    if all(np.array_equal(a, b, equal_nan=True) for a, b in pairs):
         return 0.0
+    largest = max(float(np.abs(array).max()) for array in one) or 1.0
+    size = max(float(np.abs(a - b).max()) for a, b in pairs) / largest
     return size if np.isfinite(size) else None
 
 
-def plain(value: Any) -> Any:  # noqa: ANN401 - any part of a certificate
-    """Return values as JSON has them; what is not finite becomes text."""
+def json_values(value: Any) -> Any:  # noqa: ANN401 - any part of a certificate
+    """Return plain values for JSON; a number that is not finite becomes text."""
     if isinstance(value, dict):
-        return {key: plain(inner) for key, inner in value.items()}
+        return {key: json_values(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple):
-        return [plain(inner) for inner in value]
+        return [json_values(inner) for inner in value]
     if isinstance(value, float) and not np.isfinite(value):
         return str(value)
     return value

@@ -1,4 +1,4 @@
-"""The original code: checked out beside the working tree, and run in a process of its own."""
+"""The recorded code of a run: checked out beside the working tree, and run in its own process."""
 
 import os
 import re
@@ -15,26 +15,29 @@ from typing import Any
 import psutil
 
 from nnlab.errors import RecordError
-from nnlab.reproduction.differences import INDIFFERENT
-from nnlab.reproduction.record import RecordedRun
+from nnlab.reproduction.differences import WITHOUT_EFFECT
+from nnlab.reproduction.recorded_run import RecordedRun
 from nnlab.runs.code_version import CHECKOUT, digests, git
 from nnlab.runs.tags import Tag
 from nnlab.tracking.store import Store
 from nnlab.training.initializers import FREE_INITS
 
 PATH_FIELDS = ("data.dir", "data.path")
-PREFIX = "nnlab-original-"  # of the temporary folders, followed by whose they are
+PREFIX = "nnlab-original-"  # of the temporary folders; the id of the process that made them follows
 
 
 @dataclass(frozen=True)
 class RecordedCode:
-    """The code that a run was made with.
+    """The code that made a run.
 
     Attributes
     ----------
-    commit : of the checkout
-    subject : first line of the commit's message
-    patch : what was changed since
+    commit : str
+        Commit of the checkout.
+    subject : str
+        First line of the commit's message.
+    patch : bytes
+        Changes that were not committed.
     """
 
     commit: str
@@ -43,162 +46,174 @@ class RecordedCode:
 
     @property
     def summary(self) -> str:
-        """What is about to be run, for a person to decide."""
+        """A description for the user, who decides whether to run it."""
         changed = self.patch.count(b"\ndiff --git ") + self.patch.startswith(b"diff --git ")
         patched = f", with a recorded patch of {changed} files on it" if changed else ""
         return f"the code of commit {self.commit[:12]} ({self.subject}){patched}"
 
 
-def original_code(record: RecordedRun) -> RecordedCode:
-    """Find the code that a run was made with.
+def recorded_code(recorded: RecordedRun) -> RecordedCode:
+    """Find the code that made a run.
 
     Raises
     ------
     RecordError
-        Where it was not recorded whole, or this repository does not have the commit.
+        Where the record of the code is not complete, or this repository lacks the commit.
     """
-    commit = record.run.tags.get(Tag.GIT_COMMIT)
+    commit = recorded.run.tags.get(Tag.GIT_COMMIT)
     if commit is None:
         raise RecordError(
-            f"Run {record.id} was not made from a git checkout: there is no commit to go back to. "
-            "Leave out --at-commit."
+            f"Run {recorded.short_id} was not made from a git checkout: there is no commit to go "
+            "back to. Leave out --at-commit."
         )
-    left_out = record.environment.get("patch_left_out", [])
+    left_out = recorded.environment.get("patch_left_out", [])
     if left_out:
         raise RecordError(
-            f"The code of run {record.id} was not recorded whole: {', '.join(left_out)} had "
-            "changed and was too large. Leave out --at-commit."
+            f"The code of run {recorded.short_id} was not recorded whole: {', '.join(left_out)} "
+            "had changed and was too large. Leave out --at-commit."
         )
     try:
         subject = git("show", "--no-patch", "--format=%s", f"{commit}^{{commit}}")
     except (OSError, subprocess.SubprocessError) as error:
         raise RecordError(
-            f"Commit {commit[:12]} of run {record.id} is not in the repository {CHECKOUT}: fetch "
-            "it, and try again."
+            f"Commit {commit[:12]} of run {recorded.short_id} is not in the repository {CHECKOUT}: "
+            "fetch it, and try again."
         ) from error
-    return RecordedCode(commit, subject.decode(errors="replace").strip(), record.patch)
+    return RecordedCode(commit, subject.decode(errors="replace").strip(), recorded.patch)
 
 
 @contextmanager
-def checked_out(original: RecordedCode) -> Iterator[Path]:
-    """Provide a temporary worktree of the commit with the patch on it; the working tree stays.
+def checked_out(code: RecordedCode) -> Iterator[Path]:
+    """Provide a temporary worktree with recorded code; the user's working tree does not change.
+
+    Yields
+    ------
+    Path
+        The project's folder in the worktree.
 
     Raises
     ------
     RecordError
-        Where git refuses, or the patch does not fit.
+        Where git refuses, or the patch does not fit the commit.
     """
-    _clean_up()
+    _remove_abandoned_worktrees()
     with tempfile.TemporaryDirectory(prefix=f"{PREFIX}{os.getpid()}-") as folder:
         tree = Path(folder) / "tree"
         try:
-            git("worktree", "add", "--detach", "--quiet", str(tree), original.commit)
-            if original.patch:
+            git("worktree", "add", "--detach", "--quiet", str(tree), code.commit)
+            if code.patch:
                 patch = Path(folder) / "code.patch"
-                patch.write_bytes(original.patch)
+                patch.write_bytes(code.patch)
                 git("apply", "--whitespace=nowarn", str(patch), folder=tree)
-            # The project may stand in a subfolder of its repository.
+            # The project may be in a subfolder of its repository.
             yield tree / git("rev-parse", "--show-prefix").decode().strip()
         except subprocess.CalledProcessError as error:
             reason = error.stderr.decode(errors="replace").strip().splitlines()
             raise RecordError(
-                f"{original.summary} cannot be checked out: {reason[0] if reason else error}"
+                f"{code.summary} cannot be checked out: {reason[0] if reason else error}"
             ) from error
         finally:
             if tree.exists():
                 git("worktree", "remove", "--force", str(tree))
 
 
-def check_code(tree: Path, record: RecordedRun) -> None:
-    """Make sure that a checkout has the code that a run recorded, module by module.
+def check_modules(tree: Path, recorded: RecordedRun) -> None:
+    """Compare the modules of a checkout with the digests that a run recorded.
 
     Raises
     ------
     RecordError
-        Where it has not: the patch was changed, or is gone.
+        Where a module differs, because the recorded patch was changed or is missing.
     """
     found = digests(tree / "nnlab")
-    recorded = record.environment.get("modules", {})  # under their names of then, as in the tree
+    expected = recorded.environment.get("modules", {})  # by their original paths, as in the tree
     wrong = sorted(
-        name for name, digest in recorded.items() if found.get(name) != digest
-    ) or sorted(found.keys() - recorded.keys())
-    if recorded and wrong:
+        name for name, digest in expected.items() if found.get(name) != digest
+    ) or sorted(found.keys() - expected.keys())
+    if expected and wrong:
         raise RecordError(
-            f"The code of run {record.id} cannot be had again: what its commit and code.patch make "
-            f"of nnlab/{wrong[0]} is not what it recorded. Nothing was run."
+            f"The code of run {recorded.short_id} cannot be restored: what its commit and "
+            f"code.patch make of nnlab/{wrong[0]} is not what it recorded. Nothing was run."
         )
 
 
-def _clean_up() -> None:
+def _remove_abandoned_worktrees() -> None:
     """Remove the worktrees of processes that were killed."""
     for line in git("worktree", "list", "--porcelain").decode().splitlines():
         tree = Path(line.removeprefix("worktree "))
-        owner = re.match(rf"{PREFIX}(\d+)-", tree.parent.name)
-        if owner is not None and not psutil.pid_exists(int(owner.group(1))):
+        process = re.match(rf"{PREFIX}(\d+)-", tree.parent.name)
+        if process is not None and not psutil.pid_exists(int(process.group(1))):
             shutil.rmtree(tree.parent, ignore_errors=True)
     git("worktree", "prune")
 
 
-def run_original(
-    tree: Path, record: RecordedRun, config: Mapping[str, Any], folder: Path
+def train_in_checkout(
+    tree: Path, recorded: RecordedRun, config: Mapping[str, Any], folder: Path
 ) -> tuple[Store, str]:
-    """Train a recorded config with the code of a checkout, into a store of its own.
+    """Train a config with the code of a checkout, into a store of its own.
 
-    The command line is what all versions understand, so that is how the code is asked.
+    The code is started by its command line, which all versions of nnlab understand.
 
     Parameters
     ----------
-    tree : the checkout
-    config : nested, as ``RunConfig.model_dump`` returns it
-    folder : for the store
+    tree : Path
+        The checkout.
+    recorded : RecordedRun
+        The run that is reproduced; only fields that its ``config.yaml`` has are given.
+    config : Mapping[str, Any]
+        Nested, as ``RunConfig.model_dump`` returns it.
+    folder : Path
+        Folder for the store.
 
     Returns
     -------
-    The store, and the id of the new run in it.
+    tuple[Store, str]
+        The store, and the id of the new run in it.
 
     Raises
     ------
     RecordError
-        Where the original code fails.
+        Where the recorded code fails.
     """
-    # Its command line decides where it logs, and the lab's address must not tempt it elsewhere.
+    # The variable would lead the recorded code to the user's own store.
     environment = {
         name: value for name, value in os.environ.items() if name != "MLFLOW_TRACKING_URI"
     }
     environment["NNLAB_ROOT"] = str(folder)
-    done = subprocess.run(  # noqa: S603 - what the user has agreed to
-        [sys.executable, "run.py", *_overrides(record.stated, config), "pictures=0"],
+    done = subprocess.run(  # noqa: S603 - code to which the user has agreed
+        [sys.executable, "run.py", *_overrides(recorded.config_yaml, config), "pictures=0"],
         cwd=tree, env=environment, capture_output=True, text=True, check=False,
     )  # fmt: skip
-    store = Store(f"sqlite:///{folder}/mlruns/mlflow.db")
     if done.returncode:
         last = (done.stderr.strip() or done.stdout.strip()).splitlines()[-1:]
         raise RecordError(
             f"The original code ended with exit code {done.returncode}: {''.join(last)}"
         )
+    store = Store(f"sqlite:///{folder}/mlruns/mlflow.db")
     return store, store.find_run("last", "run").run_id
 
 
-def _overrides(stated: Mapping[str, Any], config: Mapping[str, Any]) -> list[str]:
-    """Write a config down as overrides, with the fields that it had when it was recorded."""
-    found = [f"init={stated['init']['name']}", f"data={stated['data']['source']}"]
+def _overrides(config_yaml: Mapping[str, Any], config: Mapping[str, Any]) -> list[str]:
+    """Write a config as overrides, with those fields that its ``config.yaml`` has."""
+    init = config_yaml["init"]
+    overrides = [f"init={init['name']}", f"data={config_yaml['data']['source']}"]
     for field, value in config.items():
-        if field in stated and not isinstance(value, dict) and field not in INDIFFERENT:
-            found.append(f"{field}={_written(value)}")
-    if stated["init"]["name"] in FREE_INITS:
-        found += [f"init.{name}={_written(config['init'][name])}" for name in ("scale", "shift")]
-    if "bias" in stated["init"]:
-        found.append(f"init.bias={stated['init']['bias']}")
+        if field in config_yaml and not isinstance(value, dict) and field not in WITHOUT_EFFECT:
+            overrides.append(f"{field}={_quoted(value)}")
+    if init["name"] in FREE_INITS:
+        overrides += [f"init.{name}={_quoted(config['init'][name])}" for name in ("scale", "shift")]
+    if "bias" in init:
+        overrides.append(f"init.bias={init['bias']}")
     for name, value in config["data"].items():
         field = f"data.{name}"
         if field in PATH_FIELDS and value is not None:
-            found.append(f"{field}={_written(str(Path(value).expanduser().absolute()))}")
-        elif field not in (*PATH_FIELDS, "data.source") and name in stated["data"]:
-            found.append(f"{field}={_written(value)}")
-    return found
+            overrides.append(f"{field}={_quoted(str(Path(value).expanduser().absolute()))}")
+        elif field not in (*PATH_FIELDS, "data.source") and name in config_yaml["data"]:
+            overrides.append(f"{field}={_quoted(value)}")
+    return overrides
 
 
-def _written(value: Any) -> str:  # noqa: ANN401 - any value of a config
+def _quoted(value: Any) -> str:  # noqa: ANN401 - any value of a config
     """Write a value as Hydra's grammar reads it."""
     if value is None:
         return "null"

@@ -1,8 +1,8 @@
-"""``run.py --config-from RUN``: a new run whose config begins as that of a recorded one.
+"""``run.py --config-from RUN``: a new run that starts with the config of a recorded one.
 
-What Hydra gets to see is its own ``--config-dir`` and ``--config-name``: a copy of
-``conf/config.yaml`` with the recorded values in it. So changes, sweeps and ``--cfg job`` work as
-ever, and a run's name and its ``overrides.yaml`` tell just what was changed.
+The option is replaced by two of Hydra's own, ``--config-dir`` and ``--config-name``, which name a
+copy of ``conf/config.yaml`` with the recorded values. So further overrides, sweeps and ``--cfg
+job`` work as usual, and the run's name and its ``overrides.yaml`` hold the changes only.
 """
 
 from collections.abc import Sequence
@@ -12,48 +12,57 @@ from typing import Any
 import yaml
 
 from nnlab.errors import ConfigError, RecordError
-from nnlab.reproduction.record import read_record
+from nnlab.reproduction.recorded_run import read_recorded_run
 from nnlab.runs.code_version import CHECKOUT
 from nnlab.runs.config import RunConfig, fields_with
 from nnlab.runs.roles import Role
+from nnlab.runs.sweep import field_of
 from nnlab.tracking.store import existing_store
 from nnlab.training.initializers import FREE_INITS
 
 OPTION = "--config-from"
 NAME = "recorded"
-GROUPS = {"init": "name", "data": "source"}  # group -> the field that names its option
+GROUPS = {"init": "name", "data": "source"}  # group -> its field that names the option
 
 
-def begin_as_recorded(arguments: Sequence[str], folder: Path) -> list[str]:
-    """Replace ``--config-from RUN`` in a command line by what Hydra understands.
+def apply_config_from(arguments: Sequence[str], folder: Path) -> list[str]:
+    """Replace ``--config-from RUN`` in a command line by options of Hydra.
 
     Parameters
     ----------
-    arguments : the command line, without the program
-    folder : a temporary one, for the config
+    arguments : Sequence[str]
+        The command line, without the program.
+    folder : Path
+        A temporary folder, to which the config is written.
+
+    Returns
+    -------
+    list[str]
+        The new command line.
 
     Raises
     ------
     NnlabError
-        Where no run is named, it is not there, or its config cannot be read.
+        Where no run is named, it is not in the store, or its config cannot be read.
     """
     which, rest = _split(arguments)
     if which is None:
         return rest
     uri = next((word.partition("=")[2] for word in rest if word.startswith("tracking.uri=")), None)
     store = existing_store(uri)
-    record = read_record(store, store.find_run(which, "run"))
-    changed = [fault for fault in record.faults if fault.startswith("config.yaml")]
+    recorded = read_recorded_run(store, store.find_run(which, "run"))
+    changed = [fault for fault in recorded.faults if fault.startswith("config.yaml")]
     if changed:
-        raise RecordError(f"Run {record.id} is nothing to begin with: {'; '.join(changed)}.")
-    chosen = [word.partition("=")[0] for word in rest]
-    content = recorded_yaml(record.config, record.run.run_id, chosen)
+        raise RecordError(
+            f"The config of run {recorded.short_id} cannot be used: {'; '.join(changed)}."
+        )
+    content = config_with(recorded.config, recorded.run.run_id, [field_of(word) for word in rest])
     (folder / f"{NAME}.yaml").write_text(content, encoding="utf-8")
     return [*rest, "--config-dir", str(folder), "--config-name", NAME]
 
 
 def _split(arguments: Sequence[str]) -> tuple[str | None, list[str]]:
-    """Take the option out of a command line."""
+    """Return the value of the option, and the command line without it."""
     rest = list(arguments)
     for place, word in enumerate(rest):
         name, equals, which = word.partition("=")
@@ -67,13 +76,23 @@ def _split(arguments: Sequence[str]) -> tuple[str | None, list[str]]:
     return None, rest
 
 
-def recorded_yaml(config: RunConfig, run_id: str, chosen: Sequence[str]) -> str:
-    """Return ``conf/config.yaml`` with a recorded config's values in it.
+def config_with(config: RunConfig, run_id: str, overridden: Sequence[str]) -> str:
+    """Return ``conf/config.yaml`` with the values of a recorded config.
 
     Parameters
     ----------
-    chosen : fields and groups that the command line sets; of a group that it chooses anew, nothing
-        is taken over
+    config : RunConfig
+        The recorded config.
+    run_id : str
+        The run that has it.
+    overridden : Sequence[str]
+        Fields and groups that the command line sets. Of a group for which it chooses an option,
+        the recorded values are not used.
+
+    Returns
+    -------
+    str
+        YAML.
     """
     text = (CHECKOUT / "conf" / "config.yaml").read_text(encoding="utf-8")
     content: dict[str, Any] = yaml.safe_load(text)
@@ -82,7 +101,7 @@ def recorded_yaml(config: RunConfig, run_id: str, chosen: Sequence[str]) -> str:
     content["derived_from"] = run_id
     content["tracking"]["experiment"] = recorded["tracking"]["experiment"]
     for group, field in GROUPS.items():
-        if group in chosen:
+        if group in overridden:
             continue
         values = {name: value for name, value in recorded[group].items() if value is not None}
         option = values.pop(field)

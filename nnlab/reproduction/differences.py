@@ -1,20 +1,21 @@
-"""What differs between two recorded runs besides their results, and what of it can matter."""
+"""The differences between two recorded runs besides their results, and which of them matter."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from nnlab.reproduction.record import RecordedRun
+from nnlab.reproduction.recorded_run import RecordedRun
 from nnlab.runs.config import fields_without
 from nnlab.runs.roles import Role, is_among
 from nnlab.runs.tags import Tag
 
 Kind = Literal["record", "data", "config", "code", "libraries", "BLAS or processor"]
 
-INDIFFERENT = fields_without(Role.RESULT)
+WITHOUT_EFFECT = fields_without(Role.RESULT)
+ABSENT = "absent"
 
-# Modules whose code decides a result. What reads the data is not among them: whatever it reads,
-# the digest of the data tells.
+# Modules whose code can change a result. Those that read the data do not belong here, because the
+# digest of the data shows what they have read.
 DECISIVE = frozenset(
     f"{name}.py"
     for name in (
@@ -28,14 +29,18 @@ DECISIVE = frozenset(
 
 @dataclass(frozen=True)
 class Difference:
-    """One thing that differs.
+    """One difference between two runs.
 
     Attributes
     ----------
-    kind : where it belongs
-    what : its name
-    one, other : its values, as text
-    decisive : whether a result can depend on it
+    kind : Kind
+        Which part of the record it belongs to.
+    what : str
+        Name of the field, module, package or machine property; or a sentence, of a record.
+    one, other : str
+        The two values, as text.
+    decisive : bool
+        Whether a result can depend on it.
     """
 
     kind: Kind
@@ -46,8 +51,8 @@ class Difference:
 
 
 def differences(one: RecordedRun, other: RecordedRun) -> list[Difference]:
-    """List what differs between two runs, what is likeliest to matter first."""
-    found = [
+    """List the differences between two runs, the most likely causes first."""
+    listed = [
         *(Difference("record", fault, "", "") for fault in (*one.faults, *other.faults)),
         *_data(one, other),
         *_config(one, other),
@@ -55,27 +60,25 @@ def differences(one: RecordedRun, other: RecordedRun) -> list[Difference]:
         *_libraries(one.environment, other.environment),
         *_machine(one.environment, other.environment),
     ]
-    return sorted(found, key=lambda each: not each.decisive)  # sorting keeps the order of kinds
+    return sorted(listed, key=lambda difference: not difference.decisive)  # keeps order otherwise
 
 
 def _data(one: RecordedRun, other: RecordedRun) -> Iterator[Difference]:
-    first, second = (record.run.tags.get(Tag.DATA_DIGEST, "unknown") for record in (one, other))
+    first, second = (recorded.run.tags.get(Tag.DATA_DIGEST, "unknown") for recorded in (one, other))
     if first != second:
         yield Difference("data", "digest of images, labels and split", first[:12], second[:12])
 
 
 def _config(one: RecordedRun, other: RecordedRun) -> Iterator[Difference]:
-    first, second = (dict(_flat(record.stated)) for record in (one, other))
-    for name in dict.fromkeys([*first, *second]):
-        if is_among(name, INDIFFERENT):
-            continue
-        # A field that an earlier schema lacked has its default there.
-        values = [
-            fields[name] if name in fields else dict(_flat(record.config.model_dump())).get(name)
-            for fields, record in ((first, one), (second, other))
-        ]
-        if values[0] != values[1]:
-            yield Difference("config", name, str(values[0]), str(values[1]))
+    # A field that an earlier schema did not have had the value that is its default now.
+    first, second = (
+        dict(_flat(recorded.config.model_dump())) | dict(_flat(recorded.config_yaml))
+        for recorded in (one, other)
+    )
+    written = dict(_flat(one.config_yaml)) | dict(_flat(other.config_yaml))
+    for name in written:
+        if first.get(name) != second.get(name) and not is_among(name, WITHOUT_EFFECT):
+            yield Difference("config", name, str(first.get(name)), str(second.get(name)))
 
 
 def _flat(nested: Mapping[str, Any], head: str = "") -> Iterator[tuple[str, Any]]:
@@ -91,26 +94,28 @@ def _code(one: RecordedRun, other: RecordedRun) -> Iterator[Difference]:
         what = "version of the training code's meaning"
         yield Difference("code", what, one.semantics, other.semantics)
     for name in ("init.draw", "init.scale", "init.shift", "init.bias"):
-        then, now = (record.run.params.get(name, "unknown") for record in (one, other))
-        if one.stated["init"] == other.stated["init"] and then != now:
-            yield Difference("code", f"{name} of init={one.stated['init']['name']}", then, now)
+        then, now = (recorded.run.params.get(name, "unknown") for recorded in (one, other))
+        init = one.config_yaml["init"]
+        if init == other.config_yaml["init"] and then != now:
+            yield Difference("code", f"{name} of init={init['name']}", then, now)
     if one.modules and other.modules:
         for name in sorted(one.modules.keys() | other.modules.keys()):
-            then, now = (record.modules.get(name, "absent")[:12] for record in (one, other))
+            then, now = (recorded.modules.get(name, ABSENT)[:12] for recorded in (one, other))
             if then != now:
-                decisive = name in DECISIVE or now == "absent"
+                decisive = name in DECISIVE or now == ABSENT
                 yield Difference("code", f"nnlab/{name}", then, now, decisive)
     then, now = _commit(one), _commit(other)
     if then != now:
-        known = bool(one.modules and other.modules)  # they say it better
-        yield Difference("code", "commit", then, now, decisive=not known)
+        # Where both runs recorded their modules, these say exactly what differs.
+        decisive = not (one.modules and other.modules)
+        yield Difference("code", "commit", then, now, decisive=decisive)
 
 
-def _commit(record: RecordedRun) -> str:
-    commit = record.run.tags.get(Tag.GIT_COMMIT)
+def _commit(recorded: RecordedRun) -> str:
+    commit = recorded.run.tags.get(Tag.GIT_COMMIT)
     if commit is None:
         return "unknown"
-    return commit[:12] + (" with changes" if record.run.tags.get(Tag.GIT_DIRTY) == "true" else "")
+    return commit[:12] + (" with changes" if recorded.run.tags.get(Tag.GIT_DIRTY) == "true" else "")
 
 
 def _libraries(one: Mapping[str, Any], other: Mapping[str, Any]) -> Iterator[Difference]:
@@ -121,7 +126,7 @@ def _libraries(one: Mapping[str, Any], other: Mapping[str, Any]) -> Iterator[Dif
             yield Difference("libraries", name, str(one[name]), str(other[name]), decisive=False)
     first, second = one.get("packages", {}), other.get("packages", {})
     for name in sorted(first.keys() | second.keys(), key=lambda name: (name != "numpy", name)):
-        then, now = (packages.get(name, "absent") for packages in (first, second))
+        then, now = (packages.get(name, ABSENT) for packages in (first, second))
         if then != now:
             yield Difference("libraries", name, then, now, decisive=name == "numpy")
 
@@ -131,25 +136,25 @@ def _machine(one: Mapping[str, Any], other: Mapping[str, Any]) -> Iterator[Diffe
         return
     for name in ("processor", "instructions", "blas", "variables"):
         if name in one and name in other and one[name] != other[name]:
-            then, now = _inner(one[name], other[name])
+            then, now = _as_text(one[name], other[name])
             yield Difference("BLAS or processor", name, then, now)
     if one.get("cores") != other.get("cores"):
         then, now = str(one.get("cores")), str(other.get("cores"))
         yield Difference("BLAS or processor", "cores", then, now, decisive=False)
 
 
-def _inner(one: Any, other: Any) -> tuple[str, str]:  # noqa: ANN401 - any part of a JSON file
-    """Write two values down, of mappings only the entries that differ."""
+def _as_text(one: Any, other: Any) -> tuple[str, str]:  # noqa: ANN401 - any part of a JSON file
+    """Write two values as text; of two mappings only the entries that differ."""
     if isinstance(one, list) and isinstance(other, list) and len(one) == len(other) == 1:
         one, other = one[0], other[0]
     if not (isinstance(one, dict) and isinstance(other, dict)):
         return str(one), str(other)
     names = [name for name in {**one, **other} if one.get(name) != other.get(name)]
     return tuple(  # type: ignore[return-value]
-        ", ".join(f"{name} {_words(values.get(name, 'not set'))}" for name in names)
+        ", ".join(f"{name} {_joined(values.get(name, 'not set'))}" for name in names)
         for values in (one, other)
     )
 
 
-def _words(value: Any) -> str:  # noqa: ANN401 - any part of a JSON file
+def _joined(value: Any) -> str:  # noqa: ANN401 - any part of a JSON file
     return " ".join(map(str, value)) or "none" if isinstance(value, list) else str(value)

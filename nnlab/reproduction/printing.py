@@ -1,5 +1,6 @@
-"""On the terminal: certificates, and what differs between two runs."""
+"""Certificates and explanations on the terminal."""
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from rich.console import Console
@@ -7,104 +8,103 @@ from rich.markup import escape
 
 from nnlab.reproduction.certificate import Certificate, Deviation
 from nnlab.reproduction.differences import Difference
-from nnlab.reproduction.explain import Explanation
+from nnlab.reproduction.explanation import Explanation
 
 COLOURS = {"bit-identical": "green", "within tolerance": "yellow", "different": "red"}
-LABEL = 16  # columns
-NAMED = 6  # differences without effect that are named
+LABEL_WIDTH = 16  # columns
+MAX_NAMED = 6  # differences without effect that are named
 
 
-def report_certificates(certificates: Sequence[Certificate], uri: str | None) -> None:
-    """Print certificates: one in full, several as a line each and a sum."""
+def print_certificates(certificates: Sequence[Certificate], uri: str | None) -> None:
+    """Print certificates: one in full; several with a line each and a summary."""
     console = Console(highlight=False, soft_wrap=True)
     if len(certificates) == 1:
         _print_certificate(console, certificates[0], uri)
         return
-    for each in certificates:
-        colour = COLOURS[each.verdict]
-        why = f"  ({', '.join(each.causes)})" if each.causes else ""
+    for certificate in certificates:
+        colour = COLOURS[certificate.verdict]
+        why = f"  ({', '.join(certificate.causes)})" if certificate.causes else ""
         console.print(
-            f"{each.run[:8]}  made again as {each.reproduction[:8]}  "
-            f"[{colour}]{each.verdict}[/]{escape(why)}  {escape(each.name)}"
+            f"{certificate.run[:8]}  made again as {certificate.reproduction[:8]}  "
+            f"[{colour}]{certificate.verdict}[/]{escape(why)}  {escape(certificate.name)}"
         )
-    counts = [
-        f"{count} {verdict}"
-        for verdict in COLOURS
-        for count in [sum(each.verdict == verdict for each in certificates)]
-        if count
-    ]
-    console.print(f"\n{len(certificates)} runs: {', '.join(counts)}")
-    causes = tuple(dict.fromkeys(cause for each in certificates for cause in each.causes))
+    counts = Counter[str](certificate.verdict for certificate in certificates)
+    parts = [f"{counts[verdict]} {verdict}" for verdict in COLOURS if verdict in counts]
+    console.print(f"\n{len(certificates)} runs: {', '.join(parts)}")
+    causes = dict.fromkeys(cause for certificate in certificates for cause in certificate.causes)
     if causes:
         console.print(f"causes: {', '.join(causes)}")
-    _print_differences(console, _common(certificates))
+    differences = (entry for certificate in certificates for entry in certificate.differences)
+    _print_differences(console, dict.fromkeys(differences))
 
 
-def report_explanation(found: Explanation) -> None:
+def print_explanation(explanation: Explanation) -> None:
     """Print what differs between two runs, and where their curves part."""
     console = Console(highlight=False, soft_wrap=True)
-    for label, name, result in (("A", *found.one), ("B", *found.other)):
+    for label, name, result in (("A", *explanation.one), ("B", *explanation.other)):
         console.print(f"[bold]{label}[/]  {escape(name)}  {escape(result)}")
-    if not found.differences:
+    if not explanation.differences:
         console.print("nothing that was recorded of config, code, data or environment differs")
-    _print_differences(console, found.differences)
-    for line in found.patch:
+    _print_differences(console, explanation.differences)
+    for line in explanation.patch:
         console.print(f"  {line}", markup=False)
-    if found.first is None:
+    if explanation.first is None:
         console.print("the curves are the same, to the bit")
         return
-    console.print(f"the curves part at {_deviation(found.first)}")
-    if found.largest is not None:
-        console.print(f"furthest apart at {_deviation(found.largest)}")
+    console.print(f"the curves part at {_described(explanation.first)}")
+    if explanation.largest is not None:
+        console.print(f"furthest apart at {_described(explanation.largest)}")
 
 
-def _print_certificate(console: Console, found: Certificate, uri: str | None) -> None:
-    console.print(f"[bold]certificate of {found.run[:8]}[/]  {escape(found.name)}")
-    then, now = (digest[:12] for digest in found.weights_sha256)
-    accuracies = ["none" if accuracy is None else f"{accuracy:.4f}" for accuracy in found.accuracy]
+def _print_certificate(console: Console, certificate: Certificate, uri: str | None) -> None:
+    console.print(f"[bold]certificate of {certificate.run[:8]}[/]  {escape(certificate.name)}")
+    then, now = (digest[:12] for digest in certificate.weights_sha256)
+    accuracies = [
+        "none" if accuracy is None else f"{accuracy:.4f}" for accuracy in certificate.accuracy
+    ]
+    first = certificate.first
+    equal = "all equal" if first is None else f"they part at {_described(first)}"
     lines = {
-        "verdict": f"[{COLOURS[found.verdict]}]{found.verdict}[/]",
+        "verdict": f"[{COLOURS[certificate.verdict]}]{certificate.verdict}[/]",
         "weights": f"SHA-256 {then}… recorded, {now}… found",
         "val accuracy": f"{accuracies[0]} recorded, {accuracies[1]} found",
-        "metrics": f"{found.values} values: "
-        + ("all equal" if found.first is None else f"they part at {_deviation(found.first)}"),
+        "metrics": f"{certificate.values} values: {equal}",
     }
-    if found.largest is not None:
-        lines["largest"] = _deviation(found.largest)
-    if found.beyond is not None:
-        lines[f"beyond {found.tolerance:g}"] = f"from {_deviation(found.beyond)}"
-    if "record" in found.causes and found.first is None and then == now:
+    if certificate.largest is not None:
+        lines["largest"] = _described(certificate.largest)
+    if certificate.beyond is not None:
+        lines[f"beyond {certificate.tolerance:g}"] = f"from {_described(certificate.beyond)}"
+    if "record" in certificate.causes and first is None and then == now:
         lines["result"] = "as it was noted: what differs is the record, which was changed since"
-    if found.causes:
-        lines["cause"] = escape(", ".join(found.causes))
-    elsewhere = "" if uri is None else f" --uri {escape(uri)}"
-    lines["expected"] = escape(found.expected)
-    lines["logged as"] = f"{found.reproduction}  (nnlab ui {found.reproduction[:8]}{elsewhere})"
+    if certificate.causes:
+        lines["cause"] = escape(", ".join(certificate.causes))
+    store = "" if uri is None else f" --uri {escape(uri)}"
+    new = certificate.reproduction
+    lines["expected"] = escape(certificate.expected)
+    lines["logged as"] = f"{new}  (nnlab ui {new[:8]}{store})"
     for label, text in lines.items():
-        console.print(f"  {label:{LABEL}}{text}")
-    _print_differences(console, found.differences)
+        console.print(f"  {label:{LABEL_WIDTH}}{text}")
+    _print_differences(console, certificate.differences)
 
 
 def _print_differences(console: Console, differences: Iterable[Difference]) -> None:
-    """Print what matters in full, and of the rest what there is."""
-    rest = [each for each in differences if not each.decisive]
-    for each in differences:
-        if each.decisive:
-            values = f": {each.one} | {each.other}" if each.one or each.other else ""
-            console.print(f"  {each.kind}: {each.what}{values}", markup=False)
-    if rest:
-        names = ", ".join(each.what for each in rest[:NAMED])
-        names += f" and {len(rest) - NAMED} more" if len(rest) > NAMED else ""
+    """Print the decisive differences in full, and the names of the others."""
+    others = []
+    for difference in differences:
+        if difference.decisive:
+            one, other = difference.one, difference.other
+            values = f": {one} | {other}" if one or other else ""
+            console.print(f"  {difference.kind}: {difference.what}{values}", markup=False)
+        else:
+            others.append(difference.what)
+    if others:
+        names = ", ".join(others[:MAX_NAMED])
+        names += f" and {len(others) - MAX_NAMED} more" if len(others) > MAX_NAMED else ""
         console.print(f"  differs too, without effect on a result: {names}", markup=False)
 
 
-def _common(certificates: Sequence[Certificate]) -> list[Difference]:
-    """Return each difference once, however many runs it is true of."""
-    return list(dict.fromkeys(each for found in certificates for each in found.differences))
-
-
-def _deviation(found: Deviation) -> str:
+def _described(deviation: Deviation) -> str:
     return (
-        f"epoch {found.epoch} in {found.metric}: {found.recorded:.9g} | {found.found:.9g} "
-        f"(off by {found.size:.1e})"
+        f"epoch {deviation.epoch} in {deviation.metric}: {deviation.recorded:.9g} | "
+        f"{deviation.found:.9g} (off by {deviation.size:.1e})"
     )

@@ -1,4 +1,4 @@
-"""Reproduction: train again what was recorded, compare, and log the certificate."""
+"""Reproduction: train a recorded run again, compare, and log the certificate."""
 
 import json
 import shutil
@@ -14,20 +14,28 @@ from nnlab.execution.display import say
 from nnlab.execution.session import Session
 from nnlab.interrupts import deferred
 from nnlab.reproduction.certificate import TOLERANCE, Certificate, certify
-from nnlab.reproduction.checkout import check_code, checked_out, original_code, run_original
-from nnlab.reproduction.record import RecordedRun, read_record
+from nnlab.reproduction.checkout import (
+    PATH_FIELDS,
+    check_modules,
+    checked_out,
+    recorded_code,
+    train_in_checkout,
+)
+from nnlab.reproduction.recorded_run import RecordedRun, read_recorded_run
 from nnlab.runs.code_version import CodeVersion
 from nnlab.runs.config import RunConfig, from_mapping
 from nnlab.runs.launch_config import LaunchConfig
-from nnlab.runs.run import Job, Run, plan_runs
+from nnlab.runs.run import Job, plan_runs
 from nnlab.runs.tags import Tag
 from nnlab.tracking.records import RunRecord
-from nnlab.tracking.store import Store, existing_store
+from nnlab.tracking.store import Kind, Store, existing_store
 from nnlab.tracking.tracker import Tracker
 
 CERTIFICATE = "certificate.json"
-ADOPTED = (Tag.JOB, Tag.RUN_KEY, Tag.DATA_DIGEST, Tag.SEMANTICS, Tag.OUTCOME, Tag.WEIGHTS_SHA256)
-MOVABLE = ("data.dir", "data.path", "threads")  # what may be elsewhere now
+COPIED_TAGS = (
+    Tag.JOB, Tag.RUN_KEY, Tag.DATA_DIGEST, Tag.SEMANTICS, Tag.OUTCOME, Tag.WEIGHTS_SHA256,
+)  # fmt: skip
+CHANGEABLE = (*PATH_FIELDS, "threads")  # fields that may have another value on this machine
 
 
 def reproduce(
@@ -38,44 +46,51 @@ def reproduce(
     overrides: Sequence[str] = (),
     tolerance: float = TOLERANCE,
 ) -> list[Certificate]:
-    """Train runs again under their recorded configs, and certify what came out.
+    """Train a recorded run, or all complete runs of a sweep, again, and certify the results.
 
     Parameters
     ----------
-    which : a run or, with ``sweep``, a sweep; see ``Store.find_run``
-    uri : of the store; None as in the config
-    overrides : ``field=value``, for where the data is now
-    tolerance : see ``certificate.certify``
+    which : str
+        A run or, with ``sweep``, a sweep; see ``Store.find_run``.
+    uri : str or None
+        Tracking URI of the store; None as in the config.
+    sweep : bool
+        Whether ``which`` names a sweep.
+    overrides : Sequence[str]
+        ``field=value``, for where the data is now; see ``CHANGEABLE``.
+    tolerance : float
+        See ``certificate.certify``.
 
     Returns
     -------
-    list of Certificate
-        One a run. Each is an artifact and a tag of the new run too.
+    list[Certificate]
+        One a run. The new run has it as an artifact and its verdict as a tag.
 
     Raises
     ------
     NnlabError
-        Where a run is not there or not complete, or its data is gone.
+        Where a run is not in the store or not complete, or its data is missing.
     """
     store = existing_store(uri)
-    head, records = recorded(store, which, sweep=sweep)
-    configs = [repeated(record, store, overrides) for record in records]
+    head, records = _read(store, which, sweep=sweep)
+    configs = [_config(recorded, store, overrides) for recorded in records]
     jobs = [
-        Job(config, (), f"reproduction of {record.id}", {Tag.REPRODUCES: record.run.run_id})
-        for config, record in zip(configs, records, strict=True)
+        Job(config, (), _name(recorded.run), {Tag.REPRODUCES: recorded.run.run_id})
+        for config, recorded in zip(configs, records, strict=True)
     ]
     runs = plan_runs(jobs)
+    kind: Kind = "sweep" if sweep else "run"
     tags = {Tag.REPRODUCES: head.run_id}
-    settings = LaunchConfig()
-    with Session("sweep" if sweep else "run", configs[0], settings, tags=tags, show=False) as made:
-        made.begin(f"reproduction of {head.run_id[:8]}", (), runs)
-        made.work()
+    with Session(kind, configs[0], LaunchConfig(), tags=tags, show=False) as session:
+        session.begin(_name(head), (), runs)
+        session.work()
     for run in runs:
         if run.error is not None:
             raise run.error
+    tracker = session.tracker
+    repeated = [read_recorded_run(tracker.store, tracker.store.get(run.run_id)) for run in runs]
     return [
-        _certified(made.tracker, record, run, tolerance)
-        for record, run in zip(records, runs, strict=True)
+        _certify_and_log(tracker, *pair, tolerance) for pair in zip(records, repeated, strict=True)
     ]
 
 
@@ -83,57 +98,54 @@ def reproduce_at_commit(
     which: str,
     uri: str | None = None,
     *,
-    agree: Callable[[str], None],
+    confirm: Callable[[str], None],
     sweep: bool = False,
     overrides: Sequence[str] = (),
     tolerance: float = TOLERANCE,
 ) -> list[Certificate]:
-    """Train runs again with the code that made them, and certify what came out.
+    """Train runs again with the code that made them, and certify the results.
 
-    The code is run in a process of its own, in a temporary worktree of the recorded commit with
-    the recorded patch on it.
+    The code runs in a process of its own, in a temporary worktree of the recorded commit with the
+    recorded patch. The parameters that are not listed are those of ``reproduce``.
 
     Parameters
     ----------
-    agree : told what is about to be run; raises where that is not wanted
+    confirm : Callable[[str], None]
+        Gets a description of the code before it runs; raises an exception to prevent it.
 
     Raises
     ------
     NnlabError
-        As ``reproduce``, and where the code was not recorded, is gone, or fails.
+        As ``reproduce``, and where the code was not recorded, cannot be restored, or fails.
     """
     store = existing_store(uri)
-    head, records = recorded(store, which, sweep=sweep)
-    configs = [repeated(record, store, overrides) for record in records]
-    original = original_code(records[0])
-    then = CodeVersion(original.commit, bool(original.patch))
-    tracker = Tracker(store, store.experiment_of(head), then)
+    head, records = _read(store, which, sweep=sweep)
+    configs = [_config(recorded, store, overrides) for recorded in records]
+    code = recorded_code(records[0])
+    version = CodeVersion(code.commit, bool(code.patch))
+    tracker = Tracker(store, store.experiment_of(head), version)
     certificates = []
-    with ExitStack() as opened:
-        tree = opened.enter_context(checked_out(original))
-        check_code(tree, records[0])
-        agree(original.summary)
-        parent = opened.enter_context(_parent(tracker, head, sweep=sweep))
-        for record, config in zip(records, configs, strict=True):
-            say(f"training {record.id} {record.run.name}")
+    with ExitStack() as stack:
+        tree = stack.enter_context(checked_out(code))
+        check_modules(tree, records[0])
+        confirm(code.summary)
+        parent = stack.enter_context(_parent(tracker, head)) if sweep else None
+        for recorded, config in zip(records, configs, strict=True):
+            say(f"training {recorded.short_id} {recorded.run.name}")
             with tempfile.TemporaryDirectory(prefix="nnlab-") as folder:
-                other, run_id = run_original(tree, record, config.model_dump(), Path(folder))
-                again = read_record(other, other.get(run_id))
-                made = _adopt(tracker, record, again, other, parent)
-            again = replace(again, run=replace(again.run, run_id=made))
-            certificates.append(certify(record, again, tolerance))
-            log(tracker, certificates[-1])
+                other, run_id = train_in_checkout(tree, recorded, config.model_dump(), Path(folder))
+                repeated = read_recorded_run(other, other.get(run_id))
+                copy = _copy(tracker, recorded, repeated, other, parent)
+            repeated = replace(repeated, run=replace(repeated.run, run_id=copy))
+            certificates.append(_certify_and_log(tracker, recorded, repeated, tolerance))
     return certificates
 
 
 @contextmanager
-def _parent(tracker: Tracker, head: RunRecord, *, sweep: bool) -> Iterator[str | None]:
-    """Provide a run that groups the repetitions of a sweep."""
-    if not sweep:
-        yield None
-        return
+def _parent(tracker: Tracker, head: RunRecord) -> Iterator[str]:
+    """Provide a run that groups the reproductions of a sweep."""
     tags = {Tag.KIND: "sweep", Tag.REPRODUCES: head.run_id}
-    parent = tracker.start(f"reproduction of {head.run_id[:8]}", {}, tags)
+    parent = tracker.start(_name(head), {}, tags)
     try:
         yield parent
     except BaseException:
@@ -142,85 +154,87 @@ def _parent(tracker: Tracker, head: RunRecord, *, sweep: bool) -> Iterator[str |
     tracker.finish(parent, "FINISHED")
 
 
-def _adopt(
-    tracker: Tracker, record: RecordedRun, again: RecordedRun, other: Store, parent: str | None
+def _copy(
+    tracker: Tracker, recorded: RecordedRun, repeated: RecordedRun, other: Store, parent: str | None
 ) -> str:
-    """Take a run that the original code has made in a store of its own into the lab's store."""
-    tags = {name: again.run.tags[name] for name in ADOPTED if name in again.run.tags}
+    """Copy a run that the recorded code has logged to a store of its own, and return its new id."""
+    tags: dict[str, str] = {
+        name: repeated.run.tags[name] for name in COPIED_TAGS if name in repeated.run.tags
+    }
+    tags[Tag.REPRODUCES] = recorded.run.run_id
+    values = [(name, value, epoch) for (name, epoch), value in repeated.points.items()]
     with deferred():
-        made = tracker.start(
-            f"reproduction of {record.id}",
-            again.run.params,
-            {**tags, Tag.REPRODUCES: record.run.run_id},
-            parent=parent,
-        )
-        with tracker.folder(made) as folder:
-            shutil.copytree(other.download(again.run.run_id), folder, dirs_exist_ok=True)
-        tracker.log(made, [(name, value, epoch) for (name, epoch), value in again.points.items()])
-        tracker.finish(made, "FINISHED")
-    return made
+        copy = tracker.start(_name(recorded.run), repeated.run.params, tags, parent=parent)
+        with tracker.folder(copy) as folder:
+            shutil.copytree(other.download(repeated.run.run_id), folder, dirs_exist_ok=True)
+        tracker.log(copy, values)
+        tracker.finish(copy, "FINISHED")
+    return copy
 
 
-def recorded(store: Store, which: str, *, sweep: bool) -> tuple[RunRecord, list[RecordedRun]]:
-    """Read the run that is meant, or the complete ones of the sweep that is meant."""
+def _name(run: RunRecord) -> str:
+    return f"reproduction of {run.run_id[:8]}"
+
+
+def _read(store: Store, which: str, *, sweep: bool) -> tuple[RunRecord, list[RecordedRun]]:
+    """Read a run, or the complete runs of a sweep."""
     head = store.find_run(which, "sweep" if sweep else "run")
     if not sweep:
-        return head, [read_record(store, head)]
+        return head, [read_recorded_run(store, head)]
     children = sorted(store.children(head.run_id), key=lambda run: int(run.tags.get(Tag.JOB, "0")))
     complete = [run for run in children if Tag.WEIGHTS_SHA256 in run.tags]
     if not complete:
         raise RecordError(f"No run of sweep {head.run_id[:8]} has come to its end.")
     if len(complete) < len(children):
-        left = len(children) - len(complete)
-        say(f"Note: {left} of its runs have no result, and there is nothing to certify of them.")
-    return head, [read_record(store, run) for run in complete]
+        count = len(children) - len(complete)
+        say(f"Note: {count} of its runs have no result, so that no certificate can be given.")
+    return head, [read_recorded_run(store, run) for run in complete]
 
 
-def repeated(record: RecordedRun, store: Store, overrides: Sequence[str] = ()) -> RunConfig:
-    """Return the config that repeats a run: to where it ended, into the same experiment."""
-    plain: dict[str, Any] = record.config.model_dump()
+def _config(recorded: RecordedRun, store: Store, overrides: Sequence[str]) -> RunConfig:
+    """Return the config of a reproduction: up to the same epoch, into the same experiment."""
+    plain: dict[str, Any] = recorded.config.model_dump()
     for override in overrides:
-        _put(plain, override)
-    tracking = {
-        **plain["tracking"],
-        "uri": store.uri,
-        "experiment": store.experiment_of(record.run),
-    }
-    plain.update(
-        epochs=record.last_epoch, tracking=tracking, pictures=0, reuse=False, prune={},
-        run_name=None, model=False,
-    )  # fmt: skip
+        _set(plain, override)
+    plain["tracking"] |= {"uri": store.uri, "experiment": store.experiment_of(recorded.run)}
+    plain |= {
+        "epochs": recorded.last_epoch, "pictures": 0, "reuse": False, "prune": {},
+        "run_name": None, "model": False,
+    }  # fmt: skip
     return from_mapping(plain)
 
 
-def _put(plain: Mapping[str, Any], override: str) -> None:
+def _set(plain: Mapping[str, Any], override: str) -> None:
+    """Set a field whose value may be another on this machine.
+
+    Raises
+    ------
+    ConfigError
+        Where the override sets another field.
+    """
     field, equals, value = override.partition("=")
-    if field not in MOVABLE or not equals:
+    if field not in CHANGEABLE or not equals:
         raise ConfigError(
-            f"{override} cannot be changed: a reproduction keeps its config. What may be elsewhere "
-            f"now is {', '.join(MOVABLE)}; to train with changes, python run.py --config-from."
+            f"{override} cannot be changed: a reproduction keeps its config. Only "
+            f"{', '.join(CHANGEABLE)} may be changed; to train with other changes, use "
+            "python run.py --config-from."
         )
     *path, last = field.split(".")
-    inner: Any = plain
+    section: Any = plain
     for part in path:
-        inner = inner[part]
-    inner[last] = int(value) if field == "threads" and value.isdigit() else value
+        section = section[part]
+    section[last] = int(value) if field == "threads" and value.isdigit() else value
 
 
-def _certified(tracker: Tracker, record: RecordedRun, run: Run, tolerance: float) -> Certificate:
-    """Compare a repeated run with its record, and log the certificate with the new run."""
-    certificate = certify(
-        record, read_record(tracker.store, tracker.store.get(run.run_id)), tolerance
-    )
-    log(tracker, certificate)
-    return certificate
-
-
-def log(tracker: Tracker, certificate: Certificate) -> None:
-    """Keep a certificate with the run that it speaks of."""
+def _certify_and_log(
+    tracker: Tracker, recorded: RecordedRun, repeated: RecordedRun, tolerance: float
+) -> Certificate:
+    certificate = certify(recorded, repeated, tolerance)
     with tracker.folder(certificate.reproduction) as folder:
         text = json.dumps(certificate.as_dict(), indent=2) + "\n"
         (folder / CERTIFICATE).write_text(text, encoding="utf-8")
-    causes = ", ".join(certificate.causes)
-    tags = {Tag.CERTIFICATE: certificate.verdict, **({Tag.CAUSES: causes} if causes else {})}
+    tags: dict[str, str] = {Tag.CERTIFICATE: certificate.verdict}
+    if certificate.causes:
+        tags[Tag.CAUSES] = ", ".join(certificate.causes)
     tracker.log(certificate.reproduction, (), tags)
+    return certificate

@@ -52,7 +52,7 @@ def record(**changes):
             run_id="f" * 32, name="a run", params={"init.scale": "0.01"},
             tags={"data_digest": "d" * 64, "git_commit": "c" * 40, "git_dirty": "false"},
         ),
-        "stated": {"lr": 0.1, "init": {"name": "randn_small"}, "tracking": {"uri": None}},
+        "config_yaml": {"lr": 0.1, "init": {"name": "randn_small"}, "tracking": {"uri": None}},
         "config": SimpleNamespace(model_dump=lambda: {"lr": 0.1, "momentum": 0.0}, epochs=2),
         "semantics": "3", "modules": modules, "environment": environment, "faults": (),
         "weights_sha256": "e" * 64, "last_epoch": 2,
@@ -70,10 +70,10 @@ def changed(part, **entries):
     ("changes", "expected"),
     [
         ({}, []),
-        (changed("stated", lr=0.2), [("config", "lr", True)]),
-        (changed("stated", tracking={"uri": "x"}), []),
-        (changed("stated", momentum=0.0), []),  # the default of a field that was added since
-        (changed("stated", momentum=0.9), [("config", "momentum", True)]),
+        (changed("config_yaml", lr=0.2), [("config", "lr", True)]),
+        (changed("config_yaml", tracking={"uri": "x"}), []),
+        (changed("config_yaml", momentum=0.0), []),  # the default of a field that was added since
+        (changed("config_yaml", momentum=0.9), [("config", "momentum", True)]),
         ({"semantics": "2"}, [("code", "version of the training code's meaning", True)]),
         (
             changed("modules", **{"training/engine.py": "x" * 64}),

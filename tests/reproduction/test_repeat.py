@@ -20,7 +20,7 @@ from support.servers import mlflow_server
 from nnlab.cli import main
 from nnlab.data.sources import load_mnist_sample
 from nnlab.errors import NnlabError, RecordError
-from nnlab.reproduction.explain import explain
+from nnlab.reproduction.explanation import explain_runs
 from nnlab.reproduction.repeat import reproduce
 from nnlab.tracking.store import Store
 
@@ -403,7 +403,7 @@ def test_a_sweep_or_the_very_same_run_may_start_from_a_recorded_config(lab, sing
     config.write_text(config.read_text().replace("lr: 0.1", "lr: 0.7"))
     done = lab.python("run.py", f"--config-from={base.info.run_id}")
     assert done.returncode == 2
-    assert "is nothing to begin with: config.yaml says lr=0.7" in done.stderr
+    assert "cannot be used: config.yaml says lr=0.7" in done.stderr
     for words in (("--config-from",), ("--config-from=ffffffff",)):
         done = lab.python("run.py", *words)
         assert done.returncode == 2
@@ -418,13 +418,13 @@ def test_two_runs_are_explained_by_what_differs_and_where_their_curves_part(lab,
     assert done.exit_code == 0, done.stderr
     assert "config: lr: 0.5 | 0.3" in done.stdout
     assert done.stdout.count("config:") == 1
-    found = explain(single, other.info.run_id, lab.uri).as_dict()
+    found = explain_runs(single, other.info.run_id, lab.uri).as_dict()
     # The same weights at the start, so that the first thing to differ is the first step's length.
     assert found["first"]["epoch"] == 0
     assert found["first"]["metric"].startswith("update_ratio")
     np.testing.assert_allclose(found["first"]["found"] / found["first"]["recorded"], 0.6, 1e-4)
     again = repeated(lab, single)["reproduction"]
-    found = explain(single, again, lab.uri)
+    found = explain_runs(single, again, lab.uri)
     assert found.first is None
     assert not any(each.decisive for each in found.differences)
 

@@ -12,6 +12,7 @@ import re
 import pytest
 from support.paths import ROOT
 
+from nnlab.reproduction.differences import ABSENT
 from nnlab.reproduction.repeat import reproduce
 from nnlab.runs.config import CONFIG_SCHEMA
 from nnlab.tracking.store import Store
@@ -33,6 +34,8 @@ def test_a_stored_run_is_reproduced(archive, store):
     assert found.run == record.run_id
     assert found.stands
     assert not {"record", "config", "data"} & set(found.causes)
+    code = [each for each in found.differences if each.kind == "code"]
+    assert [each.what for each in code if each.other == ABSENT] == []  # see module_names.py
     same_machine = not any(each.kind == "BLAS or processor" for each in found.differences)
     if same_machine and platform.system() == "Linux":
         assert found.verdict == "bit-identical"

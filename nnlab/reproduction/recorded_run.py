@@ -1,4 +1,4 @@
-"""A complete run as it was recorded, read back, and held against itself."""
+"""A complete run, read back from the store, and checked for contradictions in its record."""
 
 import json
 from collections.abc import Mapping
@@ -26,21 +26,31 @@ Points = dict[tuple[str, int], float]  # (metric, epoch) -> value
 
 @dataclass(frozen=True)
 class RecordedRun:
-    """What the store keeps of a complete run.
+    """What the store has of a complete run.
 
     Attributes
     ----------
-    config : as this version of nnlab reads it
-    stated : as config.yaml has it, without the schema's version
-    points : every metric at every epoch of ``history.csv``, and the summaries
-    weights : None where they are gone or broken
-    environment, patch : see ``provenance.Provenance``; empty where nothing was recorded
-    faults : where its parts contradict each other: it was changed since
+    run : RunRecord
+        Its entry in the store.
+    config : RunConfig
+        Its config, as this version of nnlab reads it.
+    config_yaml : dict[str, Any]
+        Its config as ``config.yaml`` has it, without the version of the schema.
+    points : Points
+        Every metric at every epoch of ``history.csv``, and the summaries.
+    weights : Params or None
+        The final weights, a stack of one; None where the file is missing or broken.
+    environment : dict[str, Any]
+        See ``provenance.environment``; empty where it was not recorded.
+    patch : bytes
+        Uncommitted changes of the code; empty where there were none.
+    faults : tuple[str, ...]
+        Contradictions in the record, each a sentence: it was changed after the run.
     """
 
     run: RunRecord
     config: RunConfig
-    stated: dict[str, Any]
+    config_yaml: dict[str, Any]
     points: Points = field(repr=False)
     weights: Params | None = field(repr=False)
     environment: dict[str, Any] = field(repr=False)
@@ -48,60 +58,60 @@ class RecordedRun:
     faults: tuple[str, ...]
 
     @property
-    def id(self) -> str:
-        """The beginning of its id, as one says it."""
+    def short_id(self) -> str:
+        """The first eight characters of its id."""
         return self.run.run_id[:8]
 
     @property
     def weights_sha256(self) -> str:
-        """The digest of its weights, noted when it ended."""
+        """The digest of its final weights, recorded when it ended."""
         return self.run.tags[Tag.WEIGHTS_SHA256]
 
     @property
     def last_epoch(self) -> int:
-        """The epoch at which it ended: the config's, or that at which it was pruned."""
-        ended = self.run.metrics.get("pruned_at")
-        return self.config.epochs if ended is None else int(ended)
+        """The epoch at which it ended: the config's, or the one at which it was pruned."""
+        pruned_at = self.run.metrics.get("pruned_at")
+        return self.config.epochs if pruned_at is None else int(pruned_at)
 
     @property
     def semantics(self) -> str:
-        """The version of the training code's meaning; older runs only tell whether it is ours."""
-        ours = self.config.key(self.run.tags.get(Tag.DATA_DIGEST, ""))
-        implied = str(SEMANTICS) if self.run.tags.get(Tag.RUN_KEY) == ours else "another"
+        """Its ``SEMANTICS``; of older runs it is only known whether they are the present ones."""
+        present_key = self.config.key(self.run.tags.get(Tag.DATA_DIGEST, ""))
+        implied = str(SEMANTICS) if self.run.tags.get(Tag.RUN_KEY) == present_key else "another"
         return self.run.tags.get(Tag.SEMANTICS, implied)
 
     @cached_property
     def modules(self) -> dict[str, str]:
-        """Present path of each module -> its digest; empty for a run that recorded none."""
+        """The digest of each module, by its present path; empty where none was recorded."""
         recorded = dict(self.environment.get("modules", {}))
         return {present_name(name): digest for name, digest in recorded.items()}
 
 
-def read_record(store: Store, run: RunRecord) -> RecordedRun:
-    """Read what a store keeps of a run, and check its parts against each other.
+def read_recorded_run(store: Store, run: RunRecord) -> RecordedRun:
+    """Read what a store has of a run, and compare the parts of the record with each other.
 
     Raises
     ------
     RecordError
-        Where the run has not come to its end, or its files are gone or cannot be read.
+        Where the run is not complete, or its files are missing or broken.
     """
-    if "weights_sha256" not in run.tags:
+    if Tag.WEIGHTS_SHA256 not in run.tags:
         raise RecordError(
             f"Run {run.run_id[:8]} is {run.status} and has no result: `nnlab resume` may complete "
             "it."
         )
     try:
         folder = store.download(run.run_id)
-        stated = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
-        config = from_record(stated)
+        config_yaml = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
+        config = from_record(config_yaml)
         curve = artifacts.read_history(folder)
     except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError, ConfigError) as error:
-        moved = " Where mlruns/ was moved, `nnlab doctor` repairs it."
+        hint = " Where mlruns/ was moved, `nnlab doctor` repairs it."
         raise RecordError(
             f"The files of run {run.run_id[:8]} cannot be read: {' '.join(str(error).split())}"
-            + (moved if isinstance(error, OSError) else "")
+            + (hint if isinstance(error, OSError) else "")
         ) from error
-    stated.pop("schema")
+    config_yaml.pop("schema")
     points = {
         (name, epoch): value
         for name in METRICS
@@ -112,14 +122,14 @@ def read_record(store: Store, run: RunRecord) -> RecordedRun:
         if name not in METRICS:
             points[name, run.steps[name]] = value
     weights, weight_faults = _weights(folder, run)
-    environment, patch = _origin(store, run, folder)
+    environment, patch = _provenance(store, run, folder)
     return RecordedRun(
-        run, config, stated, points, weights, environment, patch, (*faults, *weight_faults)
+        run, config, config_yaml, points, weights, environment, patch, (*faults, *weight_faults)
     )
 
 
 def _weights(folder: Path, run: RunRecord) -> tuple[Params | None, list[str]]:
-    """Read the weights and compare their digest with the one that the store has."""
+    """Read the weights and compare their digest with the one in the store."""
     try:
         weights = artifacts.read_weights(folder)
         found = artifacts.weights_sha256(weights)
@@ -133,44 +143,43 @@ def _weights(folder: Path, run: RunRecord) -> tuple[Params | None, list[str]]:
 
 
 def _config_faults(run: RunRecord, config: RunConfig) -> list[str]:
-    """Compare config.yaml with the parameters that the store has."""
-    noted = {name: run.params[name] for name in fields_with(Role.LOGGED) if name in run.params}
-    found = config.params
+    """Compare config.yaml with the parameters in the store."""
+    params = config.params
     return [
-        f"config.yaml says {name}={found[name]}, the store says {value}: one was changed after "
-        "the run"
-        for name, value in noted.items()
-        if found[name] != value
+        f"config.yaml says {name}={params[name]}, the store says {run.params[name]}: one was "
+        "changed after the run"
+        for name in fields_with(Role.LOGGED)
+        if name in run.params and run.params[name] != params[name]
     ]
 
 
 def _history_faults(
     store: Store, run: RunRecord, points: Mapping[tuple[str, int], float]
 ) -> list[str]:
-    """Compare history.csv with the metrics that the store has, and name the first difference."""
-    measured = store.measurements(run.run_id, METRICS)
-    noted = {(each.key, each.step): each.value for each in measured}
+    """Compare history.csv with the metrics in the store, and name the first difference."""
+    measurements = store.measurements(run.run_id, METRICS)
+    stored = {(point.key, point.step): point.value for point in measurements}
     wrong = sorted(
         (epoch, name)
-        for (name, epoch), value in noted.items()
-        if not same(points.get((name, epoch), np.nan), value)
+        for (name, epoch), value in stored.items()
+        if not same_value(points.get((name, epoch), np.nan), value)
     )
     if not wrong:
         return []
     epoch, name = wrong[0]
-    values = f"{points.get((name, epoch))} and {noted[name, epoch]}"
+    values = f"{points.get((name, epoch))} and {stored[name, epoch]}"
     count = f"{len(wrong)} value{'s' if len(wrong) > 1 else ''}"
     where = f"in {count}, first in {name} at epoch {epoch}: {values}"
     return [f"history.csv and the store disagree {where}; one was changed after the run"]
 
 
-def same(one: float, other: float) -> bool:
-    """Tell whether two values are the same, a missing one and another missing one too."""
+def same_value(one: float, other: float) -> bool:
+    """Tell whether two values are equal; two missing values (NaN) are."""
     return one == other or (np.isnan(one) and np.isnan(other))
 
 
-def _origin(store: Store, run: RunRecord, folder: Path) -> tuple[dict[str, Any], bytes]:
-    """Read where the run comes from: its own files, or its sweep's."""
+def _provenance(store: Store, run: RunRecord, folder: Path) -> tuple[dict[str, Any], bytes]:
+    """Read environment and patch from the run's own files or from its sweep's."""
     if not (folder / artifacts.ENVIRONMENT).exists():
         parent = run.parent
         if parent is None:
