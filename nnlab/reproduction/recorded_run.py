@@ -135,7 +135,7 @@ def _weights(folder: Path, run: RunRecord) -> tuple[Params | None, list[str]]:
         found = artifacts.weights_sha256(weights)
     except FileNotFoundError:
         return None, ["weights.npz is gone"]
-    except artifacts.BROKEN as error:
+    except artifacts.NPZ_ERRORS as error:
         return None, [f"weights.npz cannot be read ({error})"]
     noted = run.tags[Tag.WEIGHTS_SHA256]
     fault = f"weights.npz was changed after the run: SHA-256 {found[:12]}…, noted {noted[:12]}…"

@@ -20,12 +20,18 @@ from nnlab.training.outcomes import Curve
 PATCH = "code.patch"
 ENVIRONMENT = "environment.json"
 
-# What NumPy raises at an .npz file that is none, or was cut off.
-BROKEN = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error)
+# What NumPy raises where a file is no .npz file, or was cut off.
+NPZ_ERRORS = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error)
 
 
 def in_notes_shapes(params: Params, run: int = 0) -> dict[str, Array]:
-    """Return one run's weights as the notes have them.
+    """Return one run's weights in the shapes of the notes.
+
+    Parameters
+    ----------
+    params : Params
+    run : int
+        Its place in the stack.
 
     Returns
     -------
@@ -37,7 +43,10 @@ def in_notes_shapes(params: Params, run: int = 0) -> dict[str, Array]:
 
 
 def weights_sha256(params: Params, run: int = 0) -> str:
-    """Return the SHA-256, in hex, over names, dtypes, shapes and little-endian bytes."""
+    """Return the SHA-256, in hex, of one run's weights.
+
+    It covers names, dtypes, shapes and little-endian bytes.
+    """
     digest = hashlib.sha256()
     for name, array in in_notes_shapes(params, run).items():
         canonical = np.ascontiguousarray(array, array.dtype.newbyteorder("<"))
@@ -55,12 +64,17 @@ def write(
     final: Params,
     curve: Curve,
 ) -> None:
-    """Write a run's own files (all but the pictures) into a folder.
+    """Write a run's own files, all but the figures, into a folder.
 
     Parameters
     ----------
+    folder : Path
+    config : RunConfig
+    overrides : sequence of str
+        What was given on the command line.
     initial, final : Params
         Stacks of one.
+    curve : Curve
     """
     np.savez(folder / "weights.npz", **in_notes_shapes(final))  # type: ignore[arg-type]
     np.savez(folder / "weights_initial.npz", **in_notes_shapes(initial))  # type: ignore[arg-type]
@@ -77,8 +91,11 @@ def write_shared(folder: Path, split: dict[str, Array], origin: Provenance) -> N
 
     Parameters
     ----------
-    split : ``train`` and ``val``: indices into the dataset's own order
-    origin : its patch makes a file only where there is something to patch
+    folder : Path
+    split : dict of str to array
+        ``train`` and ``val``: indices into the dataset's own order.
+    origin : Provenance
+        An empty patch makes no file.
     """
     if origin.patch:
         (folder / PATCH).write_bytes(origin.patch)
@@ -95,12 +112,14 @@ def read_weights(folder: Path) -> Params:
 
 
 def read_history(folder: Path) -> Curve:
-    """Read a run's curve as ``write_history`` wrote it, every bit of it.
+    """Read a run's curve as ``write_history`` wrote it, to the last bit.
 
     Raises
     ------
-    OSError, ValueError
-        Where it is not there, or not such a file.
+    OSError
+        Where the file cannot be read.
+    ValueError
+        Where it is another kind of file.
     """
     with (folder / "history.csv").open(newline="", encoding="utf-8") as file:
         reader = csv.DictReader(file)
@@ -113,7 +132,7 @@ def read_history(folder: Path) -> Curve:
 
 
 def write_history(path: Path, curve: Curve) -> None:
-    """Write a curve as CSV: a row an epoch, floats in full, an empty cell where none was taken."""
+    """Write a curve as CSV: a row for each epoch, floats to the last bit, missing values empty."""
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(["epoch", *METRICS])

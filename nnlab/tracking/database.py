@@ -1,4 +1,4 @@
-"""The making of the local SQLite store: whole or not at all, however many start at once."""
+"""Creates the local SQLite store: whole or not at all, even if many processes start at once."""
 
 import os
 import shutil
@@ -14,11 +14,11 @@ LOCK_SECONDS = 120  # to wait for a database that another writer has locked
 
 
 def ensure_database(database: Path) -> None:
-    """Make an empty MLflow database where there is none.
+    """Create an empty MLflow database where there is none.
 
-    MLflow's own way breaks when two processes start at once, and a kill in its middle can leave
-    the file unusable. So it is made in a temporary file, under a lock, and moved into place.
-    MLflow's migrations take over a second, so a pristine copy is kept in the cache folder.
+    MLflow's own way breaks when two processes start at once, and a kill while it works can leave
+    the file unusable. So the database is created in a temporary file, under a lock, and moved into
+    place. MLflow's migrations take over a second: the cache folder keeps an empty database.
 
     Raises
     ------
@@ -31,7 +31,7 @@ def ensure_database(database: Path) -> None:
         if database.exists() and database.stat().st_size > 0:
             _check(database)
             return
-        _make(database)
+        _create(database)
     except (OSError, sqlite3.Error) as error:
         raise TrackingError(
             f"The tracking store {database} cannot be used: {error}. Check the folder's "
@@ -49,12 +49,12 @@ def _check(database: Path) -> None:
         )
     connection = sqlite3.connect(f"{database.absolute().as_uri()}?mode=ro", uri=True)
     try:
-        connection.execute("SELECT name FROM sqlite_master").fetchall()  # a torn file fails here
+        connection.execute("SELECT name FROM sqlite_master").fetchall()  # a damaged file fails here
     finally:
         connection.close()
 
 
-def _make(database: Path) -> None:
+def _create(database: Path) -> None:
     from filelock import FileLock
 
     database.parent.mkdir(parents=True, exist_ok=True)
@@ -62,21 +62,22 @@ def _make(database: Path) -> None:
         if database.exists() and database.stat().st_size > 0:
             return
         with tempfile.TemporaryDirectory(dir=database.parent, prefix=".making-") as folder:
-            fresh = Path(folder) / "mlflow.db"
+            temporary = Path(folder) / "mlflow.db"
             template = cache_folder() / f"mlflow-{version('mlflow')}.db"
             if template.exists():
-                shutil.copyfile(template, fresh)
+                shutil.copyfile(template, temporary)
             else:
-                _migrate(fresh)
-                cache_file(template, fresh.read_bytes())
+                _migrate(temporary)
+                cache_file(template, temporary.read_bytes())
             artifacts = (database.parent / "artifacts").as_uri()
-            connection = sqlite3.connect(fresh)
-            with connection:  # experiment 0 carries the path of wherever it was made
+            connection = sqlite3.connect(temporary)
+            with connection:  # experiment 0 has the address of the place where it was created
                 connection.execute("UPDATE experiments SET artifact_location = ?", (artifacts,))
-            # Readers and the writer do not wait for each other, and commits cost half as much.
+            # With a write-ahead log readers and the writer do not wait for each other, and commits
+            # cost half as much.
             connection.execute("PRAGMA journal_mode = WAL")
             connection.close()
-            fresh.replace(database)
+            temporary.replace(database)
 
 
 def _migrate(database: Path) -> None:

@@ -1,4 +1,4 @@
-"""The runs of a store as pandas DataFrames, for tables, pictures and notebooks."""
+"""The runs of a store as pandas DataFrames, for tables, figures and notebooks."""
 
 import csv
 import re
@@ -9,7 +9,7 @@ import pandas as pd
 from nnlab.errors import TrackingError
 from nnlab.runs.tags import Tag
 from nnlab.tracking.locations import tracking_uri
-from nnlab.tracking.readers import Reader, reader
+from nnlab.tracking.readers import Reader, open_reader
 
 LAST = "last"  # the selection of the newest sweep
 ID = re.compile(r"[0-9a-f]{1,32}")
@@ -34,25 +34,28 @@ def read_runs(uri: str | None, selection: Sequence[str]) -> pd.DataFrame:
 
     Parameters
     ----------
-    uri : of the store; None as in the config
-    selection : any of: the id of a sweep or of a run, or its beginning; an experiment's name;
-        ``last``, the newest sweep. One entry may list several of them, with commas.
+    uri : str or None
+        Of the store; None as in the config.
+    selection : sequence of str
+        Any of: the id of a sweep or of a run, or its beginning; an experiment's name; ``last``, the
+        newest sweep. One entry may list several of them, separated by commas.
 
     Returns
     -------
     DataFrame
-        The columns of ``INFO``: ``sweep`` is the id of the sweep that was selected, or else
-        of the one that made the run; ``outcome`` is None where a run did not come to its end;
-        ``start_time`` is in UTC. Then a column each parameter, numbers where they are numbers
-        (``attrs["params"]`` lists them), and a column each metric: its last value, NaN where there
-        is none (``attrs["metrics"]``). A sweep's own run is no row; what a sweep reused is.
+        The columns of ``INFO``: ``sweep`` is the id of the selected sweep, or else of the sweep
+        that made the run; ``outcome`` is None where a run did not end; ``start_time`` is in UTC.
+        Then a column for each parameter, numeric where all its values are numbers
+        (``attrs["params"]`` lists these columns), and a column for each metric: its last value, NaN
+        where there is none (``attrs["metrics"]``). The runs that a sweep reused are among its
+        rows; the run that stands for the sweep is not.
 
     Raises
     ------
     TrackingError
         Where the store cannot be read, or there is no such run, sweep or experiment.
     """
-    store = reader(tracking_uri(uri))
+    store = open_reader(tracking_uri(uri))
     sweeps: dict[str, str | None] = {}  # run -> the sweep by which it was selected
     for entry in selection:
         for word in filter(None, entry.split(",")):
@@ -62,10 +65,29 @@ def read_runs(uri: str | None, selection: Sequence[str]) -> pd.DataFrame:
 
 
 def read_tagged(uri: str | None, tag: str, values: Iterable[str]) -> pd.DataFrame:
-    """Read all runs of a store whose tag has one of these values, as ``read_runs`` does."""
-    store = reader(tracking_uri(uri))
-    found = {run_id: None for value in values for run_id in store.tagged(tag, value)}
-    return _frame(store, found, f"{store.uri} has no run with such a {tag}")
+    """Read the runs whose tag has one of these values.
+
+    Parameters
+    ----------
+    uri : str or None
+        Of the store; None as in the config.
+    tag : str
+        Its name.
+    values : iterable of str
+
+    Returns
+    -------
+    DataFrame
+        As ``read_runs`` returns it.
+
+    Raises
+    ------
+    TrackingError
+        Where the store cannot be read, or there is no such run.
+    """
+    store = open_reader(tracking_uri(uri))
+    run_ids = (run_id for value in values for run_id in store.ids_tagged(tag, value))
+    return _frame(store, dict.fromkeys(run_ids), f"{store.uri} has no run with such a {tag}")
 
 
 def read_curves(uri: str | None, run_ids: Sequence[str], metrics: Sequence[str]) -> pd.DataFrame:
@@ -73,57 +95,55 @@ def read_curves(uri: str | None, run_ids: Sequence[str], metrics: Sequence[str])
 
     Parameters
     ----------
-    uri : of the store; None as in the config
-    run_ids : whole ids
-    metrics : such as ``val/accuracy``; losses are in nats
+    uri : str or None
+        Of the store; None as in the config.
+    run_ids : sequence of str
+        Whole ids.
+    metrics : sequence of str
+        Such as ``val/accuracy``; losses are in nats.
 
     Returns
     -------
     DataFrame
-        ``run_id, epoch`` and a column each metric; a row each run and epoch at which any of them
-        was logged, by run id and epoch. NaN where one was not, or was not finite.
+        ``run_id``, ``epoch`` and a column for each metric; a row for each epoch at which a run
+        logged any of them, sorted by run id and epoch. NaN where a metric was not logged, or not
+        finite.
 
     Raises
     ------
     TrackingError
         Where the store cannot be read.
     """
-    return reader(tracking_uri(uri)).curves(sorted(run_ids), metrics)
+    return open_reader(tracking_uri(uri)).curves(sorted(run_ids), metrics)
 
 
 def read_file(uri: str | None, run_id: str, name: str) -> str | None:
     """Return the text of one of a run's files, or None where there is none."""
-    return reader(tracking_uri(uri)).file(run_id, name)
+    return open_reader(tracking_uri(uri)).read_file(run_id, name)
 
 
 def _selected(store: Reader, word: str) -> list[tuple[str, str | None]]:
-    """Return the runs that a word stands for, each with the sweep that it stands for, if it does.
-
-    Raises
-    ------
-    TrackingError
-        Where it stands for none, or for several.
-    """
+    """Return the ids of the runs that a word selects, each with its sweep if the word names one."""
     if word == LAST:
-        sweeps = store.tagged(Tag.KIND, "sweep")
+        sweeps = store.ids_tagged(Tag.KIND, "sweep")
         if not sweeps:
             raise TrackingError(
                 f"{store.uri} has no sweep yet: make one with `python run.py -m lr=0.1,0.5`, or "
                 "name an experiment or runs."
             )
-        return _members(store, sweeps[0])
+        return _runs_of(store, sweeps[0])
     for experiment_id, name in store.experiments().items():
         if name == word:
-            return [(run_id, None) for run_id in store.of_experiment(experiment_id)]
-    found = store.beginning(word) if ID.fullmatch(word) else []
-    if len(found) == 1:
-        (record,) = store.read(found)
+            return [(run_id, None) for run_id in store.ids_in_experiment(experiment_id)]
+    run_ids = store.ids_beginning_with(word) if ID.fullmatch(word) else []
+    if len(run_ids) == 1:
+        (record,) = store.read(run_ids)
         if record.is_sweep:
-            return _members(store, record.run_id)
+            return _runs_of(store, record.run_id)
         return [(record.run_id, None)]
-    if found:
+    if run_ids:
         raise TrackingError(
-            f"In {store.uri} {len(found)} runs begin with {word}: give more of the id."
+            f"In {store.uri} {len(run_ids)} runs begin with {word}: give more of the id."
         )
     raise TrackingError(
         f"{word} is nothing in {store.uri}: give the id of a sweep or of a run (or its "
@@ -132,14 +152,14 @@ def _selected(store: Reader, word: str) -> list[tuple[str, str | None]]:
     )
 
 
-def _members(store: Reader, sweep: str) -> list[tuple[str, str | None]]:
-    """Return a sweep's runs: its own, and those of earlier sweeps that it took over."""
-    found = dict.fromkeys(store.tagged(Tag.PARENT, sweep))
-    table = store.file(sweep, "runs.csv")  # the sweep's own list, written at its end
+def _runs_of(store: Reader, sweep: str) -> list[tuple[str, str | None]]:
+    """Return a sweep's runs: its own, and those of earlier sweeps that it reused."""
+    run_ids = dict.fromkeys(store.ids_tagged(Tag.PARENT, sweep))
+    table = store.read_file(sweep, "runs.csv")  # the sweep's own list, written at its end
     if table is not None:
         rows = csv.DictReader(table.splitlines())
-        found.update(dict.fromkeys(row["run_id"] for row in rows if row["run_id"]))
-    return [(run_id, sweep) for run_id in found]
+        run_ids.update(dict.fromkeys(row["run_id"] for row in rows if row["run_id"]))
+    return [(run_id, sweep) for run_id in run_ids]
 
 
 def _frame(store: Reader, sweeps: Mapping[str, str | None], nothing: str) -> pd.DataFrame:
@@ -188,7 +208,7 @@ def _frame(store: Reader, sweeps: Mapping[str, str | None], nothing: str) -> pd.
 
 
 def _typed(values: Sequence[str | None]) -> pd.Series:
-    """Turn text into numbers wherever it is one; a column that is numbers throughout is numeric."""
+    """Parse numbers; a column that holds nothing else is numeric."""
     return pd.Series([_value(each) for each in values], dtype=object).infer_objects()
 
 

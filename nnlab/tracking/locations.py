@@ -1,4 +1,4 @@
-"""Where things are: the tracking store, a run's files, the ledgers of sweeps under way."""
+"""Where the tracking store, the files of a run and the ledgers of unfinished sweeps are."""
 
 import os
 from pathlib import Path
@@ -29,7 +29,7 @@ def local_database(uri: str) -> Path | None:
 
 
 def sweeps_folder(uri: str) -> Path:
-    """Return where the ledgers of sweeps under way are: beside a local store, else ``mlruns/``."""
+    """Return where the ledgers of unfinished sweeps are: beside a local store, else ``mlruns/``."""
     database = local_database(uri)
     return (project_root() / "mlruns" if database is None else database.parent) / "sweeps"
 

@@ -1,4 +1,4 @@
-"""What a recorded network makes of new images."""
+"""The classes that a recorded network gives to new images."""
 
 import csv
 import sys
@@ -15,7 +15,7 @@ from nnlab.data.images import Images, kinds_of, load_images
 from nnlab.data.kaggle import MAX_VALUE
 from nnlab.errors import DataError, RecordError
 from nnlab.runs.tags import Tag
-from nnlab.tracking.artifacts import BROKEN, read_weights, weights_sha256
+from nnlab.tracking.artifacts import NPZ_ERRORS, read_weights, weights_sha256
 from nnlab.tracking.records import RunRecord
 from nnlab.tracking.store import Store, existing_store
 from nnlab.training import network
@@ -23,7 +23,7 @@ from nnlab.training.blas import one_thread
 from nnlab.training.blocks import scaled
 from nnlab.training.network import Params
 
-IMAGES_AT_A_TIME = 4096  # whose pixels are there as floats
+IMAGES_AT_A_TIME = 4096  # to be held as floats
 
 
 def predict_files(
@@ -39,12 +39,18 @@ def predict_files(
 
     Parameters
     ----------
-    run : its id, or the beginning
-    paths : pictures, or one file of many images
-    out : a file that is not there yet; None for the standard output
-    uri : of the store; None as in the config
-    kaggle : ``ImageId,Label`` as the competition wants it, and not ``image,label,confidence``
-    invert : whether the images are black on white where the network's are white on black
+    run : str
+        Its id, or the beginning.
+    paths : sequence of Path
+        Pictures, or one file of many images.
+    out : Path or None
+        A new file; None for the standard output.
+    uri : str or None
+        Of the store; None as in the config.
+    kaggle : bool
+        Write the columns ``ImageId,Label`` of the competition, not ``image,label,confidence``.
+    invert : bool
+        Whether the images are black on white where the network's are white on black.
 
     Raises
     ------
@@ -56,13 +62,13 @@ def predict_files(
         Where there is no such store or run.
     """
     if out is not None and out.exists():
-        raise _there_already(out)
-    kinds_of(paths)  # before MLflow takes its time
+        raise _exists_error(out)
+    kinds_of(paths)  # errors of the files first: to import MLflow takes seconds
     store = existing_store(uri)
     record = store.find_run(run)
     params = recorded_weights(store, record)
     if record.status != "FINISHED":
-        _note(f"run {record.run_id[:8]} did not train to its end: {_end_of(record)}.")
+        _note(f"run {record.run_id[:8]} did not train to its end: {_status_of(record)}.")
     images = load_images(paths, params.w1.shape[2])
     if not invert and images.bright:
         _note("the images are bright all over; where a network knows white on black: --invert.")
@@ -72,12 +78,18 @@ def predict_files(
     else:
         _write_file(out, images, labels, confidence, kaggle=kaggle)
     if images.labels is not None:
-        right = float((labels == images.labels).mean())
-        click.echo(f"accuracy {right:.4f} on {len(labels):,} labelled images", err=True)
+        accuracy = float((labels == images.labels).mean())
+        click.echo(f"accuracy {accuracy:.4f} on {len(labels):,} labelled images", err=True)
 
 
 def recorded_weights(store: Store, record: RunRecord) -> Params:
-    """Read a run's final weights, and make sure that they are those that it recorded.
+    """Read a run's final weights, and make sure that they are the recorded ones.
+
+    Parameters
+    ----------
+    store : Store
+    record : RunRecord
+        The run.
 
     Returns
     -------
@@ -95,8 +107,8 @@ def recorded_weights(store: Store, record: RunRecord) -> Params:
         if record.is_sweep:
             raise RecordError(f"{name} is a sweep: give one of its runs, which have the weights.")
         raise RecordError(
-            f"{name} has no weights: {_end_of(record)}. `nnlab resume {record.run_id[:8]}` trains "
-            "what stopped."
+            f"{name} has no weights: {_status_of(record)}. `nnlab resume {record.run_id[:8]}` "
+            "trains what stopped."
         )
     path = store.download(record.run_id, "weights.npz")
     try:
@@ -105,12 +117,12 @@ def recorded_weights(store: Store, record: RunRecord) -> Params:
         raise RecordError(
             f"{name} has lost its weights: there is no {path}. `nnlab doctor` looks after a store."
         ) from error
-    except BROKEN as error:
+    except NPZ_ERRORS as error:
         raise RecordError(f"{name} has broken weights: {path} cannot be read ({error}).") from error
-    found = weights_sha256(params)
-    if found != recorded:
+    digest = weights_sha256(params)
+    if digest != recorded:
         raise RecordError(
-            f"{name} has other weights than it recorded: the SHA-256 of {path} is {found[:12]}…, "
+            f"{name} has other weights than it recorded: the SHA-256 of {path} is {digest[:12]}…, "
             f"the tag weights_sha256 says {recorded[:12]}…. The file was changed or damaged."
         )
     if record.tags.get(Tag.OUTCOME) == "diverged" or not all(np.isfinite(w).all() for w in params):
@@ -125,11 +137,16 @@ def classify(
 
     Parameters
     ----------
-    params : a stack of one
+    params : Params
+        A stack of one.
+    images : Images
+    invert : bool
+        Whether to exchange black and white.
 
     Returns
     -------
-    labels, confidence : (images,)
+    labels : array of int64, (images,)
+    confidence : array, (images,)
     """
     labels, confidence = [], []
     with one_thread():
@@ -142,7 +159,7 @@ def classify(
 
 
 def _inputs(images: Images, dtype: DTypeLike, *, invert: bool) -> Iterator[Array]:
-    """Yield the images' pixels as training has them, some images at a time: (images, pixels)."""
+    """Yield the pixels of some images at a time, scaled as in training: (images, pixels)."""
     for first in range(0, len(images.pixels), IMAGES_AT_A_TIME):
         pixels = np.asarray(images.pixels[first : first + IMAGES_AT_A_TIME])
         if pixels.dtype.kind == "f":
@@ -170,26 +187,26 @@ def _write_file(
     try:
         file = out.open("x", encoding="utf-8", newline="")
     except FileExistsError as error:
-        raise _there_already(out) from error
+        raise _exists_error(out) from error
     except OSError as error:
-        raise _unwritable(out, error) from error
+        raise _write_error(out, error) from error
     try:
         with file:
             _write(file, images, labels, confidence, kaggle=kaggle)
     except OSError as error:
-        out.unlink()  # a part would look like the whole
-        raise _unwritable(out, error) from error
+        out.unlink()  # a partial file would look complete
+        raise _write_error(out, error) from error
 
 
-def _unwritable(out: Path, error: OSError) -> DataError:
+def _write_error(out: Path, error: OSError) -> DataError:
     return DataError(f"{out}: it cannot be written ({error.strerror or error}).")
 
 
-def _there_already(out: Path) -> DataError:
+def _exists_error(out: Path) -> DataError:
     return DataError(f"{out} is there already, and stays as it is: give another --out.")
 
 
-def _end_of(record: RunRecord) -> str:
+def _status_of(record: RunRecord) -> str:
     reason = record.tags.get(Tag.REASON)
     return f"it is {record.status}" + (f" ({reason})" if reason else "")
 

@@ -1,4 +1,4 @@
-"""Whose a run is: the process that writes it, and whether that process still lives."""
+"""The process that writes a run, and whether it still lives."""
 
 import os
 import socket
@@ -6,18 +6,23 @@ from dataclasses import dataclass
 
 import psutil
 
-SLACK = 1.0  # seconds by which two readings of a process's start may differ
+START_TOLERANCE = 1.0  # seconds by which two readings of a process's start may differ
 
 
 @dataclass(frozen=True)
 class ProcessId:
-    """A process: its number alone may have been given to another since.
+    """A process of some machine.
+
+    The start is part of it, as the system may give the same number to a later process.
 
     Attributes
     ----------
-    host : the machine's name
-    pid : the process's number
-    started : when it started, in seconds since 1970
+    host : str
+        The machine's name.
+    pid : int
+        The process's number.
+    started : float
+        Seconds since 1970.
     """
 
     host: str
@@ -26,12 +31,12 @@ class ProcessId:
 
     @classmethod
     def this_process(cls) -> "ProcessId":
-        """Describe the process that asks."""
+        """Return the id of the process that calls this."""
         return cls(socket.gethostname(), os.getpid(), psutil.Process().create_time())
 
     @classmethod
     def parse(cls, text: str) -> "ProcessId | None":
-        """Read what ``__str__`` wrote; None where it is something else."""
+        """Read what ``__str__`` wrote; None where the text is something else."""
         try:
             host, pid, started = text.rsplit(":", 2)
             return cls(host, int(pid), float(started))
@@ -43,15 +48,15 @@ class ProcessId:
 
     @property
     def is_here(self) -> bool:
-        """Whether it ran on this machine; of others, nothing can be told."""
+        """Whether it ran on this machine; of other machines' processes nothing is known."""
         return self.host == socket.gethostname()
 
     @property
     def lives(self) -> bool:
-        """Whether the process is there still, and is the same one."""
+        """Whether the process still runs."""
         try:
             process = psutil.Process(self.pid)
-            same = abs(process.create_time() - self.started) < SLACK
+            same = abs(process.create_time() - self.started) < START_TOLERANCE
             return bool(same and process.status() != psutil.STATUS_ZOMBIE)
         except psutil.NoSuchProcess:
             return False

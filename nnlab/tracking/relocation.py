@@ -1,9 +1,10 @@
-"""A local store whose folder was moved or copied: MLflow writes every address down in full.
+"""Repair of a local store whose folder was moved or copied.
 
-A database says where its experiments, runs and models have their files, as absolute addresses.
-After a move they lead nowhere; after a copy they lead into the original's folder, and runs of the
-copy would be written there. Here such addresses are found, and turned to the place beside the
-database. What points elsewhere on purpose (another disk, ``s3://…``) stays.
+MLflow's database holds absolute addresses of the files of experiments, runs and models. After a
+move these addresses lead nowhere; after a copy they lead into the original's folder, and new runs
+of the copy would be written there. This module finds such addresses, and replaces them by the
+corresponding places beside the database. Addresses that lead elsewhere on purpose (another disk,
+``s3://…``) stay.
 """
 
 import sqlite3
@@ -18,26 +19,34 @@ from urllib.request import url2pathname
 from nnlab.errors import TrackingError
 from nnlab.tracking.database import LOCK_SECONDS
 
-# Where MLflow keeps addresses; the first ones are of folders that are a run's or a model's alone.
-FILES = (("runs", "artifact_uri", "run_uuid"), ("logged_models", "artifact_location", "model_id"))
-OTHERS = (
+# Tables and columns in which MLflow keeps addresses. Those of the first kind are of a folder that
+# belongs to one run or model alone, whose id is in the third column.
+OWN_FOLDERS = (
+    ("runs", "artifact_uri", "run_uuid"),
+    ("logged_models", "artifact_location", "model_id"),
+)
+OTHER_ADDRESSES = (
     ("experiments", "artifact_location"),
     ("model_versions", "source"),
     ("model_versions", "storage_location"),
 )
-OWN = "artifacts"  # the folder beside the database that nnlab gives its experiments
+ARTIFACTS = "artifacts"  # the folder beside the database that nnlab gives its experiments
 
 
 @dataclass(frozen=True)
 class Move:
-    """What is to be repaired in a store that stands elsewhere than its addresses say.
+    """What is to be repaired in a store that was moved or copied.
 
     Attributes
     ----------
-    old, new : the folder that the addresses name, and the one that the database is in
-    copied : whether the original stands in the old place still
-    changes : (table, column, address, its replacement)
-    left : number of addresses whose files are in the old place alone; they stay
+    old, new : Path
+        The folder that the addresses name, and the folder that the database is in.
+    copied : bool
+        Whether the original is still in the old folder.
+    changes : tuple of (str, str, str, str)
+        Table, column, address and its replacement.
+    left : int
+        Number of addresses whose files exist in the old folder alone; they stay.
     """
 
     old: Path
@@ -48,11 +57,21 @@ class Move:
 
 
 def find_moves(database: Path) -> list[Move]:
-    """Find out from where a store was moved or copied; nothing if it was not.
+    """Find out from where a store was moved or copied.
 
-    SweepResults is a run's (or model's) own folder that stands beside the database under the last
-    parts of its address. Without any, it is the address of MLflow's experiment 0, which nnlab sets
-    beside the database when it makes one, unless runs have their files in the old place.
+    A store was moved if the folder of a run or model is found beside the database, under the last
+    parts of its address. Where no such folder exists, the address of MLflow's experiment 0 tells:
+    nnlab sets it beside the database when it creates one. It does not count if runs have their
+    files in the old folder.
+
+    Parameters
+    ----------
+    database : Path
+
+    Returns
+    -------
+    list of Move
+        One for each old folder; empty for a store that was not moved.
 
     Raises
     ------
@@ -67,12 +86,18 @@ def find_moves(database: Path) -> list[Move]:
 
 
 def repair(database: Path) -> tuple[list[Move], Path | None]:
-    """Turn a moved store's addresses to where it is, all in one transaction.
+    """Replace the addresses of a moved or copied store, all in one transaction.
+
+    Parameters
+    ----------
+    database : Path
 
     Returns
     -------
-    moves : what was repaired
-    backup : the copy of the database as it was; None where there was nothing to repair
+    moves : list of Move
+        What was repaired.
+    backup : Path or None
+        The copy of the database as it was; None where there was nothing to repair.
 
     Raises
     ------
@@ -105,25 +130,24 @@ def repair(database: Path) -> tuple[list[Move], Path | None]:
 
 
 def refuse_moved_store(database: Path) -> None:
-    """Raise where a store was moved or copied: its files would be looked for elsewhere.
+    """Refuse a store that was moved or copied: its files are not where its addresses say.
 
     Raises
     ------
     TrackingError
-        With what to do about it.
+        Where it was.
     """
     for move in find_moves(database):
-        what = "copied" if move.copied else "moved"
+        verb = "copied" if move.copied else "moved"
         raise TrackingError(
-            f"The tracking store {database} was {what} from {move.old}, where its addresses still "
+            f"The tracking store {database} was {verb} from {move.old}, where its addresses still "
             f"lead: `nnlab doctor --uri sqlite:///{database}` repairs them."
         )
 
 
 def is_outside(database: Path, address: str) -> bool:
     """Tell whether a local address leads out of the folder that the database is in."""
-    path = _path(address)
-    return path is not None and not path.resolve().is_relative_to(database.resolve().parent)
+    return _outside(address, database.resolve().parent) is not None
 
 
 def _open(database: Path, *, read_only: bool = False) -> sqlite3.Connection:
@@ -134,99 +158,95 @@ def _open(database: Path, *, read_only: bool = False) -> sqlite3.Connection:
 
 
 def _moves(connection: sqlite3.Connection, database: Path) -> Iterator[Move]:
-    """Yield what is to be repaired, by the folder that it came from."""
+    """Yield what is to be repaired, by the folder that the store came from."""
     new = database.parent
-    own = {
+    ids = {
         (table, column, address): key
-        for table, column, key_column in FILES
-        for address, key in _rows(connection, table, column, key_column)
+        for table, column, key_column in OWN_FOLDERS
+        for address, key in _select(connection, table, column, key_column)
     }
     others = [
         (table, column, address)
-        for table, column in OTHERS
-        for (address,) in _rows(connection, table, column)
+        for table, column in OTHER_ADDRESSES
+        for (address,) in _select(connection, table, column)
     ]
-    paths = {each: path for each in (*own, *others) if (path := _strayed(each[2], new)) is not None}
-    for old in _origins(connection, paths, own, new):
+    paths = {each: path for each in (*ids, *others) if (path := _outside(each[2], new)) is not None}
+    for old in _old_folders(connection, paths, ids, new):
         below = {each: path for each, path in paths.items() if path.is_relative_to(old)}
         stay = {
             each
             for each, path in below.items()
             if path.exists()
-            and not _beside(path, old, new).exists()
-            and path != old / OWN  # where new runs go, and those of a copy may not
+            and not (new / path.relative_to(old)).exists()
+            and path != old / ARTIFACTS  # new runs go there, and those of a copy must not
         }
         paths = {each: path for each, path in paths.items() if each not in below}
         changes = tuple(
-            (*each, _like(each[2], _beside(path, old, new)))
+            (*each, _in_form_of(each[2], new / path.relative_to(old)))
             for each, path in below.items()
             if each not in stay
         )
         yield Move(old, new, (old / database.name).exists(), changes, len(stay))
 
 
-def _rows(connection: sqlite3.Connection, table: str, *columns: str) -> list[tuple[str, ...]]:
-    """Return distinct rows of a table; none where this version of MLflow has no such table."""
-    there = {row[1] for row in connection.execute(f"PRAGMA table_info({table})")}
-    if not there.issuperset(columns):
+def _select(connection: sqlite3.Connection, table: str, *columns: str) -> list[tuple[str, ...]]:
+    """Return distinct values of columns; none where this version of MLflow has no such columns."""
+    existing = {row[1] for row in connection.execute(f"PRAGMA table_info({table})")}
+    if not existing.issuperset(columns):
         return []
     query = f"SELECT DISTINCT {', '.join(columns)} FROM {table} WHERE {columns[0]} IS NOT NULL"  # noqa: S608 - names of our own
     return connection.execute(query).fetchall()
 
 
-def _origins(
+def _old_folders(
     connection: sqlite3.Connection,
     paths: dict[tuple[str, str, str], Path],
-    own: dict[tuple[str, str, str], str],
+    ids: dict[tuple[str, str, str], str],
     new: Path,
 ) -> list[Path]:
     """Return the folders from which the store came, the deepest first."""
-    found = {
-        origin
+    folders = {
+        old
         for each, path in paths.items()
-        if each in own and (origin := _origin(path, own[each], new)) is not None
+        if each in ids and (old := _old_folder(path, ids[each], new)) is not None
     }
-    made = connection.execute(
+    experiment = connection.execute(
         "SELECT artifact_location FROM experiments WHERE experiment_id = 0"
     ).fetchone()
-    first = _strayed(made[0], new) if made and made[0] else None
-    if first is not None and first.name == OWN:
+    first = _outside(experiment[0], new) if experiment and experiment[0] else None
+    if first is not None and first.name == ARTIFACTS:
         old = first.parent
         if not any(
             path.exists()
             for each, path in paths.items()
-            if each in own and path.is_relative_to(old)
+            if each in ids and path.is_relative_to(old)
         ):
-            found.add(old)
-    return sorted(found, key=lambda path: len(path.parts), reverse=True)
+            folders.add(old)
+    return sorted(folders, key=lambda path: len(path.parts), reverse=True)
 
 
-def _origin(path: Path, key: str, new: Path) -> Path | None:
-    """Return the folder that corresponds to ``new``, if a run's own folder is found below it."""
+def _old_folder(path: Path, run_id: str, new: Path) -> Path | None:
+    """Return the folder that was moved to ``new``, if the folder of a run is found below that."""
     for depth in range(1, len(path.parts)):
         rest = path.parts[depth:]
-        if key not in rest:
+        if run_id not in rest:
             return None
         if new.joinpath(*rest).is_dir():
             return Path(*path.parts[:depth])
     return None
 
 
-def _beside(path: Path, old: Path, new: Path) -> Path:
-    return new / path.relative_to(old)
-
-
-def _strayed(address: str, new: Path) -> Path | None:
+def _outside(address: str, new: Path) -> Path | None:
     """Return the path of a local address that leads out of a folder, else None."""
     path = _path(address)
     return None if path is None or path.resolve().is_relative_to(new) else path
 
 
 def _path(address: str) -> Path | None:
-    """Return the path of a local address; None for a server's, a bucket's, a model's name."""
+    """Return the path of a local address; None for that of a server, a bucket or a model."""
     path = Path(url2pathname(urlparse(address).path) if address.startswith("file:") else address)
     return path if path.is_absolute() else None
 
 
-def _like(address: str, path: Path) -> str:
+def _in_form_of(address: str, path: Path) -> str:
     return path.as_uri() if address.startswith("file:") else str(path)

@@ -1,7 +1,7 @@
-"""The network as MLflow serves it. This file is copied into the model: it knows NumPy alone.
+"""The network as MLflow serves it. This file is copied into the model, and imports NumPy alone.
 
-Input: an image a row, its pixels as they are in the data: whole numbers from 0 to 255, as a table
-(images, pixels) or as (images, rows, columns). Output: for each image its label and the
+Input: one image in each row, its pixels as they are in the data: whole numbers from 0 to 255, as a
+table (images, pixels) or as (images, rows, columns). Output: for each image its label and the
 probabilities of all classes.
 """
 
@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-LARGEST = 255  # of pixels
+LARGEST_PIXEL = 255
 
 
 class ServedNetwork:
@@ -19,8 +19,9 @@ class ServedNetwork:
 
     Parameters
     ----------
-    weights : a ``weights.npz`` as a run leaves it behind: ``W1 (hidden, pixels)``,
-        ``b1 (hidden, 1)``, ``W2 (classes, hidden)``, ``b2 (classes, 1)``
+    weights : path
+        A run's ``weights.npz``: ``W1 (hidden, pixels)``, ``b1 (hidden, 1)``,
+        ``W2 (classes, hidden)``, ``b2 (classes, 1)``.
     """
 
     def __init__(self, weights: str | Path) -> None:
@@ -32,18 +33,19 @@ class ServedNetwork:
 
         Parameters
         ----------
-        model_input : (images, pixels) or (images, rows, columns)
-            A DataFrame, an array or nested lists of whole numbers from 0 to 255.
+        model_input : DataFrame, array or nested lists
+            Whole numbers from 0 to 255: (images, pixels) or (images, rows, columns).
 
         Returns
         -------
-        dict
-            ``label (images,)`` int64 and ``probabilities (images, classes)`` in the weights' dtype.
+        dict of array
+            ``label (images,)``, int64, and ``probabilities (images, classes)``, in the weights'
+            dtype.
 
         Raises
         ------
         ValueError
-            Where the input is something else.
+            Where the input has another shape or other values.
         """
         X = self._scaled(model_input).T
         A1 = np.maximum(self.W1 @ X + self.b1, 0)
@@ -60,36 +62,36 @@ class ServedNetwork:
                 "header such as pixel0,pixel1,… above it, or the first image is lost."
             )
         pixels = np.asarray(model_input)
-        wanted = self.W1.shape[1]
+        expected = self.W1.shape[1]
         images = len(pixels) if pixels.ndim > 1 else 0
-        if not images or pixels.size != images * wanted:
+        if not images or pixels.size != images * expected:
             raise ValueError(
-                f"Found an input of shape {pixels.shape}, expected (images, {wanted}): an image a "
-                "row, without a label."
+                f"Found an input of shape {pixels.shape}, expected (images, {expected}): an image "
+                "a row, without a label."
             )
         if (
             pixels.dtype.kind not in "uif"
-            or not ((pixels >= 0) & (pixels <= LARGEST) & (pixels == np.floor(pixels))).all()
+            or not ((pixels >= 0) & (pixels <= LARGEST_PIXEL) & (pixels == np.floor(pixels))).all()
         ):
             raise ValueError(
-                f"Found values that are no whole numbers from 0 to {LARGEST}: give the pixels as "
-                "they are in the data; the model itself divides them by 255."
+                f"Found values that are no whole numbers from 0 to {LARGEST_PIXEL}: give the "
+                "pixels as they are in the data; the model itself divides them by 255."
             )
         dtype = self.W1.dtype
-        # One order in memory: BLAS rounds otherwise where the columns of a table lie together.
-        flat = pixels.reshape(images, wanted).astype(dtype, order="C")
-        return np.asarray(flat / np.asarray(LARGEST, dtype))
+        # Always the same order in memory: BLAS rounds differently in column order.
+        flat = pixels.reshape(images, expected).astype(dtype, order="C")
+        return np.asarray(flat / np.asarray(LARGEST_PIXEL, dtype))
 
 
 def _is_an_image(names: list[Any]) -> bool:
-    """Tell whether what was read as a CSV's header is numbers, and not merely counts columns."""
+    """Tell whether the names of columns are an image's pixels, not the numbers of the columns."""
     if not names or not all(isinstance(name, str) for name in names):
         return False  # the columns were never named
     try:
         numbers = [float(name) for name in names]
     except ValueError:
         return False
-    return numbers != [numbers[0] + place for place in range(len(numbers))]
+    return numbers != [numbers[0] + column for column in range(len(numbers))]
 
 
 def _load_pyfunc(weights: str) -> ServedNetwork:

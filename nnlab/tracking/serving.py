@@ -1,9 +1,9 @@
 """A finished run's network as an MLflow model, which MLflow serves without nnlab.
 
-MLflow's own copy of ``tracking.served_model`` and of the weights, named by a loader module: nothing
-is pickled, nothing is run in order to save it, and no path of this machine is written into it.
-The model has no input schema: MLflow would enforce one before the model sees its input, and an
-integer schema silently cuts scaled pixels down to zeros, while another refuses a CSV.
+The model holds copies of ``tracking.served_model`` and of the weights, and names the former as its
+loader module: nothing is pickled, and no path of this machine is written into it.
+It has no input schema: MLflow would enforce one before the model sees its input, and an integer
+schema silently rounds scaled pixels down to zeros, while another one refuses a CSV.
 """
 
 import os
@@ -23,16 +23,19 @@ MODEL = "model"  # the folder among a run's files
 def save_model(folder: Path, final: Params) -> None:
     """Save the network whose ``weights.npz`` is in a run's folder as ``model/``, beside it.
 
-    What an earlier attempt left there is replaced.
+    A folder of that name, left by an interrupted run, is replaced.
 
     Parameters
     ----------
-    final : the weights in that file, for their shapes: a stack of one
+    folder : Path
+        The run's.
+    final : Params
+        The weights in that file: a stack of one.
     """
-    # What else MLflow would copy: the uv.lock of the project in whose folder we happen to be.
+    # MLflow would copy the uv.lock of the project in the working directory.
     os.environ.setdefault("MLFLOW_UV_AUTO_DETECT", "false")
     with warnings.catch_warnings():
-        # At its import MLflow warns of its own type hints; then, that there is no example input.
+        # MLflow warns of its own type hints, and that there is no example input.
         warnings.simplefilter("ignore", UserWarning)
         import mlflow
         from mlflow import pyfunc
@@ -50,7 +53,7 @@ def save_model(folder: Path, final: Params) -> None:
             data_path=str(folder / "weights.npz"),
             signature=ModelSignature(outputs=Schema([label, probabilities])),
             metadata={"input": f"(images, {final.w1.shape[2]}): whole numbers from 0 to 255"},
-            # All of it given, so that MLflow neither infers it nor looks for a pip.
+            # Given in full, so that MLflow neither infers requirements nor looks for a pip.
             conda_env={
                 "name": MODEL,
                 "channels": ["conda-forge"],

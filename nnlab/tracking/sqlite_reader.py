@@ -1,7 +1,7 @@
-"""Reading many runs at once out of a local store, straight by SQL.
+"""Reading many runs at once from a local store, by SQL. Nothing here writes.
 
-MLflow's own search builds an object for every value, and takes its seconds to be imported; the
-database itself gives up a thousand runs in a fraction of one. Nothing here writes.
+MLflow's own search creates an object for every value, and MLflow takes seconds to import; the
+database itself returns a thousand runs in a fraction of a second.
 """
 
 import json
@@ -20,7 +20,7 @@ from nnlab.tracking.database import LOCK_SECONDS
 from nnlab.tracking.locations import local_path
 from nnlab.tracking.records import Measurement, RunRecord
 
-# The ids are one argument, a JSON list, however many there are.
+# All ids are one argument, a JSON list: SQLite limits the number of arguments.
 RUNS = """
     SELECT run_uuid, experiment_id, name, status, start_time FROM runs
     WHERE lifecycle_stage = 'active' AND run_uuid IN (SELECT value FROM json_each(?))
@@ -46,7 +46,7 @@ MEASUREMENTS = """
 
 
 class DatabaseReader:
-    """A local SQLite store, read without MLflow.
+    """Reads a local SQLite store without MLflow.
 
     Raises
     ------
@@ -65,50 +65,50 @@ class DatabaseReader:
 
     def experiments(self) -> dict[str, str]:
         """Return the names of all experiments by their ids."""
-        rows = self._rows(
+        experiments = self._fetch(
             "SELECT experiment_id, name FROM experiments WHERE lifecycle_stage = 'active'"
         )
-        return {str(number): str(name) for number, name in rows}
+        return {str(number): str(name) for number, name in experiments}
 
-    def beginning(self, letters: str) -> list[str]:
-        """Return the ids of the runs whose ids begin so."""
+    def ids_beginning_with(self, letters: str) -> list[str]:
+        """Return the ids of the runs whose ids begin with these letters."""
         return self._ids("substr(run_uuid, 1, ?) = ?", len(letters), letters)
 
-    def tagged(self, key: str, value: str) -> list[str]:
+    def ids_tagged(self, key: str, value: str) -> list[str]:
         """Return the ids of the runs with this tag, the newest first."""
         return self._ids(
             "run_uuid IN (SELECT run_uuid FROM tags WHERE key = ? AND value = ?)", key, value
         )
 
-    def of_experiment(self, experiment_id: str) -> list[str]:
+    def ids_in_experiment(self, experiment_id: str) -> list[str]:
         """Return the ids of an experiment's runs, the newest first."""
         return self._ids("experiment_id = ?", int(experiment_id))
 
     def read(self, run_ids: Sequence[str]) -> list[RunRecord]:
         """Return what the store has of these runs, in their order; unknown ones are left out."""
-        among = (json.dumps(list(run_ids)),)
-        found: dict[str, RunRecord] = {}
+        ids = (json.dumps(list(run_ids)),)
+        records: dict[str, RunRecord] = {}
         with self._connection() as connection:
             connection.execute("BEGIN")  # one snapshot for all tables
-            for run_id, experiment, name, status, start in connection.execute(RUNS, among):
-                found[run_id] = RunRecord(
+            for run_id, experiment, name, status, start in connection.execute(RUNS, ids):
+                records[run_id] = RunRecord(
                     run_id, str(experiment), name or "", status, {}, {}, {}, {}, int(start or 0)
                 )
-            for run_id, key, value in connection.execute(TAGS, among):
-                if run_id in found:
-                    found[run_id].tags[key] = value
-            for run_id, key, value in connection.execute(PARAMS, among):
-                if run_id in found:
-                    found[run_id].params[key] = value
-            for run_id, key, value, step in connection.execute(METRICS, among):
-                if run_id in found:
-                    found[run_id].metrics[key] = math.nan if value is None else value
-                    found[run_id].steps[key] = step
-        return [found[run_id] for run_id in run_ids if run_id in found]
+            for run_id, key, value in connection.execute(TAGS, ids):
+                if run_id in records:
+                    records[run_id].tags[key] = value
+            for run_id, key, value in connection.execute(PARAMS, ids):
+                if run_id in records:
+                    records[run_id].params[key] = value
+            for run_id, key, value, step in connection.execute(METRICS, ids):
+                if run_id in records:
+                    records[run_id].metrics[key] = math.nan if value is None else value
+                    records[run_id].steps[key] = step
+        return [records[run_id] for run_id in run_ids if run_id in records]
 
-    def file(self, run_id: str, name: str) -> str | None:
+    def read_file(self, run_id: str, name: str) -> str | None:
         """Return the text of one of a run's files, or None where there is none."""
-        ((uri,),) = self._rows("SELECT artifact_uri FROM runs WHERE run_uuid = ?", run_id)
+        ((uri,),) = self._fetch("SELECT artifact_uri FROM runs WHERE run_uuid = ?", run_id)
         folder = local_path(uri)
         try:
             return None if folder is None else (Path(folder) / name).read_text(encoding="utf-8")
@@ -116,8 +116,8 @@ class DatabaseReader:
             return None
 
     def curves(self, run_ids: Sequence[str], metrics: Sequence[str]) -> pd.DataFrame:
-        """Return metrics by epoch: ``run_id``, ``epoch`` and a column each, NaN where not taken."""
-        epochs = [np.empty(0, np.int64)]  # without a run there is a table too, of no rows
+        """Return ``run_id``, ``epoch`` and a column for each metric, NaN where it has no value."""
+        epochs = [np.empty(0, np.int64)]  # so that there is a table without any run too
         values = [np.empty((0, len(metrics)))]
         with self._connection() as connection:
             for run_id in run_ids:
@@ -126,35 +126,34 @@ class DatabaseReader:
                     for name in metrics
                 ]
                 curves = [curve.reshape(-1, 2) for curve in curves]
-                own = np.unique(np.concatenate([curve[:, 0] for curve in curves]))
-                rows = np.full((own.size, len(curves)), np.nan)
-                for place, curve in enumerate(curves):  # of an epoch logged twice, the last stays
-                    rows[np.searchsorted(own, curve[:, 0]), place] = curve[:, 1]
-                epochs.append(own.astype(np.int64))
-                values.append(rows)
-        found = pd.DataFrame(np.concatenate(values), columns=list(metrics))
-        found.insert(0, "epoch", np.concatenate(epochs))
-        found.insert(
-            0, "run_id", np.repeat(np.array(run_ids, object), [len(own) for own in epochs[1:]])
-        )
-        return found
+                logged = np.unique(np.concatenate([curve[:, 0] for curve in curves]))
+                table = np.full((logged.size, len(curves)), np.nan)
+                for column, curve in enumerate(curves):  # the last value of an epoch is kept
+                    table[np.searchsorted(logged, curve[:, 0]), column] = curve[:, 1]
+                epochs.append(logged.astype(np.int64))
+                values.append(table)
+        lengths = [logged.size for logged in epochs[1:]]
+        frame = pd.DataFrame(np.concatenate(values), columns=list(metrics))
+        frame.insert(0, "epoch", np.concatenate(epochs))
+        frame.insert(0, "run_id", np.repeat(np.array(run_ids, object), lengths))
+        return frame
 
     def measurements(self, run_id: str, metrics: Sequence[str]) -> Iterator[Measurement]:
-        """Yield every value of some metrics; MLflow takes 70 ms for the 500 values of a metric."""
+        """Yield every value of some metrics; MLflow takes 70 ms for 500 values of one metric."""
         with self._connection() as connection:
-            rows = connection.execute(MEASUREMENTS, (run_id, json.dumps(metrics)))
-            for key, value, timestamp, step in rows:
+            values = connection.execute(MEASUREMENTS, (run_id, json.dumps(metrics)))
+            for key, value, timestamp, step in values:
                 yield Measurement(key, math.nan if value is None else value, timestamp, step)
 
     def _ids(self, condition: str, *arguments: object) -> list[str]:
-        rows = self._rows(
+        ids = self._fetch(
             "SELECT run_uuid FROM runs WHERE lifecycle_stage = 'active' "  # noqa: S608 - conditions of this class
             f"AND {condition} ORDER BY start_time DESC, run_uuid",
             *arguments,
         )
-        return [run_id for (run_id,) in rows]
+        return [run_id for (run_id,) in ids]
 
-    def _rows(self, query: str, *arguments: object) -> list[tuple[Any, ...]]:
+    def _fetch(self, query: str, *arguments: object) -> list[tuple[Any, ...]]:
         with self._connection() as connection:
             return connection.execute(query, arguments).fetchall()
 

@@ -1,4 +1,4 @@
-"""The tracking UI: MLflow's own server, on this machine only, made light."""
+"""The tracking UI: MLflow's own server, on this machine only, with few processes."""
 
 import os
 import signal
@@ -18,12 +18,21 @@ from nnlab.tracking.locations import tracking_uri
 from nnlab.tracking.store import Store
 from nnlab.tracking.ui_links import links
 
-FIRST_PORT, PORTS = 20_000, 10_000  # below those that systems give out by themselves
-START_SECONDS = 120  # MLflow's imports take a few; a loaded machine takes more
+FIRST_PORT, PORTS = 20_000, 10_000  # below those that systems assign by themselves
+START_SECONDS = 120  # enough for MLflow's imports on a busy machine
 
 
 def serve(uri: str | None, run: str | None, port: int | None) -> None:
     """Start the UI, print its links, and stop it on Ctrl-C.
+
+    Parameters
+    ----------
+    uri : str or None
+        Of the store; None as in the config.
+    run : str or None
+        As in ``Store.find_run``; None links to the newest.
+    port : int or None
+        None takes a free one.
 
     Raises
     ------
@@ -33,12 +42,11 @@ def serve(uri: str | None, run: str | None, port: int | None) -> None:
     address = tracking_uri(uri)
     if address.startswith("http"):
         raise TrackingError(f"{address} is a tracking server already: open it in a browser.")
-    store = Store(address)
-    found = links(store, run)
+    found = links(Store(address), run)
     port = port or _free_port(address)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # the same orderly end as Ctrl-C
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends as Ctrl-C does
     base = f"http://127.0.0.1:{port}"
-    server = subprocess.Popen(  # noqa: S603 - our own words
+    server = subprocess.Popen(  # noqa: S603 - no word of it is the user's
         [
             sys.executable, "-m", "mlflow", "server",
             "--backend-store-uri", address,
@@ -56,13 +64,13 @@ def serve(uri: str | None, run: str | None, port: int | None) -> None:
         start_new_session=True,
     )  # fmt: skip
     try:
-        _await(server, base)
-        click.echo(f"MLflow UI: {base}/{found.first}")
+        _wait_for_start(server, base)
+        click.echo(f"MLflow UI: {base}/{found.main}")
         for label, path in found.others.items():
             click.echo(f"  {label}: {base}/{path}")
         click.echo("Ctrl-C stops it.")
         server.wait()
-        raise TrackingError(f"The MLflow UI stopped by itself: {_last_words(server)}.")
+        raise TrackingError(f"The MLflow UI stopped by itself: {_last_line(server)}.")
     except KeyboardInterrupt:
         click.echo("Stopped.")
     finally:
@@ -70,13 +78,13 @@ def serve(uri: str | None, run: str | None, port: int | None) -> None:
 
 
 def _free_port(address: str) -> int:
-    """Find a free port, for one store the same one where that is possible.
+    """Find a free port, where possible the same one for the same store.
 
-    A browser keeps what one sets in the UI by its address: that of another day is lost with its
-    port, and that of another store does not fit.
+    A browser keeps the settings of the UI by its address: with another port they are lost, and
+    with the port of another store they do not fit.
     """
-    wanted = FIRST_PORT + zlib.crc32(address.encode()) % PORTS
-    for port in (wanted, 0):
+    preferred = FIRST_PORT + zlib.crc32(address.encode()) % PORTS
+    for port in (preferred, 0):
         with socket.socket() as probe, suppress(OSError):
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(("127.0.0.1", port))
@@ -84,7 +92,7 @@ def _free_port(address: str) -> int:
     raise TrackingError("No port of 127.0.0.1 is free.")
 
 
-def _await(server: subprocess.Popen[bytes], base: str) -> None:
+def _wait_for_start(server: subprocess.Popen[bytes], base: str) -> None:
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
         if server.poll() is not None:
@@ -94,12 +102,12 @@ def _await(server: subprocess.Popen[bytes], base: str) -> None:
                 return
         except (urllib.error.URLError, OSError):
             time.sleep(0.2)
-    reason = "no answer" if server.poll() is None else _last_words(server)
+    reason = "no answer" if server.poll() is None else _last_line(server)
     raise TrackingError(f"The MLflow UI did not start at {base}: {reason}. Try another --port.")
 
 
-def _last_words(server: subprocess.Popen[bytes]) -> str:
-    """Return the last line of what a server that has ended wrote to its standard error."""
+def _last_line(server: subprocess.Popen[bytes]) -> str:
+    """Return the last line that a server wrote to its standard error before it ended."""
     assert server.stderr is not None
     return server.stderr.read().decode(errors="replace").strip().rpartition("\n")[2]
 

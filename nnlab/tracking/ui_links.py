@@ -1,6 +1,6 @@
-"""Links into MLflow's UI that open where somebody wants to be: a sweep's runs, charts, comparison.
+"""Links into MLflow's UI: a sweep's runs, charts and comparison; a run's curves.
 
-A link names a view that the experiment must know; ``links`` sees to that.
+A link names a view of the experiment; ``links`` saves these views in the store.
 """
 
 import json
@@ -14,12 +14,12 @@ from nnlab.runs.tags import Tag
 from nnlab.tracking.locations import local_path
 from nnlab.tracking.records import RunRecord
 from nnlab.tracking.store import Store
-from nnlab.tracking.ui_views import View, best_first, of_experiment, of_sweep
+from nnlab.tracking.ui_views import View, best_first, experiment_view, sweep_view
 from nnlab.tracking.writer import Writer
 
-MODE = {"workflowType": "machine_learning"}  # a fresh browser is in another mode
+MODE = {"workflowType": "machine_learning"}  # a new browser profile starts in another mode
 REPORT = "report.html"
-COMPARED = 12  # of the best runs: each is a column of the page, and 40 characters of the link
+COMPARED_RUNS = 12  # each is a column of the page, and 40 characters of the link
 
 
 @dataclass(frozen=True)
@@ -28,16 +28,24 @@ class Links:
 
     Attributes
     ----------
-    first : what was asked for
-    others : by what they show
+    main : str
+        To the run or sweep that was asked for, or else to all runs.
+    others : dict of str to str
+        What a link shows -> the link.
     """
 
-    first: str
+    main: str
     others: dict[str, str] = field(default_factory=dict)
 
 
 def links(store: Store, which: str | None) -> Links:
     """Return the links to a run or sweep, or to the newest experiment and its newest sweep.
+
+    Parameters
+    ----------
+    store : Store
+    which : str or None
+        As in ``Store.find_run``; None for the newest.
 
     Raises
     ------
@@ -47,50 +55,51 @@ def links(store: Store, which: str | None) -> Links:
     run = store.newest() if which is None else store.find_run(which)
     if run is None:
         return Links("")
-    everything = of_experiment(store.experiment_of(run))
-    _show(store, run, everything)
-    runs = _table(run, everything)
+    all_runs = experiment_view(store.experiment_of(run))
+    _save_view(store, run, all_runs)
+    runs_link = _table_link(run, all_runs)
     head = _newest_sweep(store) if which is None else run
     children = [] if head is None else store.children(head.run_id)
-    others = {} if which is None else {"all runs": runs}
+    others = {} if which is None else {"all runs": runs_link}
     if head is not None and children:
-        view = of_sweep(head, children)
-        _show(store, head, view)
-        best = best_first(children)[:COMPARED]
+        view = sweep_view(head, children)
+        _save_view(store, head, view)
+        best = best_first(children)[:COMPARED_RUNS]
         count = f"all {len(best)}" if len(best) == len(children) else f"the {len(best)} best"
-        others[f"{head.tags.get('kind', 'sweep')} {head.run_id[:8]}"] = _table(head, view)
-        others["its charts"] = _table(head, view, compareRunsMode="CHART")
-        others[f"compare {count}"] = _compare(best)
+        others[f"{head.tags.get(Tag.KIND, 'sweep')} {head.run_id[:8]}"] = _table_link(head, view)
+        others["its charts"] = _table_link(head, view, compareRunsMode="CHART")
+        others[f"compare {count}"] = _compare_link(best)
         files = local_path(store.artifacts(head.run_id))
         if files is not None and (Path(files) / REPORT).is_file():
-            others["its report"] = _run(head, f"/artifacts/{REPORT}")
+            others["its report"] = _run_link(head, f"/artifacts/{REPORT}")
     elif which is not None:
-        others["its curves"] = _run(run, "/model-metrics")
-    return Links(_run(run) if which is not None else runs, others)
+        others["its curves"] = _run_link(run, "/model-metrics")
+    return Links(_run_link(run) if which is not None else runs_link, others)
 
 
 def _newest_sweep(store: Store) -> RunRecord | None:
     """Return the run that stands for the newest sweep or stability study, if there is one."""
-    found = store.newest(f"tags.{Tag.KIND} LIKE 's%'")  # a study's own runs have its kind too
-    parent = None if found is None else found.parent
-    return found if parent is None else store.get(parent)
+    record = store.newest(f"tags.{Tag.KIND} LIKE 's%'")
+    # The runs of a stability study have its kind too.
+    parent = None if record is None else record.parent
+    return record if parent is None else store.get(parent)
 
 
-def _show(store: Store, run: RunRecord, view: View) -> None:
+def _save_view(store: Store, run: RunRecord, view: View) -> None:
     now = int(time.time() * 1000)
     Writer(store).tag_experiment(run.experiment_id, *view.tag(now))
 
 
-def _run(run: RunRecord, tab: str = "") -> str:
+def _run_link(run: RunRecord, tab: str = "") -> str:
     return f"#/experiments/{run.experiment_id}/runs/{run.run_id}{tab}?{urlencode(MODE)}"
 
 
-def _table(run: RunRecord, view: View, **more: str) -> str:
-    query = urlencode({**MODE, **more, "viewStateShareKey": view.key})
+def _table_link(run: RunRecord, view: View, **options: str) -> str:
+    query = urlencode({**MODE, **options, "viewStateShareKey": view.key})
     return f"#/experiments/{run.experiment_id}/runs?{query}"
 
 
-def _compare(runs: Sequence[RunRecord]) -> str:
+def _compare_link(runs: Sequence[RunRecord]) -> str:
     ids = json.dumps([run.run_id for run in runs], separators=(",", ":"))
     experiments = json.dumps([runs[0].experiment_id])
     query = urlencode({"runs": ids, "experiments": experiments, **MODE}, safe=",")

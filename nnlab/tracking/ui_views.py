@@ -1,7 +1,7 @@
-"""How a sweep opens in MLflow's UI: its columns and charts, as a view that MLflow has saved.
+"""Views of MLflow's UI: the columns and charts that show a sweep.
 
 MLflow keeps a saved view in a tag of the experiment, lists it in the menu *Views*, and opens it by
-its key in a link. Without one, its table of runs has neither parameters nor metrics, and its
+its key in a link. Without a view, its table of runs has neither parameters nor metrics, and its
 charts begin with gradient norms.
 """
 
@@ -17,22 +17,22 @@ from nnlab.tracking.records import RunRecord
 from nnlab.training.history import METRICS, STEPS
 from nnlab.training.initializers import independent
 
-TAG = "mlflow.sharedViewState."  # MLflow's own, with the view's key behind it
+VIEW_TAG = "mlflow.sharedViewState."  # MLflow's own; the view's key follows
 SCORE = "final_val_accuracy"
-FIGURES = (
+RESULTS = (
     SCORE, "best_val_accuracy", "test/accuracy", "epochs_to_target", "final_train_loss",
     "stable_over_predicted", "largest_over_predicted", "lr_stable", "lr_largest", "lr_predicted",
     "sharpness",
 )  # fmt: skip
 COUNTS = ("runs/planned", "runs/learned")  # of a sweep's own row
-USUAL = ("init.name", "lr", "seed", "hidden_size", "epochs")  # where sweeps stand side by side
+COMMON_PARAMS = ("init.name", "lr", "seed", "hidden_size", "epochs")
 CURVES = ("val/accuracy", "train/loss", "val/loss", "dead_fraction")
 WIDTHS = {"attributes.`Run Name`": 290, "runDateAndNestInfo": 130}  # pixels; always shown
-NAMED = 80  # characters of a sweep's name in the menu
-POINTS = 1000  # runs that a scatter plot shows
+NAME_LENGTH = 80  # of a sweep's name in the menu
+SCATTER_RUNS = 1000  # that a scatter plot shows
 SECTIONS = {"Curves": 2, "What varies": 1, "Results": 3, "Steps": 3, "Other metrics": 3}
-FOLDED = ("Steps", "Other metrics")
-HEIGHT = 320  # pixels of a chart
+COLLAPSED = ("Steps", "Other metrics")
+CHART_HEIGHT = 320  # pixels
 
 
 @dataclass(frozen=True)
@@ -41,9 +41,12 @@ class View:
 
     Attributes
     ----------
-    key : by which a link names it
-    name : in the menu of views
-    state : in MLflow's own terms
+    key : str
+        By which a link names it.
+    name : str
+        In the menu of views.
+    state : mapping
+        In MLflow's own terms.
     """
 
     key: str
@@ -51,49 +54,49 @@ class View:
     state: Mapping[str, Any]
 
     def tag(self, now: int) -> tuple[str, str]:
-        """Return the experiment's tag that makes MLflow know this view; ``now`` in milliseconds."""
+        """Return the experiment's tag in which MLflow finds this view; ``now`` in milliseconds."""
         packed = base64.b64encode(zlib.compress(json.dumps(self.state).encode())).decode()
         envelope = {"name": self.name, "createdAt": now, "state": f"deflate;{packed}"}
-        return TAG + self.key, json.dumps(envelope)
+        return VIEW_TAG + self.key, json.dumps(envelope)
 
 
-def of_experiment(name: str) -> View:
+def experiment_view(name: str) -> View:
     """Return the view of all runs of an experiment: each sweep one row, and its runs below it."""
-    columns = [*_metrics((*COUNTS, *FIGURES[:4])), *_params(USUAL)]
-    return View("nnlab", f"all of {name}", {**_table("", None), **_shown(columns)})
+    columns = [*_metrics((*COUNTS, *RESULTS[:4])), *_params(COMMON_PARAMS)]
+    return View("nnlab", f"all of {name}", {**_selection("", None), **_columns(columns)})
 
 
-def of_sweep(parent: RunRecord, children: Sequence[RunRecord]) -> View:
+def sweep_view(parent: RunRecord, children: Sequence[RunRecord]) -> View:
     """Return the view of a sweep's runs, best first, with the charts of what varies in it."""
-    found = {name for run in children for name in run.metrics}
-    figures = [name for name in FIGURES if name in found]
+    metrics = {name for run in children for name in run.metrics}
+    results = [name for name in RESULTS if name in metrics]
     fields = varying(children)
-    score = figures[0] if figures else None
-    charts = list(_charts(found, fields, score))
+    score = results[0] if results else None
+    charts = list(_charts(metrics, fields, score))
     state = {
-        **_table(f"tags.{Tag.PARENT} = '{parent.run_id}'", score),
-        **_shown([*_params(fields), *_metrics(figures)]),
+        **_selection(f"tags.{Tag.PARENT} = '{parent.run_id}'", score),
+        **_columns([*_params(fields), *_metrics(results)]),
         "runsHiddenMode": "FIRST_20_RUNS",
         "compareRunCharts": charts,
         "compareRunSections": [
             {
                 "uuid": name,
                 "name": name,
-                "display": name not in FOLDED,
+                "display": name not in COLLAPSED,
                 "isReordered": True,
                 "columns": columns,  # charts side by side
-                "cardHeight": HEIGHT,
+                "cardHeight": CHART_HEIGHT,
             }
             for name, columns in SECTIONS.items()
             if any(chart["metricSectionId"] == name for chart in charts)
         ],
         "isAccordionReordered": True,
     }
-    return View(parent.run_id, f"{parent.run_id[:8]} {parent.name[:NAMED]}", state)
+    return View(parent.run_id, f"{parent.run_id[:8]} {parent.name[:NAME_LENGTH]}", state)
 
 
 def varying(runs: Sequence[RunRecord]) -> list[str]:
-    """Return the parameters that differ between runs, but those that follow from others."""
+    """Return the parameters that differ between runs, without those that follow from others."""
     values: dict[str, set[str]] = {}
     for run in runs:
         for name, value in run.params.items():
@@ -107,7 +110,7 @@ def best_first(runs: Iterable[RunRecord]) -> list[RunRecord]:
     return sorted(runs, key=lambda run: -run.metrics.get(SCORE, -1.0))
 
 
-def _table(condition: str, score: str | None) -> dict[str, object]:
+def _selection(condition: str, score: str | None) -> dict[str, object]:
     order = "attributes.start_time" if score is None else f"metrics.`{score}`"
     return {
         "searchFilter": condition,
@@ -126,7 +129,7 @@ def _metrics(names: Iterable[str]) -> list[str]:
     return [f"metrics.`{name}`" for name in names]
 
 
-def _shown(columns: list[str]) -> dict[str, object]:
+def _columns(columns: list[str]) -> dict[str, object]:
     widths = {name: 110 if name.startswith("metrics") else 90 for name in columns}
     return {
         "selectedColumns": columns,
@@ -135,9 +138,9 @@ def _shown(columns: list[str]) -> dict[str, object]:
     }
 
 
-def _charts(found: set[str], fields: list[str], score: str | None) -> Iterator[dict[str, object]]:
-    """Yield a chart for each metric, because MLflow adds those that are missing at the top."""
-    curves = [name for name in CURVES if name in found]
+def _charts(metrics: set[str], fields: list[str], score: str | None) -> Iterator[dict[str, object]]:
+    """Yield a chart for each metric: MLflow would put those that are missing at the top."""
+    curves = [name for name in CURVES if name in metrics]
     for name in curves:
         scale = "log" if name.endswith("loss") else "linear"
         yield _chart("LINE", "Curves", name, metricKey=name, scaleType=scale)
@@ -152,10 +155,10 @@ def _charts(found: set[str], fields: list[str], score: str | None) -> Iterator[d
             yield _chart(
                 "SCATTER", "Results", f"{score} by {field}",
                 xaxis={"key": field, "type": "PARAM"}, yaxis={"key": score, "type": "METRIC"},
-                runsCountToCompare=POINTS,
+                runsCountToCompare=SCATTER_RUNS,
             )  # fmt: skip
-    for name in (*STEPS, *sorted(found.difference(STEPS, curves, {score}))):
-        if name in found:
+    for name in (*STEPS, *sorted(metrics.difference(STEPS, curves, {score}))):
+        if name in metrics:
             kind = "LINE" if name in METRICS else "BAR"
             section = "Steps" if name in STEPS else "Other metrics"
             yield _chart(kind, section, name, metricKey=name)

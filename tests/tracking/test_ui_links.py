@@ -10,7 +10,7 @@ from mlflow import MlflowClient
 
 from nnlab.tracking.store import Store
 from nnlab.tracking.ui_links import links
-from nnlab.tracking.ui_views import TAG, of_sweep
+from nnlab.tracking.ui_views import VIEW_TAG, sweep_view
 from nnlab.tracking.writer import Writer
 
 SMALL = ("epochs=2", "pictures=0", "data.val_size=4000")
@@ -33,14 +33,14 @@ def query(path):
 def state_of(store, experiment, key):
     """The view that MLflow reads: JSON in zlib in base64 in JSON."""
     tags = MlflowClient(store.uri).get_experiment(experiment).tags
-    packed = json.loads(tags[TAG + key])["state"].removeprefix("deflate;")
+    packed = json.loads(tags[VIEW_TAG + key])["state"].removeprefix("deflate;")
     return json.loads(zlib.decompress(base64.b64decode(packed)))
 
 
 def test_without_a_name_the_last_sweep_is_linked_though_a_run_is_newer(filled):
     sweep = filled.find_run("last", "sweep")
     found = links(filled, None)
-    assert query(found.first)["viewStateShareKey"] == ["nnlab"]
+    assert query(found.main)["viewStateShareKey"] == ["nnlab"]
     assert query(found.others[f"sweep {sweep.run_id[:8]}"])["viewStateShareKey"] == [sweep.run_id]
     assert query(found.others["its charts"])["compareRunsMode"] == ["CHART"]
 
@@ -63,14 +63,14 @@ def test_a_single_run_is_linked_with_its_curves_and_no_sweep(filled):
     run = filled.find_run("last", "run")
     assert run.name.startswith("lr=0.3")
     found = links(filled, "last")
-    assert f"/runs/{run.run_id}?" in found.first
+    assert f"/runs/{run.run_id}?" in found.main
     assert set(found.others) == {"all runs", "its curves"}
     assert f"/runs/{run.run_id}/model-metrics?" in found.others["its curves"]
 
 
 def test_an_empty_store_has_a_ui_and_nothing_to_link_to(store):
     found = links(Store(store), None)
-    assert (found.first, found.others) == ("", {})
+    assert (found.main, found.others) == ("", {})
 
 
 def test_a_sweeps_view_has_a_column_for_what_varies_and_a_chart_for_every_metric(filled):
@@ -88,10 +88,10 @@ def test_a_sweeps_view_has_a_column_for_what_varies_and_a_chart_for_every_metric
 
 def test_somebodys_own_view_stays_as_it_is(filled):
     run = filled.find_run("last")
-    Writer(filled).tag_experiment(run.experiment_id, f"{TAG}mine", "my columns")
+    Writer(filled).tag_experiment(run.experiment_id, f"{VIEW_TAG}mine", "my columns")
     links(filled, None)
     assert (
-        MlflowClient(filled.uri).get_experiment(run.experiment_id).tags[f"{TAG}mine"]
+        MlflowClient(filled.uri).get_experiment(run.experiment_id).tags[f"{VIEW_TAG}mine"]
         == "my columns"
     )
 
@@ -102,6 +102,6 @@ def test_a_view_of_many_fields_and_long_names_fits_into_mlflows_tag(filled):
     for number, run in enumerate(children):
         run.params.update({f"a.field.of.the.config.{each}": str(number) for each in range(30)})
         run.metrics.update({f"a/metric/of/another/kind/{each}": 1.0 for each in range(30)})
-    key, text = of_sweep(sweep, children).tag(0)
+    key, text = sweep_view(sweep, children).tag(0)
     assert len(text) < 5000  # MLflow's limit
     Writer(filled).tag_experiment(sweep.experiment_id, key, text)
