@@ -25,7 +25,7 @@ PARTS = {
     "MLflow: dataset": [("mlflow", "MlflowClient.log_inputs")],
     "MLflow: end the run": [("mlflow", "MlflowClient.set_terminated")],
     "write the artifacts": [("nnlab.tracking.artifacts", "write")],
-    "pictures of the sweep's best": [("nnlab.execution.session", "draw")],
+    "pictures of the sweep's best": [("nnlab.execution.sweep_session", "draw")],
 }
 
 

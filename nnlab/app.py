@@ -1,8 +1,6 @@
-"""The way in from the command line: signals, exit codes, and Hydra's errors said plainly."""
+"""The entry point of ``run.py``: Hydra's main function, signals, errors and exit codes."""
 
-import difflib
 import os
-import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,65 +9,35 @@ from pathlib import Path
 from hydra.core.config_store import ConfigStore
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.plugins import Plugins
-from hydra.errors import HydraException, OverrideParseException
+from hydra.errors import HydraException
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from nnlab.errors import ConfigError, NnlabError
+from nnlab.hydra_errors import sentence
 from nnlab.interrupts import Terminated, terminable
-from nnlab.launcher import sessions
+from nnlab.launcher import sweep_of_command
 from nnlab.runs import resolvers
 
-DEBUG = "NNLAB_FULL_ERROR"  # 1: tracebacks for foreseen errors too
-
-# Fields that only some options of their group have.
-BELONGS_TO = {
-    "init.scale": "init=normal and init=uniform; the other inits fix it",
-    "init.shift": "init=normal and init=uniform; the other inits fix it",
-    "data.dir": "data=mnist and data=idx",
-    "data.path": "data=kaggle",
-}
-
-# What people type who come from elsewhere, and what it is called here.
-SYNONYMS = {
-    "learning_rate": "lr",
-    "alpha": "lr",
-    "eta": "lr",
-    "n_epochs": "epochs",
-    "num_epochs": "epochs",
-    "iterations": "epochs",
-    "hidden": "hidden_size",
-    "hidden_units": "hidden_size",
-    "n_hidden": "hidden_size",
-    "random_state": "seed",
-    "batch": "batch_size",
-    "initialization": "init",
-    "initialisation": "init",
-    "dataset": "data",
-    "precision": "dtype",
-    "target": "target_accuracy",
-}
+DEBUG = "NNLAB_FULL_ERROR"  # 1: foreseen errors come with their tracebacks
 
 
 def train_one(config: DictConfig) -> float:
     """Train the one run that a composed config defines, and return its objective."""
-    from nnlab.execution.session import run_one
+    from nnlab.execution.single_session import run_one
     from nnlab.runs.compose import from_hydra
 
-    with plainly():  # here too: Hydra would put a line of its own before the sentence
+    with exit_on_error():  # here too: Hydra would print a line of its own before the sentence
         checked = from_hydra(config)
         return run_one(checked, list(HydraConfig.get().overrides.task)).objective
 
 
 def run(main: Callable[[], object]) -> None:
-    """Run Hydra's main function; exit with 2 and a sentence on a user's mistake.
-
-    130 after Ctrl-C, 143 after SIGTERM, 1 where runs failed.
-    """
+    """Run Hydra's main function; exit as ``exit_on_error`` does."""
     os.environ.setdefault(DEBUG, os.environ.get("HYDRA_FULL_ERROR", "0"))
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra hands its exceptions over instead of exiting
     resolvers.register()
-    with terminable(), plainly(), sessions():
+    with terminable(), exit_on_error(), sweep_of_command():
         if any(word.startswith("--config-from") for word in sys.argv[1:]):
             from nnlab.reproduction.config_from import apply_config_from
 
@@ -84,75 +52,36 @@ def run(main: Callable[[], object]) -> None:
 
 
 @contextmanager
-def plainly() -> Iterator[None]:
-    """End the process with a sentence and an exit code where a foreseen error comes by."""
+def exit_on_error() -> Iterator[None]:
+    """Turn interrupts and foreseen errors into one sentence on stderr and an exit code.
+
+    Raises
+    ------
+    SystemExit
+        With 130 after Ctrl-C, 143 after SIGTERM, 2 on a user's mistake, 1 where runs failed.
+    """
     try:
         yield
     except KeyboardInterrupt as error:
         terminated = isinstance(error, Terminated)
-        _say("Terminated." if terminated else "Interrupted.")
+        _print("Terminated." if terminated else "Interrupted.")
         raise SystemExit(143 if terminated else 130) from None
     except MemoryError as error:
-        _say(f"Out of memory: {error}. A smaller hidden_size or batch_size needs less.")
+        _print(f"Out of memory: {error}. A smaller hidden_size or batch_size needs less.")
         raise SystemExit(1) from None
     except (NnlabError, HydraException, OmegaConfBaseException) as error:
         if os.environ.get(DEBUG) == "1":
             raise
-        _say(explain(error))
+        _print(sentence(error))
         raise SystemExit(error.exit_code if isinstance(error, NnlabError) else 2) from None
 
 
-def explain(error: BaseException) -> str:
-    """Say in a sentence what was wrong with the command line."""
-    text = str(error)
-    if "hydra/sweeper/sampler/" in text or "hydra_optuna_sweeper" in text:
-        return "hydra/sweeper=optuna needs Optuna's sweeper: pip install 'nnlab[optuna]'."
-    unknown = re.match(r"Could not override '([^']+)'", text)
-    if unknown:
-        return _unknown_field(unknown.group(1))
-    option = re.search(r"Could not find '([^']+)/([^'/]+)'\s+Available options in", text)
-    if option:
-        group, found = option.groups()
-        allowed = re.findall(r"^\t(\S+)$", text, re.MULTILINE)
-        guess = difflib.get_close_matches(found, allowed, 1)
-        hint = f" Did you mean {group}={guess[0]}?" if guess else ""
-        return f"{group}={found} is not allowed: {group} is one of {', '.join(allowed)}.{hint}"
-    several = re.match(r"Ambiguous value for argument '([^']+)'", text)
-    if several:
-        return f"{several.group(1)} has several values: add -m to sweep over them."
-    if "does not support sweep type" in text:
-        return "interval(…) and the like need a sweeper that chooses: add hydra/sweeper=optuna."
-    if isinstance(error, OverrideParseException):
-        return (
-            f"{error.override!r} could not be read: give field=value, without spaces, and quote "
-            "what has brackets or blanks."
-        )
-    return " ".join(text.split())
-
-
-def _unknown_field(field: str) -> str:
-    head = f"{field} is not a field of the config"
-    if field in BELONGS_TO:
-        return f"{field} does not apply here: it belongs to {BELONGS_TO[field]}."
-    from nnlab.runs.config import RunConfig
-
-    names = []
-    for name, declared in RunConfig.model_fields.items():
-        inner = getattr(declared.annotation, "model_fields", {})
-        names += [name, *(f"{name}.{each}" for each in inner)]
-    guess = [SYNONYMS[field]] if field in SYNONYMS else difflib.get_close_matches(field, names, 1)
-    if guess:
-        return f"{head}: did you mean `{guess[0]}`?"
-    return f"{head}; `python run.py --help` lists all."
-
-
 def _let_optuna_maximise() -> None:
-    """Turn round the default of Optuna's sweeper, which is to minimise.
+    """Change the defaults of Optuna's sweeper: it maximises, and a failed trial does not end it.
 
-    What run.py returns by default is an accuracy. And a run that failed is a failed trial, not
-    the end of the search.
+    What run.py returns by default is an accuracy.
     """
-    Plugins.instance()  # finds the sweeper, if it is installed
+    Plugins.instance()  # loads the sweeper, if it is installed
     store = ConfigStore.instance()
     if "optuna.yaml" in store.list("hydra/sweeper"):
         node = store.load("hydra/sweeper/optuna.yaml").node
@@ -161,5 +90,5 @@ def _let_optuna_maximise() -> None:
         store.store("optuna", node, group="hydra/sweeper", provider="nnlab")
 
 
-def _say(text: str) -> None:
+def _print(text: str) -> None:
     sys.stderr.write(text + "\n")

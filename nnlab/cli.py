@@ -6,21 +6,21 @@ from pathlib import Path
 import click
 
 from nnlab import __version__
-from nnlab.app import plainly
-from nnlab.errors import ConfigError, RunsFailedError
+from nnlab.app import exit_on_error
+from nnlab.errors import ConfigError
 from nnlab.interrupts import terminable
 
 
-class Plainly(click.Group):
-    """A group whose commands end with a sentence and an exit code, not a traceback."""
+class Commands(click.Group):
+    """Commands that end with a sentence and an exit code, not a traceback."""
 
     def invoke(self, ctx: click.Context) -> object:
         """Run the command that was typed."""
-        with terminable(), plainly():
+        with terminable(), exit_on_error():
             return super().invoke(ctx)
 
 
-@click.group(cls=Plainly, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="nnlab")
 def main() -> None:
     """Look after nnlab's runs. To make some: python run.py --help."""
@@ -32,22 +32,22 @@ URI = click.option("--uri", metavar="URI", help="A tracking store other than mlr
 @main.command()
 @click.argument("sweep", required=False)
 @URI
-@click.option("--anew", is_flag=True, help="Start runs anew whose code or data have changed.")
+@click.option(
+    "--restart", is_flag=True, help="Train runs again whose code or data have changed since."
+)
 @click.option("--n-jobs", type=int, help="Worker processes, instead of the recorded number.")
 @click.option("--backend", help="loky, dask or sequential, instead of the recorded one.")
 @click.option("--address", help="A dask scheduler, tcp://…, instead of the recorded one.")
-def resume(sweep: str | None, uri: str | None, *, anew: bool, **changes: object) -> None:
+def resume(sweep: str | None, uri: str | None, *, restart: bool, **changes: object) -> None:
     """Complete what is missing or failed of SWEEP (an id or its beginning), or of the last one.
 
     Runs go on from their checkpoints, and end with the bits of an undisturbed sweep.
     """
-    from nnlab.execution.resume import resume as take_up
+    from nnlab.execution import failures
+    from nnlab.execution.resume import resume as resume_sweep
 
     given = {name: value for name, value in changes.items() if value is not None}
-    runs = take_up(sweep, uri, anew=anew, changes=given)
-    failed = sum(run.error is not None for run in runs)
-    if failed:
-        raise RunsFailedError(f"{failed} of {len(runs)} runs failed; the reasons are above.")
+    failures.raise_if_failed(resume_sweep(sweep, uri, restart=restart, changes=given))
 
 
 @main.command()

@@ -2,44 +2,47 @@
 
 
 class NnlabError(Exception):
-    """A failure that nnlab foresaw; its text is meant for the person at the terminal.
+    """A foreseen failure; its text is written for the user at the terminal.
 
-    ``exit_code`` is what the process ends with: 2 for the user's mistakes, 1 for the rest.
+    Attributes
+    ----------
+    exit_code : int
+        Of the process: 2 for the user's mistakes, 1 for the rest.
     """
 
     exit_code = 1
 
 
 class ConfigError(NnlabError):
-    """A config names an unknown field, or a field holds what it may not hold."""
+    """A config names an unknown field, or a value is not allowed."""
 
     exit_code = 2
 
 
 class DataError(NnlabError):
-    """A dataset is missing, broken, or not what it claims to be."""
+    """A dataset is missing or damaged, or its digest is not the expected one."""
 
     exit_code = 2
 
 
 class TrackingError(NnlabError):
-    """The tracking store cannot be reached or refuses what was sent."""
+    """The tracking store cannot be reached, or cannot be written."""
 
     exit_code = 2
 
 
 class ArchiveError(NnlabError):
-    """An archive of runs cannot be written, or holds what none may hold."""
+    """An archive of runs cannot be written, or its content is not allowed."""
 
     exit_code = 2
 
 
 class RunsFailedError(NnlabError):
-    """A sweep is complete, but not all of its runs came to their end."""
+    """A sweep has ended, but some of its runs failed."""
 
 
 class WorkersLostError(NnlabError):
-    """The workers are gone for good; what they had reached is kept."""
+    """The connection to the workers is lost; the last checkpoints are kept."""
 
 
 class NothingLeftError(NnlabError):
@@ -49,24 +52,24 @@ class NothingLeftError(NnlabError):
 
 
 class ResumeError(NnlabError):
-    """A sweep cannot be taken up where it stopped."""
+    """A sweep cannot be resumed."""
 
     exit_code = 2
 
 
 class RecordError(NnlabError):
-    """What the store keeps of a run is not enough for what is asked for."""
+    """The record of a run in the store lacks something that is needed."""
 
     exit_code = 2
 
 
 class ReportError(NnlabError):
-    """A report cannot be written of what was named, or to where it was to go."""
+    """There is no report of what was named, or its folder cannot be written."""
 
     exit_code = 2
 
 
 class ComparisonError(NnlabError):
-    """What is asked of some runs cannot be told from them, or was not asked in words known here."""
+    """Runs cannot be compared in the way that was asked for."""
 
     exit_code = 2

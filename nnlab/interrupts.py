@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: the first ends a sweep in order, and none tears a write in two."""
+"""Ctrl-C and SIGTERM: the first ends a sweep in order, and none leaves a write incomplete."""
 
 import os
 import signal
@@ -9,75 +9,75 @@ from types import FrameType
 
 HANDLED = (signal.SIGINT, signal.SIGTERM)
 
-# Signals belong to the process, and so does what is known of them.
-_arrived: list[int] = []  # and not yet acted on
-_writing = 0  # blocks under way that must be whole
-_orderly = 0  # loops under way that end by themselves when asked
+# Signals belong to the process, and so does this state.
+_pending: list[int] = []  # signals that have arrived and have not taken effect
+_deferred = 0  # blocks of ``deferred`` that are entered
+_graceful = 0  # blocks of ``graceful`` that are entered
 
 
 class Terminated(KeyboardInterrupt):
-    """SIGTERM came: the same end as Ctrl-C, under its own exit code."""
+    """SIGTERM has arrived: the same end as after Ctrl-C, with another exit code."""
 
 
 @contextmanager
 def deferred() -> Iterator[None]:
-    """Let an interrupt take effect only behind this block; a further one at once.
+    """Let an interrupt take effect only after this block; a second one at once.
 
-    An interrupt in the middle of a database's commit leaves its lock behind, and one between the
-    making of a run and the noting of its id leaves a run that nobody ends.
+    An interrupt during a database's commit would leave its lock behind. One between the creation
+    of a run and the assignment of its id would leave a run that nobody ends.
     """
-    global _writing  # noqa: PLW0603
-    with _handlers() as ours:
-        if not ours:
-            yield  # signals reach the main thread alone
+    global _deferred  # noqa: PLW0603
+    with _handlers() as handled:
+        if not handled:
+            yield
             return
-        _writing += 1
+        _deferred += 1
         try:
             yield
         finally:
-            _writing -= 1
-            if not _writing and len(_arrived) > _orderly:
+            _deferred -= 1
+            if not _deferred and len(_pending) > _graceful:
                 _interrupt()
 
 
 @contextmanager
 def terminable() -> Iterator[None]:
-    """Let SIGTERM raise, as Ctrl-C does, wherever nothing else was said."""
+    """Let SIGTERM raise as Ctrl-C does, outside the other blocks of this module."""
     with _handlers():
         yield
 
 
 @contextmanager
 def graceful() -> Iterator[None]:
-    """Let a first interrupt only be ``stop_requested``; it takes effect behind this block.
+    """Let an interrupt only set ``stop_requested``, and take effect after this block.
 
     A second one takes effect at once.
     """
-    global _orderly  # noqa: PLW0603
-    with _handlers() as ours:
-        _orderly += ours
+    global _graceful  # noqa: PLW0603
+    with _handlers() as handled:
+        _graceful += handled
         try:
             yield
         finally:
-            _orderly -= ours
-        if ours and _arrived and not _orderly:
+            _graceful -= handled
+        if handled and _pending and not _graceful:
             _interrupt()
 
 
 def stop_requested() -> bool:
-    """Tell whether an interrupt waits for the loop to come to its end."""
-    return bool(_arrived)
+    """Return whether an interrupt is pending, so that a loop should end."""
+    return bool(_pending)
 
 
 @contextmanager
 def _handlers() -> Iterator[bool]:
-    """Take over the signals for a block; False in a thread that no signal reaches."""
+    """Handle the signals in a block; yield False in other threads, which no signal reaches."""
     if threading.current_thread() is not threading.main_thread():
         yield False
         return
     before = {number: signal.getsignal(number) for number in HANDLED}
     for number in HANDLED:
-        signal.signal(number, _arrive)
+        signal.signal(number, _handle)
     try:
         yield True
     finally:
@@ -85,16 +85,16 @@ def _handlers() -> Iterator[bool]:
             signal.signal(number, handler or signal.SIG_DFL)
 
 
-def _arrive(number: int, _frame: FrameType | None) -> None:
-    _arrived.append(number)
-    if _orderly and len(_arrived) == 1:
-        os.write(2, b"\nStopping when this round is done; once more stops at once.\n")
-    beyond = len(_arrived) - _orderly
-    if beyond > 1 or (beyond == 1 and not _writing):
+def _handle(number: int, _frame: FrameType | None) -> None:
+    _pending.append(number)
+    if _graceful and len(_pending) == 1:
+        os.write(2, b"\nStopping after the epochs under way; a second interrupt stops at once.\n")
+    beyond = len(_pending) - _graceful
+    if beyond > 1 or (beyond == 1 and not _deferred):
         _interrupt()
 
 
 def _interrupt() -> None:
-    number = _arrived[0]
-    _arrived.clear()
+    number = _pending[0]
+    _pending.clear()
     raise Terminated("SIGTERM") if number == signal.SIGTERM else KeyboardInterrupt

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 from hydra.core.utils import JobReturn, JobStatus
@@ -12,27 +13,54 @@ from omegaconf import DictConfig, OmegaConf
 from nnlab.errors import ConfigError, RunsFailedError
 
 if TYPE_CHECKING:
-    from nnlab.execution.session import Session
+    from nnlab.execution.sweep_session import SweepSession
     from nnlab.runs.run import Run
 
-_open = ExitStack()  # the sessions that wait for the sweeper to ask for more
-_runs: list["Run"] = []  # that it has asked for so far
+
+class LaunchedSweep:
+    """The sweep of one command; an optimising sweeper launches it in several batches.
+
+    Attributes
+    ----------
+    session : SweepSession or None
+        Entered by ``closing``; None before the first batch.
+    runs : list[Run]
+        The runs of all batches so far.
+    closing : ExitStack
+        Ends the session.
+    """
+
+    def __init__(self) -> None:
+        self.session: SweepSession | None = None
+        self.runs: list[Run] = []
+        self.closing = ExitStack()
+
+
+_launched: ContextVar[LaunchedSweep] = ContextVar("launched sweep")  # of the command under way
 
 
 @contextmanager
-def sessions() -> Iterator[None]:
-    """Keep the sweeps of a block open: an optimising sweeper launches one batch after another.
+def sweep_of_command() -> Iterator[None]:
+    """Keep the sweep that is launched in this block open until the block ends.
+
+    Hydra does not tell a launcher which batch is the last one.
 
     Raises
     ------
     RunsFailedError
-        Where all went to the end, but some runs failed.
+        Where all runs were tried, but some failed.
     """
-    with suppress(RunFailedError), _open:  # the verdict on all of them is below
-        yield
-    failed = sum(run.error is not None for run in _runs)
-    if failed:
-        raise RunsFailedError(f"{failed} of {len(_runs)} runs failed; the reasons are above.")
+    launched = LaunchedSweep()
+    token = _launched.set(launched)
+    try:
+        with suppress(RunFailedError), launched.closing:  # the error below counts them all
+            yield
+    finally:
+        _launched.reset(token)
+    if launched.runs:
+        from nnlab.execution.failures import raise_if_failed
+
+        raise_if_failed(launched.runs)
 
 
 class StackLauncher(Launcher):
@@ -40,7 +68,6 @@ class StackLauncher(Launcher):
 
     def __init__(self, **fields: Any) -> None:  # noqa: ANN401 - Hydra instantiates it from conf/
         self._fields = fields
-        self._session: Session | None = None
 
     def setup(
         self,
@@ -61,7 +88,7 @@ class StackLauncher(Launcher):
         """Check every job's config, and only then start; return the objectives in job order."""
         from nnlab.execution.dask_workers import check_address
         from nnlab.execution.resume import resume, same_sweep
-        from nnlab.execution.session import Session
+        from nnlab.execution.sweep_session import SweepSession
         from nnlab.runs.compose import Composer, chosen_study
         from nnlab.runs.launch_config import launch_config
         from nnlab.runs.run import plan_runs
@@ -76,23 +103,25 @@ class StackLauncher(Launcher):
         first = sweep.jobs[0].config
         self._check_direction(first.objective)
 
-        if settings.resume and self._session is None:
+        launched = _launched.get()
+        if settings.resume and launched.session is None:
             head = same_sweep(sweep, first.tracking.uri)
             if head is not None:
-                _runs.extend(resume(head, first.tracking.uri))
-                return _returns(_runs, overrides)
-        runs = plan_runs(sweep.jobs, first=len(self._session.runs) if self._session else 0)
-        if self._session is None:
-            self._session = _open.enter_context(
-                Session("sweep", first, settings, study=chosen_study(self._config))
+                runs = resume(head, first.tracking.uri)
+                launched.runs.extend(runs)
+                return _returns(runs, overrides)
+        if launched.session is None:
+            launched.session = launched.closing.enter_context(
+                SweepSession(sweep.name, first, settings, study=chosen_study(self._config))
             )
-        _runs.extend(runs)
-        self._session.begin(sweep.name, sweep.varying, runs)
-        self._session.work()
+        runs = plan_runs(sweep.jobs, first=len(launched.session.runs))
+        launched.runs.extend(runs)
+        launched.session.begin(runs, sweep.varying)
+        launched.session.work()
         return _returns(runs, overrides)
 
     def _check_direction(self, objective: str) -> None:
-        """Refuse to look for the worst: an optimising sweeper does not know what it is told.
+        """Refuse a direction in which an optimising sweeper would look for the worst run.
 
         Raises
         ------
@@ -100,21 +129,21 @@ class StackLauncher(Launcher):
             Where a loss is to be maximised, or an accuracy minimised.
         """
         chosen = OmegaConf.select(self._config, "hydra.sweeper.direction")
-        found = getattr(chosen, "name", chosen)  # an enumeration's value, or a word
+        direction = getattr(chosen, "name", chosen)  # an enumeration's member, or text
         wanted = "minimize" if objective.endswith("loss") else "maximize"
-        if isinstance(found, str) and found != wanted:
+        if isinstance(direction, str) and direction != wanted:
             raise ConfigError(
-                f"hydra.sweeper.direction={found} would look for the worst objective={objective}: "
-                f"add hydra.sweeper.direction={wanted}."
+                f"hydra.sweeper.direction={direction} would look for the worst "
+                f"objective={objective}: add hydra.sweeper.direction={wanted}."
             )
 
 
 class RunFailedError(RunsFailedError):
-    """One run failed, which an optimising sweeper may take as an answer."""
+    """One run failed; an optimising sweeper may count it as a failed trial and go on."""
 
 
 class FailedJob(JobReturn):
-    """The return of a run that failed: its error, said by the launcher already."""
+    """The return of a job whose run failed, and was reported when it did."""
 
     @property
     def return_value(self) -> Any:  # noqa: ANN401 - as in the base class
@@ -129,11 +158,10 @@ class FailedJob(JobReturn):
 def _returns(runs: Sequence["Run"], overrides: Sequence[Sequence[str]]) -> list[JobReturn]:
     returns = []
     for run, job in zip(runs, overrides, strict=True):
-        returned = JobReturn() if run.error is None else FailedJob()
+        failed = run.status == "FAILED"
+        returned = FailedJob() if failed else JobReturn()
         returned.overrides = list(job)
-        returned.status = JobStatus.COMPLETED if run.error is None else JobStatus.FAILED
-        returned.return_value = (
-            run.objective if run.error is None else RunFailedError(str(run.reason))
-        )
+        returned.status = JobStatus.FAILED if failed else JobStatus.COMPLETED
+        returned.return_value = RunFailedError(str(run.reason)) if failed else run.objective
         returns.append(returned)
     return returns

@@ -14,7 +14,7 @@ RANKS = {
     "errors": 0, "interrupts": 0, "arrays": 0,
     "data": 1, "plots": 1,
     "training": 2, "runs": 3, "tracking": 4, "analysis": 5, "execution": 6, "reproduction": 7,
-    "transfer": 8, "launcher": 9, "app": 10, "cli": 11, "__main__": 12,
+    "transfer": 8, "launcher": 9, "hydra_errors": 9, "app": 10, "cli": 11, "__main__": 12,
 }  # fmt: skip
 
 
@@ -49,6 +49,7 @@ def test_each_heavy_library_has_its_own_package():
     assert {name.split(".")[1] for name in importers("mlflow")} == {"tracking"}
     assert importers("hydra") | importers("omegaconf") <= {
         "nnlab.app",
+        "nnlab.hydra_errors",
         "nnlab.launcher",
         "nnlab.runs.compose",
         "nnlab.runs.resolvers",

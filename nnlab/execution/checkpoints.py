@@ -1,4 +1,4 @@
-"""Checkpoints: how far each run has come, on disk, so that a killed sweep loses a few seconds."""
+"""Checkpoints: the state of each run on disk, so that a killed sweep loses only some seconds."""
 
 import time
 from collections.abc import Iterator
@@ -39,7 +39,7 @@ class Checkpoints:
 
     @property
     def due(self) -> bool:
-        """Whether enough time has passed since the last checkpoints for what they cost."""
+        """Whether enough time has passed since the last checkpoints, by the time they took."""
         return time.monotonic() >= self._not_before
 
     def save(self, states: dict[int, Checkpoint]) -> None:
@@ -48,7 +48,7 @@ class Checkpoints:
         Raises
         ------
         TrackingError
-            Where the disk is full or cannot be written; the files before are as they were.
+            Where the disk is full or cannot be written; earlier checkpoints stay as they were.
         """
         begin = time.monotonic()
         with writing(self._folder):
@@ -66,13 +66,13 @@ class Checkpoints:
             write_arrays(self._path(index), named | state.params._asdict())
 
     def load(self, index: int) -> Checkpoint | None:
-        """Read a run's checkpoint; None where there is none, or it is not as it was written."""
+        """Read a run's checkpoint; None where there is none, or it is damaged."""
         try:
             arrays = read_arrays(self._path(index))
         except FileNotFoundError:
             return None
         if arrays is None or tuple(arrays["metrics"]) != METRICS:
-            return None  # damaged, or of a version that measured something else
+            return None  # damaged, or a version with other metrics wrote it
         epochs, *columns = arrays["curve"].T
         return Checkpoint(
             Params(*(arrays[name] for name in Params._fields)),
@@ -90,7 +90,7 @@ class Checkpoints:
 
 @contextmanager
 def writing(folder: Path) -> Iterator[None]:
-    """Say in a sentence that a folder of the ledger cannot be written.
+    """Raise an error of ours where a folder of the ledger cannot be written.
 
     Raises
     ------
@@ -102,5 +102,5 @@ def writing(folder: Path) -> Iterator[None]:
     except OSError as error:
         raise TrackingError(
             f"{folder} cannot be written: {error}. Check its permissions and free space; what was "
-            "written before is whole."
+            "written before is complete."
         ) from error

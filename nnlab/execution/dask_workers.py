@@ -1,4 +1,4 @@
-"""The workers of a dask cluster, and how to reach it."""
+"""The workers of a dask cluster, and the connection to it."""
 
 import logging
 import socket
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from distributed import Client
 
 ANSWER_SECONDS = 20  # within which a dask scheduler must answer
-LOOK_SECONDS = 2.0  # between two looks at whether a dask scheduler is still there
+CHECK_SECONDS = 2.0  # between two checks that the dask scheduler is alive
 _NO_SCHEDULER = (
     "hydra.launcher.address={}: no dask scheduler answers there. Start one with `dask scheduler`, "
     "and workers with `dask worker`."
@@ -25,7 +25,7 @@ _SCHEDULER_GONE = "The dask scheduler is gone, and its workers with it."
 
 
 class DaskWorkers:
-    """The workers of a dask cluster; the data goes to each of them once."""
+    """The workers of a dask cluster; the data is sent to each of them once."""
 
     def __init__(self, client: "Client", count: int | None, threads: int | None) -> None:
         self._client = client
@@ -35,24 +35,24 @@ class DaskWorkers:
         fewest = min((worker["nthreads"] for worker in self._workers()), default=1)
         self.threads = min(threads or fewest, fewest)
 
-    def _workers(self) -> Iterable[dict[str, Any]]:
+    def _workers(self) -> list[dict[str, Any]]:
         return list(self._client.scheduler_info(n_workers=-1).get("workers", {}).values())
 
     @property
     def count(self) -> int:
-        """As many as there are now: workers may come and go."""
-        there = max(1, len(list(self._workers())))
-        return there if self._most is None else min(self._most, there)
+        """How many segments are trained at a time; workers may come and go."""
+        present = max(1, len(self._workers()))
+        return present if self._most is None else min(self._most, present)
 
     def submit(self, segment: Segment, data: TrainingData) -> Future[SegmentResult]:
-        """Hand a segment to the cluster; it sends the data where it is needed, once."""
+        """Hand a segment to the cluster, with the data the first time."""
         self._check()
         if id(data) not in self._data:
             try:
-                there = self._client.scatter(data, hash=False, broadcast=True)  # type: ignore[no-untyped-call]
-            except OSError as error:  # its timeouts and closed connections too
+                sent = self._client.scatter(data, hash=False, broadcast=True)  # type: ignore[no-untyped-call]
+            except OSError as error:  # a timeout or a closed connection
                 raise WorkersLostError(_SCHEDULER_GONE) from error
-            self._data[id(data)] = data, there
+            self._data[id(data)] = data, sent
         future: Future[SegmentResult] = self._executor.submit(
             run_segment, segment, self._data[id(data)][1]
         )
@@ -61,11 +61,11 @@ class DaskWorkers:
     def wait(self, futures: Iterable[Future[SegmentResult]]) -> Iterable[Future[SegmentResult]]:
         """Wait for the first; after a lost connection, return all, cancelled.
 
-        A client that loses its scheduler cancels most of what it waits for, but not always all.
+        A client that loses its scheduler cancels most of its futures, but not always all.
         """
         waiting = set(futures)
         while True:
-            done = wait(waiting, LOOK_SECONDS, FIRST_COMPLETED).done
+            done = wait(waiting, CHECK_SECONDS, FIRST_COMPLETED).done
             lost = any(future.cancelled() for future in done)
             if lost or self._client.status != "running":
                 self._check()
@@ -77,7 +77,7 @@ class DaskWorkers:
                 return done
 
     def _check(self) -> None:
-        """Give a client that has lost its scheduler the time to find it again."""
+        """Wait for a client that has lost its scheduler to reconnect."""
         deadline = time.monotonic() + ANSWER_SECONDS
         while self._client.status == "connecting" and time.monotonic() < deadline:
             time.sleep(0.1)
@@ -85,19 +85,19 @@ class DaskWorkers:
             raise WorkersLostError(_SCHEDULER_GONE)
 
     def lost_worker(self, error: BaseException) -> bool:
-        """Dask gives a segment to another worker by itself, and gives up after several died."""
+        """Return whether dask gave up: it retries on another worker until several have died."""
         from distributed import KilledWorker
 
         return isinstance(error, KilledWorker | CancelledError)
 
 
 def check_address(address: str) -> None:
-    """Make sure that something listens at a scheduler's address, before anything is begun.
+    """Check that something listens at a scheduler's address, before anything is begun.
 
     Raises
     ------
     ConfigError
-        Where nothing does.
+        Where nothing listens there.
     """
     host, _, port = address.rpartition("/")[2].rpartition(":")
     try:
@@ -108,7 +108,7 @@ def check_address(address: str) -> None:
 
 @contextmanager
 def connected(count: int, threads: int, address: str | None) -> Iterator["Client"]:
-    """Provide a cluster's client; without an address, of a cluster on this machine.
+    """Provide the client of a cluster; without an address, start one on this machine.
 
     Raises
     ------
@@ -121,7 +121,7 @@ def connected(count: int, threads: int, address: str | None) -> Iterator["Client
         raise ConfigError(
             "hydra.launcher.backend=dask needs dask: pip install 'nnlab[dask]'."
         ) from error
-    # It tells of a lost scheduler with tracebacks; we say it in a sentence.
+    # It logs tracebacks when it loses its scheduler; ours is one sentence.
     for name in ("distributed", "distributed.client"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
     if address is None:

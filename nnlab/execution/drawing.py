@@ -1,4 +1,4 @@
-"""What a drawing process does; it imports matplotlib, and nothing else of weight."""
+"""What a drawing process runs; of the heavy libraries it imports matplotlib alone."""
 
 from pathlib import Path
 from typing import Any
@@ -7,9 +7,9 @@ from nnlab.execution import processes
 
 
 def set_up() -> None:
-    """Import what drawing needs."""
+    """Prepare a process, and import what drawing needs."""
     processes.set_up()
-    import nnlab.plots.run_figures  # noqa: F401 - imported for the time it takes
+    import nnlab.plots.run_figures  # noqa: F401 - early, because it takes long
 
 
 def draw_sweep(
@@ -20,7 +20,7 @@ def draw_sweep(
     extremes: list[tuple[str, float, Path]],
     image_shape: tuple[int, int],
 ) -> None:
-    """Draw a sweep's pictures into a folder; see ``figures.gallery``."""
+    """Draw a sweep's figures into a folder; see ``figures.gallery``."""
     from nnlab.analysis.figure_data import figure_data
     from nnlab.analysis.figures import gallery
     from nnlab.plots.style import save
@@ -30,7 +30,7 @@ def draw_sweep(
 
 
 def draw(folder: Path, name: str, contents: dict[str, Any]) -> None:
-    """Draw one of a run's pictures into a folder; see ``run_figures.RunFigureData``."""
+    """Draw one of a run's figures into a folder; see ``run_figures.RunFigureData``."""
     from nnlab.plots.mistakes import Mistakes
     from nnlab.plots.run_figures import RunFigureData, run_figure
     from nnlab.plots.style import save

@@ -1,7 +1,7 @@
-"""The ledger of a sweep under way: its frozen plan, its checkpoints, and whose it is.
+"""The ledger of a sweep under way: its frozen plan, its checkpoints and its lock.
 
-A folder beside the tracking store, named after the sweep's run. It goes when the sweep is
-complete; the plan stays as an artifact of the sweep's run.
+A folder beside the tracking store, named by the id of the sweep's run. It is removed when the
+sweep is complete; the plan stays as an artifact of the sweep's run.
 """
 
 import json
@@ -26,11 +26,17 @@ class PlannedJob:
 
     Attributes
     ----------
-    name, overrides : as in the plan's command
-    config : the resolved config, with the version of its schema
-    key : the run's identity
-    data_digest : of the images and the split that its config led to
-    tags : more that the store is to say of it
+    name : str
+    overrides : tuple[str, ...]
+        As given on the command line.
+    config : dict[str, Any]
+        The resolved config, with the version of its schema.
+    key : str
+        The run's identity.
+    data_digest : str
+        Of the images and their split.
+    tags : dict[str, str]
+        Further tags of the run in the tracking store.
     """
 
     name: str
@@ -47,14 +53,22 @@ class Plan:
 
     Attributes
     ----------
-    kind : ``sweep``, or ``run`` for a single run
-    name : of the sweep's run
-    varying : fields in which the jobs differ
-    tracking_uri, experiment : where it is logged
-    semantics : version of the training code's meaning
-    platform : what else the bits depend on: NumPy, BLAS, processor
-    settings : the launcher's
-    created : ISO 8601, UTC
+    kind : Kind
+        ``sweep``, or ``run`` for a single run.
+    name : str
+        Of the sweep's run.
+    varying : tuple[str, ...]
+        Fields in which the jobs differ.
+    tracking_uri, experiment : str
+        Where it is logged.
+    semantics : int
+        Version of the training code's meaning.
+    platform : dict[str, Any]
+        What else the bits depend on: NumPy, BLAS, processor.
+    settings : dict[str, Any]
+        The launcher's.
+    created : str
+        ISO 8601, UTC.
     """
 
     kind: Kind
@@ -69,7 +83,7 @@ class Plan:
     jobs: tuple[PlannedJob, ...] = field(repr=False)
 
     def to_json(self) -> str:
-        """Write the plan down."""
+        """Return the plan as JSON."""
         return json.dumps({"format": FORMAT, **asdict(self)}, indent=1) + "\n"
 
     @classmethod
@@ -79,14 +93,14 @@ class Plan:
         Raises
         ------
         ResumeError
-            Where it is no plan, or one of a later version.
+            Where it is no plan, or has another format.
         """
         try:
             content = json.loads(text)
-            found = content.pop("format")
-            if found != FORMAT:
+            version = content.pop("format")
+            if version != FORMAT:
                 raise ResumeError(
-                    f"{where} has format {found}, this version of nnlab reads {FORMAT}: use the "
+                    f"{where} has format {version}, this version of nnlab reads {FORMAT}: use the "
                     "version that wrote it."
                 )
             jobs = tuple(
@@ -98,7 +112,7 @@ class Plan:
             raise ResumeError(f"{where} is not a sweep's plan: {error!r}.") from error
 
     def with_jobs(self, more: Sequence[PlannedJob], varying: Sequence[str]) -> "Plan":
-        """Return the plan with more jobs, as an optimiser asks for them one batch after another."""
+        """Return the plan with more jobs, for the next batch of an optimising sweeper."""
         return replace(self, jobs=(*self.jobs, *more), varying=tuple(varying))
 
 
@@ -115,7 +129,7 @@ class Ledger:
         return self.folder / PLAN
 
     def write(self, plan: Plan) -> None:
-        """Freeze the plan, whole or not at all."""
+        """Write the plan, as a whole or not at all."""
         with writing(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
             fresh = self.plan_file.with_suffix(".writing")
@@ -137,7 +151,7 @@ class Ledger:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Be the only process that works on this sweep; the lock goes with the process.
+        """Keep other processes off this sweep; the lock ends with the process at the latest.
 
         Raises
         ------
@@ -151,7 +165,7 @@ class Ledger:
         lock = FileLock(self.folder / "lock")
         try:
             lock.acquire(blocking=False)
-        except Timeout as error:  # of OSError's kin
+        except Timeout as error:
             raise ResumeError(
                 f"Sweep {self.folder.name[:8]} is at work in another process: wait for its end, "
                 "or stop it first."
@@ -167,13 +181,13 @@ class Ledger:
 
 
 def unfinished(sweeps: Path) -> list[str]:
-    """Return the ids of the sweeps that left a ledger, the newest last."""
+    """Return the ids of the sweeps that have a ledger, the newest last."""
     plans = sorted(sweeps.glob(f"*/{PLAN}"), key=lambda path: path.stat().st_mtime_ns)
     return [path.parent.name for path in plans]
 
 
 def differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """Say in which entries two descriptions differ."""
+    """Return a phrase for each entry in which two descriptions differ."""
     return [
         f"{name} was {then.get(name)}, is {now.get(name)}"
         for name in dict.fromkeys([*then, *now])

@@ -1,6 +1,6 @@
-"""From finished runs to their pictures, drawn in processes of their own.
+"""The figures of finished runs and of their sweep, drawn in processes of their own.
 
-matplotlib takes as long to import as MLflow; in another process both are imported at once.
+matplotlib takes as long to import as MLflow; with a second process they are imported in parallel.
 """
 
 import tempfile
@@ -25,13 +25,13 @@ from nnlab.training.full_batch import dead_units, predict
 
 @contextmanager
 def drawing_pool(pictures: int, processes: int) -> Iterator[Executor | None]:
-    """Open a pool that draws, and sets up while the runs train; None for no pictures."""
+    """Open a pool of processes that draw; None where no figures are wanted."""
     if not pictures:
         yield None
         return
     pool = open_pool(processes, drawing.set_up)
     try:
-        pool.submit(int)  # a first call starts the processes
+        pool.submit(int)  # the first call starts the processes, which set up while the runs train
         yield pool
     finally:
         close_pool(pool)
@@ -40,19 +40,23 @@ def drawing_pool(pictures: int, processes: int) -> Iterator[Executor | None]:
 def draw(
     runs: Sequence[Run], pool: Executor | None, tracker: Tracker, sweep: tuple[str, str] | None
 ) -> None:
-    """Add pictures to the best runs, as many as their config allows, and some to their sweep.
+    """Add figures to the best runs, as many as their config allows, and some to their sweep.
 
     Parameters
     ----------
-    runs : those that an earlier sweep made keep the pictures that they have
-    pool : of ``drawing_pool``
-    sweep : id and name of the sweep's run; None for a single run
+    runs : Sequence[Run]
+        Reused runs keep the figures that they have.
+    pool : Executor or None
+        See ``drawing_pool``.
+    tracker : Tracker
+    sweep : tuple[str, str] or None
+        Id and name of the sweep's run; None for a single run.
     """
     if pool is None:
         return
     best = [run for run in ranked(runs) if run.status == "FINISHED"]
-    chosen = [run for place, run in enumerate(best) if place < run.job.config.pictures]
-    ordered: list[tuple[str, Path, list[Future[None]]]] = []
+    chosen = [run for rank, run in enumerate(best) if rank < run.job.config.pictures]
+    drawings: list[tuple[str, Path, list[Future[None]]]] = []
     with tempfile.TemporaryDirectory(prefix="nnlab-") as scratch:
         if sweep is not None and best:
             folder = Path(scratch) / sweep[0]
@@ -63,7 +67,7 @@ def draw(
                 drawing.draw_sweep, folder, tracker.store.uri, ids, sweep[1],
                 _extremes(best, tracker), shape,
             )  # fmt: skip
-            ordered.append((sweep[0], folder, [future]))
+            drawings.append((sweep[0], folder, [future]))
         for run in chosen:
             if run.reused:
                 continue
@@ -71,17 +75,17 @@ def draw(
             folder.mkdir()
             contents = _contents(run, tracker.store.download(run.run_id))
             futures = [pool.submit(drawing.draw, folder, name, contents) for name in RUN_FIGURES]
-            ordered.append((run.run_id, folder, futures))
-        for run_id, folder, futures in ordered:
+            drawings.append((run.run_id, folder, futures))
+        for run_id, folder, futures in drawings:
             for future in futures:
                 future.result()
-            with deferred(), tracker.folder(run_id) as place:
+            with deferred(), tracker.folder(run_id) as artifacts:
                 for file in folder.iterdir():
-                    (place / file.name).write_bytes(file.read_bytes())
+                    (artifacts / file.name).write_bytes(file.read_bytes())
 
 
 def _extremes(best: Sequence[Run], tracker: Tracker) -> list[tuple[str, float, Path]]:
-    """Find the best and the worst of the runs that have a final network, if there are two."""
+    """Return name, accuracy and weights of the best and the worst run with a final network."""
     final = [run for run in best if "final_val_accuracy" in run.metrics]
     if len(final) < 2:  # noqa: PLR2004 - a best and a worst
         return []
@@ -93,7 +97,7 @@ def _extremes(best: Sequence[Run], tracker: Tracker) -> list[tuple[str, float, P
 
 
 def _contents(run: Run, artifacts: Path) -> dict[str, Any]:
-    """Collect what the pictures show: what the network does with the validation images."""
+    """Collect what the figures show of a run and of its network on the validation images."""
     final, curve = read_weights(artifacts), read_history(artifacts)
     training = run.prepared.training(run.job.config)
     dataset, blocks = run.prepared.dataset, training.val

@@ -1,4 +1,4 @@
-"""Processes of our own on this machine: how a pool starts, what each does first, how it ends."""
+"""Pools of processes on this machine: how they start and end, what each process does first."""
 
 import os
 import signal
@@ -11,23 +11,23 @@ from queue import Empty
 
 from joblib.externals.loky import ProcessPoolExecutor
 
-FEEDER_SECONDS = 5  # given to a pool's own threads to end
-LOOK_SECONDS = 0.5  # between two looks at whether the parent is still there
+FEEDER_SECONDS = 5  # that the thread which feeds a pool gets to end
+PARENT_SECONDS = 0.5  # between two checks that the parent process is alive
 
 
 def set_up() -> None:
-    """Ignore Ctrl-C, which the parent answers for all; end when the parent is gone.
+    """Ignore Ctrl-C, which the parent handles for all; exit when the parent is gone.
 
-    A killed parent cannot end its workers, and joblib's would wait for orders for minutes, or
-    finish one that nobody is there to receive.
+    A killed parent cannot end its workers. joblib's workers would wait minutes for another call,
+    or finish one whose result nobody receives.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_go_with, args=(os.getppid(),), daemon=True).start()
+    threading.Thread(target=_exit_after, args=(os.getppid(),), daemon=True).start()
 
 
-def _go_with(parent: int) -> None:
+def _exit_after(parent: int) -> None:
     while os.getppid() == parent:
-        time.sleep(LOOK_SECONDS)
+        time.sleep(PARENT_SECONDS)
     os._exit(1)
 
 
@@ -41,18 +41,18 @@ def open_pool(
 
 
 def close_pool(pool: Executor) -> None:
-    """End a pool's processes, and then the thread that feeds them.
+    """End a pool's processes at once, and then the thread that feeds them.
 
-    loky does not wait for that thread. Where it outlives this one, the interpreter's exit cuts it
-    off while it gives back semaphores, and joblib warns that they leaked. And loky forgets orders
-    that no process has had yet, but not their numbers, over which its manager then stumbles and
-    dies with the feeder running: so the numbers go first.
+    loky does not wait for that thread. If it is still alive when the interpreter exits, it is
+    killed while it releases semaphores, and joblib warns that they leaked. Besides, loky drops the
+    calls that no process has taken yet, but not their ids; its manager thread would fail on such
+    an id and leave the feeder running. So the ids are removed first.
     """
     with suppress(Empty):
         while True:
             pool._work_ids.get_nowait()  # type: ignore[attr-defined] # noqa: SLF001
-    orders = pool._call_queue  # type: ignore[attr-defined] # noqa: SLF001
+    calls = pool._call_queue  # type: ignore[attr-defined] # noqa: SLF001
     pool.shutdown(wait=True, kill_workers=True)  # type: ignore[call-arg]
-    feeder = getattr(orders, "_thread", None)  # there is none before the first order
+    feeder = getattr(calls, "_thread", None)  # None before the first call
     if feeder is not None:
         feeder.join(FEEDER_SECONDS)

@@ -1,13 +1,15 @@
-"""The recorder: turns what happens to a run into what the tracking store says of it."""
+"""The recorder: writes to the tracking store, and into the state of the runs, what happens."""
 
-from collections.abc import Iterable, Sequence
-from typing import Protocol
+from collections.abc import Iterable
+from functools import cached_property
 
 import numpy as np
 
 from nnlab.arrays import Array
-from nnlab.errors import RunsFailedError
+from nnlab.execution.failures import status_and_reason
+from nnlab.execution.progress import RunProgress
 from nnlab.interrupts import deferred
+from nnlab.runs import provenance
 from nnlab.runs.config import SEMANTICS
 from nnlab.runs.provenance import Provenance
 from nnlab.runs.run import Run
@@ -22,88 +24,83 @@ from nnlab.training.network import Params
 from nnlab.training.outcomes import Curve, summarise
 
 
-class Watcher(Protocol):
-    """Someone who is told how the runs get on."""
-
-    def planned(self, runs: Sequence[Run]) -> None:
-        """These are the runs; some may be complete already."""
-
-    def advanced(self, runs: Sequence[Run]) -> None:
-        """These runs went on."""
-
-    def ended(self, run: Run) -> None:
-        """A run has ended, well or not."""
-
-
 class Recorder:
-    """Writes the runs' records; nothing else does.
+    """The only writer of runs: of their records in the store, and of their states here.
 
     Parameters
     ----------
-    tracker : where they are written
-    watcher : told of every step
-    parent : the id of the run that groups them, in a sweep
-    origin : goes to every run's files; None where the sweep keeps it once for all
+    tracker : Tracker
+        Where the runs are logged.
+    progress : RunProgress
+        Shows every step.
+    parent : str or None
+        Id of the parent run, in a sweep.
+    shared_data : str or None
+        Digest of the data whose split the parent run keeps, with the environment. A run on other
+        data has these files among its own.
     """
 
     def __init__(
         self,
         tracker: Tracker,
-        watcher: Watcher,
+        progress: RunProgress,
         *,
-        parent: str | None,
-        origin: Provenance | None,
+        parent: str | None = None,
+        shared_data: str | None = None,
     ) -> None:
-        self.tracker = tracker
-        self.watcher = watcher
+        self.progress = progress
+        self._tracker = tracker
         self._parent = parent
-        self._origin = origin
+        self._shared_data = shared_data
+
+    @cached_property
+    def _provenance(self) -> Provenance:
+        return provenance.collect()
 
     def start(self, runs: Iterable[Run]) -> None:
-        """Create the runs in the store, unless they are there already."""
+        """Create the runs in the store; reopen those that are there already."""
         for run in runs:
-            if run.run_id:
-                if run.stopped:
-                    with deferred():
-                        self.tracker.reopen(run.run_id)
-                        run.stopped = False
-                continue
-            dataset = run.prepared.dataset
-            record = DatasetRecord(
-                run.job.config.data.name,
-                run.prepared.digest,
-                dataset.source,
-                len(dataset.labels),
-                dataset.pixels.shape[1],
-                dataset.classes,
-            )
-            tags = {
-                Tag.JOB: str(run.index),
-                Tag.RUN_KEY: run.key,
-                Tag.DATA_DIGEST: run.prepared.digest,
-                Tag.SEMANTICS: str(SEMANTICS),
-                **run.job.tags,
-            }
-            if run.job.config.derived_from is not None:
-                tags[Tag.DERIVED_FROM] = run.job.config.derived_from
-            with deferred():
-                run.run_id = self.tracker.start(
-                    run.job.name,
-                    run.job.config.params,
-                    tags,
-                    parent=self._parent,
-                    dataset=record,
-                )
+            if not run.run_id:
+                self._create(run)
+            elif run.state.suspended:
+                with deferred():
+                    self._tracker.reopen(run.run_id)
+                    run.state.suspended = False
 
-    def extend(self, run: Run, piece: Curve) -> None:
-        """Log the epochs that a run has gained."""
-        run.curve = piece if run.curve is None else run.curve.then(piece)
+    def _create(self, run: Run) -> None:
+        dataset = run.prepared.dataset
+        record = DatasetRecord(
+            run.job.config.data.name,
+            run.prepared.digest,
+            dataset.source,
+            len(dataset.labels),
+            dataset.pixels.shape[1],
+            dataset.classes,
+        )
+        tags = {
+            Tag.JOB: str(run.index),
+            Tag.RUN_KEY: run.key,
+            Tag.DATA_DIGEST: run.prepared.digest,
+            Tag.SEMANTICS: str(SEMANTICS),
+            **run.job.tags,
+        }
+        if run.job.config.derived_from is not None:
+            tags[Tag.DERIVED_FROM] = run.job.config.derived_from
+        with deferred():
+            run.state.run_id = self._tracker.start(
+                run.job.name, run.job.config.params, tags, parent=self._parent, dataset=record
+            )
+
+    def extend(self, run: Run, epoch: int, piece: Curve) -> None:
+        """Log the measurements up to an epoch."""
+        run.state.advance(epoch, piece)
         with deferred():
             self._log(run, _points(piece, run))
 
     def finish(
         self,
         run: Run,
+        epoch: int,
         piece: Curve,
         final: Params,
         *,
@@ -114,79 +111,86 @@ class Recorder:
 
         Parameters
         ----------
-        piece : the epochs since the last ones that were logged
-        final : a stack of one
-        pruned : why it was pruned; None if it was not
+        run : Run
+        epoch : int
+            The epoch reached.
+        piece : Curve
+            The measurements that are not logged yet.
+        final : Params
+            A stack of one.
+        diverged_at : int
+            The first epoch at which something was not finite, or -1.
+        pruned : str or None
+            Why the run was pruned, if it was.
         """
-        with deferred():
-            self._finish(run, piece, final, diverged_at, pruned)
-        self.watcher.ended(run)
-
-    def _finish(
-        self, run: Run, piece: Curve, final: Params, diverged_at: int, pruned: str | None
-    ) -> None:
+        curve = run.state.advance(epoch, piece)
         config = run.job.config
-        curve = piece if run.curve is None else run.curve.then(piece)
         summary = summarise(curve, diverged_at, config.target_accuracy, pruned=pruned is not None)
         metrics = dict(summary.metrics)
         trained = diverged_at < 0 and pruned is None
         if trained:
-            metrics.update(self._test_accuracy(run, final))
+            metrics.update(_test_accuracy(run, final))
         last = int(curve.epochs[-1]) if curve.epochs.size else 0
-        with self.tracker.folder(run.run_id) as folder:
+        points = [
+            *_points(piece, run, last),
+            *((name, value, last) for name, value in metrics.items()),
+        ]
+        tags = {Tag.OUTCOME: summary.outcome, Tag.WEIGHTS_SHA256: artifacts.weights_sha256(final)}
+        if pruned is not None:
+            tags[Tag.REASON] = pruned
+        state = run.state
+        with deferred():
+            self._write_files(run, curve, final, model=config.model and trained)
+            self._log(run, points, tags)
+            state.status = "FINISHED" if pruned is None else "KILLED"
+            self._tracker.finish(run.run_id, state.status)
+            state.metrics, state.outcome, state.reason = metrics, summary.outcome, pruned
+            state.curve = None
+
+    def _write_files(self, run: Run, curve: Curve, final: Params, *, model: bool) -> None:
+        with self._tracker.folder(run.run_id) as folder:
             artifacts.write(
                 folder,
-                config=config,
+                config=run.job.config,
                 overrides=run.job.overrides,
                 initial=run.initial(),
                 final=final,
                 curve=curve,
             )
-            if self._origin is not None:
-                artifacts.write_shared(folder, run.prepared.compact_split, self._origin)
-            if config.model and trained:
+            if run.prepared.digest != self._shared_data:
+                artifacts.write_shared(folder, run.prepared.compact_split, self._provenance)
+            if model:
                 save_model(folder, final)
-        tags = {Tag.OUTCOME: summary.outcome, Tag.WEIGHTS_SHA256: artifacts.weights_sha256(final)}
-        if pruned is not None:
-            tags[Tag.REASON] = pruned
-        points = [
-            *_points(piece, run, last),
-            *((name, value, last) for name, value in metrics.items()),
-        ]
-        self._log(run, points, tags)
-        run.status = "FINISHED" if pruned is None else "KILLED"
-        self.tracker.finish(run.run_id, run.status)
-        run.metrics, run.outcome, run.reason, run.curve = metrics, summary.outcome, pruned, None
 
     def break_off(self, run: Run, error: BaseException) -> None:
-        """End a run that did not get to its end: KILLED by an interrupt, else FAILED."""
-        stopped = isinstance(error, KeyboardInterrupt | RunsFailedError)
-        run.error = error
-        run.reason = str(error) or "interrupted" if stopped else f"{type(error).__name__}: {error}"
-        run.status = "KILLED" if stopped else "FAILED"
-        run.curve = None
+        """End a run that was interrupted or has failed."""
+        state = run.state
+        state.status, state.reason = status_and_reason(error)
+        state.error, state.curve = error, None
         with deferred():
-            self.tracker.finish(run.run_id, run.status, tags={Tag.REASON: run.reason})
-        self.watcher.ended(run)
+            self._tracker.finish(run.run_id, state.status, tags={Tag.REASON: state.reason})
+        self.progress.report_failure(run)
 
     def _log(self, run: Run, points: Iterable[Point], tags: dict[str, str] | None = None) -> None:
-        """Log what the store does not have yet: a resumed run goes through some epochs again."""
-        new = [point for point in points if point[2] > run.logged.get(point[0], -1)]
-        self.tracker.log(run.run_id, new, tags)
-        run.logged.update((name, epoch) for name, _, epoch in new)
+        """Log what the store does not have yet: a resumed run repeats some epochs."""
+        logged = run.state.logged
+        new = [point for point in points if point[2] > logged.get(point[0], -1)]
+        self._tracker.log(run.run_id, new, tags)
+        logged.update((name, epoch) for name, _, epoch in new)
 
-    def _test_accuracy(self, run: Run, final: Params) -> dict[str, float]:
-        """Classify the test images, this once; nothing where the dataset has none."""
-        blocks = run.prepared.test(run.job.config.dtype)
-        if not blocks:
-            return {}
-        predicted = predict(final, blocks).argmax(axis=0)
-        labels: Array = np.concatenate([block.labels for block in blocks])
-        return {"test/accuracy": float((predicted == labels).mean())}
+
+def _test_accuracy(run: Run, final: Params) -> dict[str, float]:
+    """Classify the test images, only at a run's end; return nothing where there are none."""
+    blocks = run.prepared.test(run.job.config.dtype)
+    if not blocks:
+        return {}
+    predicted = predict(final, blocks).argmax(axis=0)
+    labels: Array = np.concatenate([block.labels for block in blocks])
+    return {"test/accuracy": float((predicted == labels).mean())}
 
 
 def _points(curve: Curve, run: Run, last: int | None = None) -> list[Point]:
-    """List a curve's measurements epoch by epoch: as often as is asked for, and the last."""
+    """List a curve's measurements: of every n-th epoch, as the config wants it, and the last."""
     every = run.job.config.tracking.every
     return [
         (name, float(curve.values[name][row]), int(epoch))

@@ -1,7 +1,7 @@
 """The results on the terminal: of one run, or of a sweep from best to worst."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -131,5 +131,5 @@ def _coloured(word: str) -> str:
     return f"[{COLOURS[word]}]{word}[/]"
 
 
-def _figure(metrics: dict[str, float], name: str) -> str:
+def _figure(metrics: Mapping[str, float], name: str) -> str:
     return f"{metrics[name]:.4f}" if name in metrics else ""

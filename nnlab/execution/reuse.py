@@ -1,4 +1,4 @@
-"""What became of runs earlier, from the store and the checkpoints: none is made twice."""
+"""What the store and the checkpoints know of runs already, so that none is trained twice."""
 
 from collections.abc import Sequence
 
@@ -9,42 +9,43 @@ from nnlab.tracking.records import RunRecord
 from nnlab.tracking.store import Store
 
 
-def reuse(store: Store, runs: Sequence[Run]) -> None:
+def reuse_finished(store: Store, runs: Sequence[Run]) -> None:
     """Take over finished runs of the same identity, wherever in the store they are."""
     wanted = {run.key: run for run in runs if not run.complete}
     for record in store.search("attributes.status = 'FINISHED'"):
-        if Tag.REPRODUCES in record.tags:  # it may have come out differently
+        if Tag.REPRODUCES in record.tags:  # its result may differ from the original's
             continue
         run = wanted.get(record.tags.get(Tag.RUN_KEY, ""))
         if run is not None and not run.complete and Tag.OUTCOME in record.tags:
-            run.run_id, run.reused = record.run_id, True
-            adopt(run, record)
+            run.state.reused = True
+            _adopt(run, record)
 
 
 def is_complete(record: RunRecord) -> bool:
-    """Tell whether nothing is left to do on a run of the store."""
+    """Return whether a recorded run was trained to its end, or pruned."""
     outcome = record.tags.get(Tag.OUTCOME)
     return outcome is not None and (record.status == "FINISHED" or outcome == "pruned")
 
 
 def restore(run: Run, record: RunRecord, checkpoints: Checkpoints) -> None:
-    """Fill in what the store and the checkpoint know of a run."""
-    run.run_id = record.run_id
+    """Set a run to the state that its record and its checkpoint hold."""
     if is_complete(record):
-        adopt(run, record)
+        _adopt(run, record)
         return
-    run.stopped = True
-    run.logged = record.steps
-    found = checkpoints.load(run.index)
-    if found is not None:
-        run.epoch, run.curve = found.epoch, found.curve
+    state = run.state
+    state.run_id, state.logged, state.suspended = record.run_id, record.steps, True
+    checkpoint = checkpoints.load(run.index)
+    if checkpoint is not None:
+        state.epoch, state.curve = checkpoint.epoch, checkpoint.curve
 
 
-def adopt(run: Run, record: RunRecord) -> None:
-    """Take a complete run as the store has it."""
-    run.status = "FINISHED" if record.status == "FINISHED" else "KILLED"
-    run.outcome = record.tags[Tag.OUTCOME]
-    run.reason = record.tags.get(Tag.REASON)
-    run.metrics = record.metrics
-    ended = record.metrics.get("diverged_at", record.metrics.get("pruned_at"))
-    run.epoch = run.job.config.epochs if ended is None else int(ended)
+def _adopt(run: Run, record: RunRecord) -> None:
+    """Set a run to the end that a complete record tells of."""
+    state = run.state
+    state.run_id = record.run_id
+    state.status = "FINISHED" if record.status == "FINISHED" else "KILLED"
+    state.outcome = record.tags[Tag.OUTCOME]
+    state.reason = record.tags.get(Tag.REASON)
+    state.metrics = record.metrics
+    ended_at = record.metrics.get("diverged_at", record.metrics.get("pruned_at"))
+    state.epoch = run.job.config.epochs if ended_at is None else int(ended_at)

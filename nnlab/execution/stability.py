@@ -7,8 +7,8 @@ from math import inf
 import numpy as np
 
 from nnlab.errors import ConfigError
-from nnlab.execution.display import counted
-from nnlab.execution.stacks import STACK_ROWS
+from nnlab.execution.progress import track
+from nnlab.execution.stacks import stackable
 from nnlab.execution.workers import available_cores
 from nnlab.runs.config import RunConfig
 from nnlab.runs.run import Run
@@ -25,9 +25,12 @@ class Network:
 
     Attributes
     ----------
-    run : its config, and its place in the grid; it is never trained as such
-    sharpness : largest eigenvalue of the Hessian of its training loss
-    trials : at all learning rates that were tried, in their order
+    run : Run
+        Holds the network's config and data; it is never trained as such.
+    sharpness : float
+        Largest eigenvalue of the Hessian of the network's training loss.
+    trials : list[Trial]
+        Of all learning rates that were tried, in their order.
     """
 
     run: Run
@@ -41,28 +44,28 @@ class Network:
 
     @property
     def edges(self) -> Edges:
-        """Where the phases of its training end."""
+        """The learning rates at which the phases of the network's training end."""
         return Edges.of(self.trials)
 
     @property
     def figures(self) -> dict[str, float]:
-        """All that was found, as metrics; what is not known is left out."""
-        found = {"sharpness": self.sharpness, "lr_predicted": self.predicted}
+        """The results as metrics; what is not known is left out."""
+        figures = {"sharpness": self.sharpness, "lr_predicted": self.predicted}
         for name in EDGES:
             bracket = getattr(self.edges, name)
             if not bracket.is_open:
-                found[f"lr_{name}"] = bracket.middle
-                found[f"{name}_over_predicted"] = bracket.middle / self.predicted
-        return found
+                figures[f"lr_{name}"] = bracket.middle
+                figures[f"{name}_over_predicted"] = bracket.middle / self.predicted
+        return figures
 
 
 def check(config: RunConfig) -> None:
-    """Make sure that the question makes sense for a config.
+    """Refuse a config for which 2 over the sharpness predicts nothing.
 
     Raises
     ------
     ConfigError
-        Where it does not.
+        On mini-batches, and where nothing is trained.
     """
     if config.batch_size is not None:
         raise ConfigError(
@@ -74,21 +77,23 @@ def check(config: RunConfig) -> None:
 
 
 def find_edges(runs: Sequence[Run], tolerance: float) -> list[Network]:
-    """Find the edges of all networks that some runs start from; progress goes to stderr.
+    """Find the edges of the networks that some runs start from; progress goes to stderr.
 
     Parameters
     ----------
-    runs : their learning rate is not looked at
-    tolerance : relative width of the intervals of learning rates
+    runs : Sequence[Run]
+        Their learning rates are not used.
+    tolerance : float
+        Relative width of the intervals of learning rates.
 
     Raises
     ------
     ConfigError
         Where a network's loss is not even finite before training.
     """
-    curvatures = [_sharpness(run) for run in counted(runs, "sharpness")]
-    found = search(len(runs), _trainer(runs), tolerance)
-    return [Network(*each) for each in zip(runs, curvatures, found, strict=True)]
+    curvatures = [_sharpness(run) for run in track(runs, "sharpness")]
+    trials = search(len(runs), _trainer(runs), tolerance)
+    return [Network(*parts) for parts in zip(runs, curvatures, trials, strict=True)]
 
 
 def _sharpness(run: Run) -> float:
@@ -109,41 +114,29 @@ def _trainer(runs: Sequence[Run]) -> Train:
 
     def train(wanted: Sequence[tuple[int, float]]) -> list[Course]:
         courses: dict[int, Course] = {}
-        places = [network for network, _ in wanted]
-        for members in counted(_stacks(runs, places), f"{len(wanted)} trainings"):
-            config = runs[places[members[0]]].job.config
-            training = _training_only(runs[places[members[0]]].prepared.training(config))
+        networks = [runs[network] for network, _ in wanted]
+        stacks = stackable(networks, lambda run: run.job.config.epochs)
+        for members in track(stacks, f"{len(wanted)} trainings"):
+            run = networks[members[0]]
+            config = run.job.config
+            training = _training_only(run.prepared.training(config))
             threads = config.threads or available_cores()
             start = State.start(
-                stack([initials[places[member]] for member in members]),
+                stack([initials[wanted[member][0]] for member in members]),
                 [wanted[member][1] for member in members],
             )
             end, history = train_segment(start, training, config.epochs, threads=threads)
             history = history.then(measure(end, training, threads=threads))
             dead = history.values["dead_fraction"] == 1
             killed = dead[:, -1] & ~dead[:, 0]
-            for place, member in enumerate(members):
-                losses = history.values["train/loss"][place]
-                courses[member] = Course(losses, bool(killed[place]))
+            for position, member in enumerate(members):
+                losses = history.values["train/loss"][position]
+                courses[member] = Course(losses, bool(killed[position]))
         return [courses[member] for member in range(len(wanted))]
 
     return train
 
 
 def _training_only(data: TrainingData) -> TrainingData:
-    """Leave the validation images out, which say nothing here; the engine wants a few of some."""
+    """Leave out all but one block of validation images: they are not used, but needed."""
     return TrainingData(data.train, data.train[:1])
-
-
-def _stacks(runs: Sequence[Run], places: Sequence[int]) -> list[list[int]]:
-    """Group trainings that may share their products; return positions in ``places``."""
-    groups: dict[object, list[int]] = {}
-    for position, place in enumerate(places):
-        config = runs[place].job.config
-        shape = config.hidden_size, config.data, config.dtype, config.epochs
-        groups.setdefault(shape, []).append(position)
-    stacks = []
-    for group in groups.values():
-        limit = max(1, STACK_ROWS // runs[places[group[0]]].job.config.hidden_size)
-        stacks += [group[first : first + limit] for first in range(0, len(group), limit)]
-    return stacks

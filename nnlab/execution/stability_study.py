@@ -12,6 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from nnlab.errors import ConfigError, TrackingError
+from nnlab.execution.failures import status_and_reason
 from nnlab.execution.results import PLAIN_WIDTH
 from nnlab.execution.stability import Network, check, find_edges
 from nnlab.interrupts import deferred
@@ -19,7 +20,7 @@ from nnlab.runs import provenance
 from nnlab.runs.code_version import code_version
 from nnlab.runs.compose import compose_grid
 from nnlab.runs.ranking import SEED, value_of
-from nnlab.runs.run import Run, plan_runs
+from nnlab.runs.run import plan_runs
 from nnlab.runs.study import parent_tags, write_study
 from nnlab.runs.sweep import Sweep
 from nnlab.runs.tags import Tag
@@ -33,19 +34,21 @@ from nnlab.training.stability_search import EDGES, Bracket, judged
 def study_stability(overrides: Sequence[str], tolerance: float) -> list[Network]:
     """Find the edges of all networks that some overrides stand for; record and print them.
 
-    One run in the tracking store stands for the command, and under it one for each network: that
-    is what is compared, over seeds and scales. The trainings of the search are results and not
-    results, and dozens a network; they are rows of a table.
+    The tracking store gets one run for the command, and under it one for each network, because
+    networks are what is compared over seeds and scales. The dozens of trainings of each network
+    are rows of a table.
 
     Parameters
     ----------
-    overrides : as for ``python run.py -m``; the learning rate is left out
-    tolerance : relative width of the intervals of learning rates
+    overrides : Sequence[str]
+        As for ``python run.py -m``, without the learning rate.
+    tolerance : float
+        Relative width of the intervals of learning rates.
 
     Raises
     ------
     ConfigError
-        Where the overrides are wrong, or the question makes no sense for them.
+        Where the overrides are wrong, or 2 over the sharpness predicts nothing for them.
     """
     jobs, configs, study = compose_grid(overrides)
     if any(override.startswith("lr=") for job in jobs for override in job):
@@ -69,51 +72,52 @@ def study_stability(overrides: Sequence[str], tolerance: float) -> list[Network]
 
 @contextmanager
 def _recorded(tracker: Tracker, name: str, tags: Mapping[str, str]) -> Iterator[str]:
-    """Have a run in the store stand for what is done in a block, and say there how it ended."""
+    """Provide a run in the store that says how this block ended."""
     with deferred():
         parent = tracker.start(name, {}, tags)
     try:
         yield parent
     except BaseException as error:
-        stopped = isinstance(error, KeyboardInterrupt)
-        reason = str(error) or "interrupted" if stopped else f"{type(error).__name__}: {error}"
+        status, reason = status_and_reason(error)
         with suppress(TrackingError), deferred():
-            tracker.finish(parent, "KILLED" if stopped else "FAILED", tags={Tag.REASON: reason})
+            tracker.finish(parent, status, tags={Tag.REASON: reason})
         raise
     with deferred():
         tracker.finish(parent, "FINISHED")
 
 
 def _record(tracker: Tracker, parent: str, networks: Sequence[Network]) -> None:
-    """Write down what was found: a run for each network, two tables of them all."""
+    """Write the results: a run for each network, two tables of them all, the means."""
+    edges: list[dict[str, object]] = []
+    trials: list[dict[str, object]] = []
     for network in networks:
-        run = network.run
-        tags = {Tag.KIND: "stability", Tag.DATA_DIGEST: run.prepared.digest}
+        job = network.run.job
+        tags = {Tag.KIND: "stability", Tag.DATA_DIGEST: network.run.prepared.digest}
         with deferred():
-            run.run_id = tracker.start(run.job.name, _params(run), tags, parent=parent)
-            tracker.log(run.run_id, [(name, value, 0) for name, value in network.figures.items()])
-            tracker.finish(run.run_id, "FINISHED")
+            run_id = tracker.start(job.name, _params(network), tags, parent=parent)
+            tracker.log(run_id, [(name, value, 0) for name, value in network.figures.items()])
+            tracker.finish(run_id, "FINISHED")
+        edges.append({"run_id": run_id, **_edges_row(network)})
+        trials += [{"run_id": run_id, "name": job.name, **row} for row in _trial_rows(network)]
     with deferred(), tracker.folder(parent) as folder:
         split = networks[0].run.prepared.compact_split
         artifacts.write_shared(folder, split, provenance.collect())
-        _write(folder / "stability.csv", map(_edges_row, networks))
-        _write(folder / "trials.csv", (row for network in networks for row in _trial_rows(network)))
-    means = {name: ratios for name in EDGES if (ratios := _ratios(networks, name))}
-    tracker.log(
-        parent,
-        [(f"{name}_over_predicted", geometric_mean(found), 0) for name, found in means.items()],
-    )
+        _write(folder / "stability.csv", edges)
+        _write(folder / "trials.csv", trials)
+    ratios = {name: _ratios(networks, name) for name in EDGES}
+    means = {name: geometric_mean(values) for name, values in ratios.items() if values}
+    tracker.log(parent, [(f"{name}_over_predicted", mean, 0) for name, mean in means.items()])
 
 
-def _params(run: Run) -> dict[str, str]:
-    return {name: value for name, value in run.job.config.params.items() if name != "lr"}
+def _params(network: Network) -> dict[str, str]:
+    params = network.run.job.config.params
+    return {name: value for name, value in params.items() if name != "lr"}
 
 
 def _edges_row(network: Network) -> dict[str, object]:
     edges = network.edges
     return {
-        "run_id": network.run.run_id,
-        **_params(network.run),
+        **_params(network),
         "sharpness": network.sharpness,
         "lr_predicted": network.predicted,
         "lr_stable_lower": edges.stable.lower,
@@ -127,8 +131,6 @@ def _edges_row(network: Network) -> dict[str, object]:
 def _trial_rows(network: Network) -> Iterator[dict[str, object]]:
     for trial in network.trials:
         yield {
-            "run_id": network.run.run_id,
-            "name": network.run.job.name,
             "lr": trial.lr,
             "phase": trial.phase,
             "initial_loss": trial.initial,
@@ -137,17 +139,15 @@ def _trial_rows(network: Network) -> Iterator[dict[str, object]]:
         }
 
 
-def _write(path: Path, rows: Iterator[dict[str, object]]) -> None:
-    first = next(rows)
+def _write(path: Path, rows: Sequence[dict[str, object]]) -> None:
     with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, list(first))
+        writer = csv.DictWriter(file, list(rows[0]))
         writer.writeheader()
-        writer.writerow(first)
         writer.writerows(rows)
 
 
 def _report(networks: Sequence[Network], fields: Sequence[str], parent: str) -> None:
-    """Print what was found of each network, then over the seeds of each config, then a verdict."""
+    """Print a table of the networks, one of the configs over their seeds, and a verdict."""
     console = Console(highlight=False, width=None if sys.stdout.isatty() else PLAIN_WIDTH)
     console.print(_networks_table(networks, fields))
     groups: dict[tuple[str, ...], list[Network]] = {}
@@ -190,13 +190,13 @@ def _seeds_table(groups: Mapping[tuple[str, ...], list[Network]], fields: Sequen
         table.add_row(
             *map(escape, values),
             str(len(members)),
-            *(_spread([each[name] for each in found if name in each]) for name in names),
+            *(_spread([figures[name] for figures in found if name in figures]) for name in names),
         )
     return table
 
 
 def verdict(networks: Sequence[Network]) -> str:
-    """Say how well the theory predicts, by the numbers alone."""
+    """Return a sentence on how well 2 over the sharpness predicts the edges."""
     stable, largest = (_ratios(networks, name) for name in EDGES)
     holes = sum(network.edges.holes > 0 for network in networks)
     return judged(stable, largest, len(networks), holes)
@@ -223,7 +223,7 @@ def _figure(figures: Mapping[str, float], name: str) -> str:
 
 
 def _spread(values: Sequence[float]) -> str:
-    """Write the geometric mean, as befits rates, and the range."""
+    """Return the geometric mean, the mean that suits rates, and the range."""
     if not values:
         return "-"
     return f"{geometric_mean(values):.3g} ({min(values):.3g}–{max(values):.3g})"

@@ -1,20 +1,21 @@
-"""Stacks: which runs train together, and what each is to do next."""
+"""Stacks: which runs train together, and what each stack is to do next."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
 from nnlab.errors import ResumeError
-from nnlab.execution.checkpoints import Checkpoints
+from nnlab.execution.checkpoints import Checkpoint, Checkpoints
 from nnlab.execution.workers import available_cores
 from nnlab.runs.launch_config import LaunchConfig
 from nnlab.runs.run import Run
 from nnlab.training.engine import State
 from nnlab.training.initializers import stack
 from nnlab.training.network import Params
-from nnlab.training.segments import Segment
+from nnlab.training.segments import Segment, SegmentResult
 from nnlab.training.training_data import TrainingData
 
 SEGMENT_SECONDS = 2.0  # how often a stack reports: live curves and a prompt Ctrl-C, at little cost
@@ -31,15 +32,19 @@ class Stack:
 
     Attributes
     ----------
-    state : what they have reached; None until they are first handed out
-    failures : workers that died over it since it last came on
+    state : State or None
+        What the runs have reached; None until the stack is first handed out.
+    seconds_an_epoch : float or None
+        Measured in the last segment.
+    worker_deaths : int
+        Workers that died over the current segment.
     """
 
     runs: list[Run]
     training: TrainingData
     state: State | None = None
     seconds_an_epoch: float | None = None
-    failures: int = 0
+    worker_deaths: int = 0
 
     def load(self, checkpoints: Checkpoints) -> State:
         """Return the state to go on from: of the checkpoints, or else freshly drawn."""
@@ -50,7 +55,7 @@ class Stack:
         return self.state
 
     def segment(self, state: State, threads: int, rung: int | None) -> Segment:
-        """Return the next order: some seconds of work, not past a run's end or the next rung."""
+        """Return the next segment: some seconds of work, not past a run's end or the next rung."""
         end = min(run.job.config.epochs for run in self.runs)
         left = end - state.epoch
         affordable = 2 if self.seconds_an_epoch is None else SEGMENT_SECONDS / self.seconds_an_epoch
@@ -59,51 +64,107 @@ class Stack:
             epochs = min(epochs, rung - state.epoch)
         return Segment(state, epochs, epochs == left, threads)
 
-    def alone(self) -> "list[Stack]":
-        """Return its runs as stacks of one, each as far as it was."""
+    def after(self, result: SegmentResult) -> "Stack | None":
+        """Return the stack of the runs that go on after a segment, if there are any."""
+        state = result.state
+        positions = [
+            position
+            for position, run in enumerate(self.runs)
+            if state.diverged_at[position] < 0 and run.job.config.epochs > state.epoch
+        ]
+        if not positions:
+            return None
+        assert self.state is not None
+        epochs = state.epoch - self.state.epoch
+        return Stack(
+            [self.runs[position] for position in positions],
+            self.training,
+            state if len(positions) == len(self.runs) else state.select(np.array(positions)),
+            result.seconds / max(1, epochs),
+        )
+
+    def snapshot(self, params: Params) -> dict[int, Checkpoint]:
+        """Return the checkpoints of the runs that have begun and not ended, by their index."""
+        return {
+            run.index: Checkpoint(params.select(np.array([position])), run.epoch, run.curve)
+            for position, run in enumerate(self.runs)
+            if run.status is None and run.curve is not None
+        }
+
+    def split(self) -> "list[Stack]":
+        """Return the runs as stacks of one, in the same state."""
         return [
             Stack(
                 [run],
                 self.training,
-                None if self.state is None else self.state.select(np.array([place])),
+                None if self.state is None else self.state.select(np.array([position])),
             )
-            for place, run in enumerate(self.runs)
+            for position, run in enumerate(self.runs)
         ]
 
 
-def plan_stacks(runs: Sequence[Run], count: int, settings: LaunchConfig) -> list[Stack]:
-    """Group runs that may share their products, cut evenly for so many workers, longest first."""
-    groups: dict[object, list[Run]] = {}
-    for run in runs:
-        config = run.job.config
-        shape = (config.data, config.dtype, config.batch_size, config.hidden_size, run.epoch)
-        groups.setdefault(shape, []).append(run)
-
-    stacks = []
-    for group in groups.values():
-        config = group[0].job.config
-        limit = max(1, STACK_ROWS // config.hidden_size)
-        if isinstance(settings.stack, int):
-            limit = settings.stack
-        rounds = math.ceil(len(group) / (limit * count))
-        pieces = min(rounds * count, len(group))
-        training = group[0].prepared.training(config)
-        # Runs that end together stand together, so that a stack stays whole for long.
-        group.sort(key=lambda run: run.job.config.epochs)
-        for piece in range(pieces):
-            members = group[piece * len(group) // pieces : (piece + 1) * len(group) // pieces]
-            stacks.append(Stack(members, training))
+def plan_stacks(runs: Sequence[Run], workers: int, settings: LaunchConfig) -> list[Stack]:
+    """Form stacks, as many for each worker, the longest work first."""
+    most = settings.stack if isinstance(settings.stack, int) else None
+    stacks = [
+        Stack(
+            [runs[position] for position in positions],
+            runs[positions[0]].prepared.training(runs[positions[0]].job.config),
+        )
+        for positions in stackable(runs, lambda run: run.epoch, most, workers)
+    ]
     return sorted(stacks, key=lambda stack: -seconds(stack.runs))
+
+
+def stackable(
+    runs: Sequence[Run],
+    same: Callable[[Run], object],
+    most: int | None = None,
+    workers: int = 1,
+) -> list[list[int]]:
+    """Group runs that may share their products.
+
+    Parameters
+    ----------
+    runs : Sequence[Run]
+    same : Callable
+        What else, besides the shapes and the data, has to be equal within a group.
+    most : int or None
+        Runs in a group; None: as many as a product gains by.
+    workers : int
+        Cut the groups so that each worker gets as many.
+
+    Returns
+    -------
+    list[list[int]]
+        Positions in ``runs``.
+    """
+    groups: dict[object, list[int]] = {}
+    for position, run in enumerate(runs):
+        config = run.job.config
+        shape = (config.data, config.dtype, config.batch_size, config.hidden_size, same(run))
+        groups.setdefault(shape, []).append(position)
+
+    pieces = []
+    for group in groups.values():
+        # Runs that end together stand together, so that a stack stays whole for long.
+        group.sort(key=lambda position: runs[position].job.config.epochs)
+        limit = most or max(1, STACK_ROWS // runs[group[0]].job.config.hidden_size)
+        rounds = math.ceil(len(group) / (limit * workers))
+        count = min(rounds * workers, len(group))
+        cuts = [piece * len(group) // count for piece in range(count + 1)]
+        pieces += [group[begin:end] for begin, end in pairwise(cuts)]
+    return pieces
 
 
 def _reached(run: Run, checkpoints: Checkpoints) -> Params:
     """Return a run's parameters at its epoch."""
     if run.epoch == 0:
         return run.initial()
-    found = checkpoints.load(run.index)
-    if found is None or found.epoch != run.epoch:
+    checkpoint = checkpoints.load(run.index)
+    if checkpoint is None or checkpoint.epoch != run.epoch:
         raise ResumeError(f"The checkpoint of {run.job.name} at epoch {run.epoch} is gone.")
-    return found.params
+    return checkpoint.params
 
 
 def division(runs: Sequence[Run], settings: LaunchConfig) -> tuple[int, int]:

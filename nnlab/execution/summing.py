@@ -7,6 +7,7 @@ from pathlib import Path
 
 from nnlab.errors import RunsFailedError
 from nnlab.execution.descriptions import TAG, describe_sweep
+from nnlab.execution.failures import count_failed, status_and_reason
 from nnlab.interrupts import deferred
 from nnlab.runs.ranking import ranked, value_of
 from nnlab.runs.run import Run
@@ -32,14 +33,11 @@ def write_end(
     points.append(("runs/planned", float(len(runs)), 0))
 
     tags = {Tag.BEST_RUN: best.run_id}
-    failed = sum(run.status == "FAILED" for run in runs)
     status: Status = "FINISHED"
-    if isinstance(error, KeyboardInterrupt):
-        tags[Tag.REASON], status = str(error) or "interrupted", "KILLED"
-    elif error is not None and not isinstance(error, RunsFailedError):
-        tags[Tag.REASON], status = f"{type(error).__name__}: {error}", "FAILED"
-    elif failed:
-        tags[Tag.REASON], status = f"{failed} of {len(runs)} runs failed", "FAILED"
+    if error is not None and not isinstance(error, RunsFailedError):
+        status, tags[Tag.REASON] = status_and_reason(error)
+    elif failed := count_failed(runs):
+        status, tags[Tag.REASON] = "FAILED", failed
     with deferred():
         with tracker.folder(parent) as folder:
             write_table(folder / "runs.csv", runs, varying)

@@ -1,7 +1,7 @@
-"""Who does the work: this process, joblib's workers, or a dask cluster, behind one interface.
+"""Workers: this process, joblib's worker processes or a dask cluster, behind one interface.
 
-The workers stand behind ``concurrent.futures``; what differs is how the data reaches them, and
-what it looks like when one of them dies.
+All of them return ``concurrent.futures``; they differ in how the data reaches them, and in how the
+death of a worker shows.
 """
 
 import tempfile
@@ -22,13 +22,13 @@ from nnlab.training.training_data import TrainingData
 
 
 class Workers(Protocol):
-    """Workers, seen by the parent's loop."""
+    """Workers as the scheduler sees them."""
 
-    threads: int  # that each segment may use
+    threads: int  # of each segment
 
     @property
     def count(self) -> int:
-        """How many segments they train at a time."""
+        """How many segments are trained at a time."""
 
     def submit(self, segment: Segment, data: TrainingData) -> Future[SegmentResult]:
         """Hand out a segment."""
@@ -37,9 +37,9 @@ class Workers(Protocol):
         """Wait until some are done, and return those."""
 
     def lost_worker(self, error: BaseException) -> bool:
-        """Tell whether a segment failed because its worker died, and not by itself.
+        """Return whether a segment failed because its worker died, and not by itself.
 
-        The workers is then ready for work again.
+        After that, the workers are ready for the next segment.
         """
 
 
@@ -50,26 +50,26 @@ class InProcess:
 
     def __init__(self, threads: int) -> None:
         self.threads = threads
-        self._orders: dict[Future[SegmentResult], tuple[Segment, TrainingData]] = {}
+        self._submitted: dict[Future[SegmentResult], tuple[Segment, TrainingData]] = {}
 
     def submit(self, segment: Segment, data: TrainingData) -> Future[SegmentResult]:
-        """Note the order; it is carried out when it is waited for."""
+        """Keep the segment; it is trained when it is waited for."""
         future: Future[SegmentResult] = Future()
-        self._orders[future] = segment, data
+        self._submitted[future] = segment, data
         return future
 
     def wait(self, futures: Iterable[Future[SegmentResult]]) -> Iterable[Future[SegmentResult]]:
-        """Train the first of them."""
+        """Train the first segment."""
         future = next(iter(futures))
-        segment, data = self._orders.pop(future)
+        segment, data = self._submitted.pop(future)
         try:
             future.set_result(run_segment(segment, data))
-        except Exception as error:  # noqa: BLE001 - handed over, not swallowed
+        except Exception as error:  # noqa: BLE001 - handed over in the future
             future.set_exception(error)
         return [future]
 
     def lost_worker(self, error: BaseException) -> bool:  # noqa: ARG002
-        """Nobody else works here."""
+        """No other process works here."""
         return False
 
 
@@ -92,10 +92,10 @@ class LokyWorkers:
         if id(data) not in self._files:
             path = self._folder / f"{len(self._files)}.joblib"
             joblib.dump(data, path)
-            self._files[id(data)] = data, path  # holding the data keeps its id its own
+            self._files[id(data)] = data, path  # no other data gets the id as long as it is held
         try:
             return self._pool.submit(_run_mapped, segment, self._files[id(data)][1])
-        except BrokenExecutor as error:  # a moment ago
+        except BrokenExecutor as error:  # since the last wait
             self._broken = True
             future: Future[SegmentResult] = Future()
             future.set_exception(error)
@@ -110,7 +110,7 @@ class LokyWorkers:
         return done
 
     def lost_worker(self, error: BaseException) -> bool:
-        """A pool of which one process died is of no use: start another."""
+        """Start another pool where a process died: the pool cannot be used any more."""
         if not isinstance(error, BrokenExecutor):
             return False
         if self._broken:
@@ -126,14 +126,18 @@ class LokyWorkers:
 
 @contextmanager
 def open_workers(backend: str, count: int, threads: int, address: str | None) -> Iterator[Workers]:
-    """Provide workers, and see to their end.
+    """Provide workers, and end them.
 
     Parameters
     ----------
-    backend : ``sequential``, ``loky`` or ``dask``
-    count : workers; one loky worker is this process
-    threads : of each
-    address : of a dask scheduler; None starts a cluster on this machine
+    backend : str
+        ``sequential``, ``loky`` or ``dask``.
+    count : int
+        Number of workers; a single loky worker is this process.
+    threads : int
+        Of each worker.
+    address : str or None
+        Of a dask scheduler; None starts a cluster on this machine.
 
     Raises
     ------
@@ -155,7 +159,7 @@ def open_workers(backend: str, count: int, threads: int, address: str | None) ->
 
 
 def available_cores() -> int:
-    """Return how many cores this process may use (a container may grant fewer than there are)."""
+    """Return how many cores this process may use; a container may grant fewer than there are."""
     return int(joblib.cpu_count())
 
 

@@ -25,7 +25,7 @@ _MODULES = {
     "execution": """
         pools=processes child=processes crews=workers cluster=dask_workers stacks pruning
         checkpoints ledger recorder runner=scheduler earlier=reuse session resume summing
-        descriptions notes=descriptions display results pictures drawing edge=stability
+        descriptions notes=descriptions display=progress results pictures drawing edge=stability
         edge_study=stability_study""",
     "reproduction": """
         derive=config_from records=recorded_run differences certificate reproduce=repeat

@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from nnlab.errors import ConfigError, RecordError
-from nnlab.execution.display import say
+from nnlab.execution.progress import print_note
 from nnlab.execution.session import Session
+from nnlab.execution.single_session import SingleSession
+from nnlab.execution.sweep_session import SweepSession
 from nnlab.interrupts import deferred
 from nnlab.reproduction.certificate import TOLERANCE, Certificate, certify
 from nnlab.reproduction.checkout import (
@@ -28,7 +30,7 @@ from nnlab.runs.launch_config import LaunchConfig
 from nnlab.runs.run import Job, plan_runs
 from nnlab.runs.tags import Tag
 from nnlab.tracking.records import RunRecord
-from nnlab.tracking.store import Kind, Store, existing_store
+from nnlab.tracking.store import Store, existing_store
 from nnlab.tracking.tracker import Tracker
 
 CERTIFICATE = "certificate.json"
@@ -79,10 +81,14 @@ def reproduce(
         for config, recorded in zip(configs, records, strict=True)
     ]
     runs = plan_runs(jobs)
-    kind: Kind = "sweep" if sweep else "run"
-    tags = {Tag.REPRODUCES: head.run_id}
-    with Session(kind, configs[0], LaunchConfig(), tags=tags, show=False) as session:
-        session.begin(_name(head), (), runs)
+    name, settings = _name(head), LaunchConfig()
+    session: Session = (
+        SweepSession(name, configs[0], settings, tags={Tag.REPRODUCES: head.run_id}, show=False)
+        if sweep
+        else SingleSession(name, configs[0], settings, show=False)
+    )
+    with session:
+        session.begin(runs)
         session.work()
     for run in runs:
         if run.error is not None:
@@ -131,7 +137,7 @@ def reproduce_at_commit(
         confirm(code.summary)
         parent = stack.enter_context(_parent(tracker, head)) if sweep else None
         for recorded, config in zip(records, configs, strict=True):
-            say(f"training {recorded.short_id} {recorded.run.name}")
+            print_note(f"training {recorded.short_id} {recorded.run.name}")
             with tempfile.TemporaryDirectory(prefix="nnlab-") as folder:
                 other, run_id = train_in_checkout(tree, recorded, config.model_dump(), Path(folder))
                 repeated = read_recorded_run(other, other.get(run_id))
@@ -187,7 +193,7 @@ def _read(store: Store, which: str, *, sweep: bool) -> tuple[RunRecord, list[Rec
         raise RecordError(f"No run of sweep {head.run_id[:8]} has come to its end.")
     if len(complete) < len(children):
         count = len(children) - len(complete)
-        say(f"Note: {count} of its runs have no result, so that no certificate can be given.")
+        print_note(f"Note: {count} of its runs have no result, and get no certificate.")
     return head, [read_recorded_run(store, run) for run in complete]
 
 

@@ -1,4 +1,4 @@
-"""A run, from its plan to its end: its job, its data, what is known of it."""
+"""A run: the job, the data and the identity that it was planned with, and what became of it."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -15,11 +15,12 @@ from nnlab.training.outcomes import Curve, Status
 
 @dataclass(frozen=True)
 class Job:
-    """One run to make: its config, the overrides that led to it, and what to call it.
+    """One run to make: its config, the overrides that led to it, its name.
 
     Attributes
     ----------
-    tags : more that the store is to say of it
+    tags : Mapping[str, str]
+        Further tags of the run in the tracking store.
     """
 
     config: RunConfig
@@ -29,38 +30,119 @@ class Job:
 
 
 @dataclass
-class Run:
-    """What the parent knows of one run, from its plan to its end.
+class RunState:
+    """What has become of a run so far.
+
+    Only ``execution.recorder`` writes it, and ``execution.reuse`` where the store or a checkpoint
+    knows the run already. All others read it through the properties of ``Run``.
 
     Attributes
     ----------
-    index : its place in the plan, and so its name among the checkpoints
-    key : its identity
-    epoch : reached so far
-    logged : metric -> last epoch that the store has of it
-    curve : the history so far, of a run that is under way
-    status : how it ended; None before
-    outcome : what it came to; None where it did not come to its end
-    reason : why it broke off
-    stopped : whether it is in the store, and stands still there
-    reused : whether an earlier sweep made it
+    run_id : str
+        Id in the tracking store; empty until the run is created there.
+    epoch : int
+        The epoch reached so far.
+    curve : Curve or None
+        The history so far; None before the first segment and after the end.
+    logged : dict[str, int]
+        Metric -> the last epoch that the store has of it.
+    suspended : bool
+        Whether the run was ended in the store before it was complete, and has to be reopened.
+    reused : bool
+        Whether an earlier sweep made the run.
+    status : Status or None
+        How the run ended; None before.
+    outcome : str or None
+        See ``training.outcomes``; None unless the run was trained to its end, or pruned.
+    metrics : dict[str, float]
+        The summary metrics of a run that has an outcome.
+    reason : str or None
+        Why the run failed, was interrupted or was pruned.
+    error : BaseException or None
+        What ended a run that has no outcome.
+    """
+
+    run_id: str = ""
+    epoch: int = 0
+    curve: Curve | None = None
+    logged: dict[str, int] = field(default_factory=dict)
+    suspended: bool = False
+    reused: bool = False
+    status: Status | None = None
+    outcome: str | None = None
+    metrics: dict[str, float] = field(default_factory=dict)
+    reason: str | None = None
+    error: BaseException | None = None
+
+    def advance(self, epoch: int, piece: Curve) -> Curve:
+        """Add the measurements up to an epoch, and return the whole curve."""
+        self.epoch = epoch
+        self.curve = piece if self.curve is None else self.curve.then(piece)
+        return self.curve
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """One run of a plan, with read access to its state.
+
+    Attributes
+    ----------
+    index : int
+        Position in the plan; names the run's checkpoint.
+    key : str
+        Identity of the run, see ``RunConfig.key``.
     """
 
     job: Job
     index: int
     prepared: PreparedData
     key: str
-    epoch: int = 0
-    run_id: str = ""
-    logged: dict[str, int] = field(default_factory=dict)
-    curve: Curve | None = None
-    status: Status | None = None
-    outcome: str | None = None
-    metrics: dict[str, float] = field(default_factory=dict)
-    reason: str | None = None
-    stopped: bool = False
-    error: BaseException | None = None
-    reused: bool = False
+    state: RunState = field(default_factory=RunState)
+
+    @property
+    def run_id(self) -> str:
+        """See ``RunState``."""
+        return self.state.run_id
+
+    @property
+    def epoch(self) -> int:
+        """See ``RunState``."""
+        return self.state.epoch
+
+    @property
+    def curve(self) -> Curve | None:
+        """See ``RunState``."""
+        return self.state.curve
+
+    @property
+    def reused(self) -> bool:
+        """See ``RunState``."""
+        return self.state.reused
+
+    @property
+    def status(self) -> Status | None:
+        """See ``RunState``."""
+        return self.state.status
+
+    @property
+    def outcome(self) -> str | None:
+        """See ``RunState``."""
+        return self.state.outcome
+
+    @property
+    def metrics(self) -> Mapping[str, float]:
+        """See ``RunState``."""
+        return self.state.metrics
+
+    @property
+    def reason(self) -> str | None:
+        """See ``RunState``."""
+        return self.state.reason
+
+    @property
+    def error(self) -> BaseException | None:
+        """See ``RunState``."""
+        return self.state.error
 
     @property
     def complete(self) -> bool:
@@ -69,7 +151,7 @@ class Run:
 
     @property
     def objective(self) -> float:
-        """What an optimising sweeper looks at; without it, a run has learned nothing."""
+        """The value that an optimising sweeper compares; the worst one where there is none."""
         name = self.job.config.objective
         return self.metrics.get(name, math.inf if name.endswith("loss") else 0.0)
 
@@ -87,7 +169,7 @@ class Run:
 
 
 def plan_runs(jobs: Sequence[Job], first: int = 0) -> list[Run]:
-    """Load each dataset once, and give every run its identity and its place, ``first`` and on."""
+    """Load each dataset once, and give every run its identity and its index, from ``first`` on."""
     datasets: dict[object, PreparedData] = {}
     runs = []
     for index, job in enumerate(jobs, start=first):

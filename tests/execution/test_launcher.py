@@ -1,15 +1,19 @@
 """The launcher under Hydra's own sweeper and under Optuna's: real processes, a real store."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import mlflow
 import pytest
+from support.paths import ROOT
 
 SMALL = ("epochs=8", "data.val_size=4000", "pictures=0")
 
 
-def runs_of(store):
-    return mlflow.MlflowClient(store).search_runs(["1"])
+def runs_of(store, condition=""):
+    return mlflow.MlflowClient(store).search_runs(["1"], condition)
 
 
 @pytest.mark.parametrize("sweeper", ["nnlab", pytest.param("basic", marks=pytest.mark.long)])
@@ -93,3 +97,25 @@ def test_an_empty_sweep_is_said_to_be_empty(run_py, store, seeds):
     done = run_py("-m", f"seed={seeds}", f"tracking.uri={store}")
     assert done.returncode == 2
     assert "There is nothing to run: a range or a list of values is empty." in done.stderr
+
+
+def test_a_sweep_that_failed_does_not_make_a_later_one_of_the_same_process_fail(tmp_path):
+    code = (
+        "import runpy, sys\n"
+        "for sizes in ('5,1000000000', '5,6'):\n"  # no machine has 6 terabytes
+        f"    sys.argv = ['run.py', '-m', 'hidden_size=' + sizes, *{SMALL!r}]\n"
+        "    try:\n"
+        "        runpy.run_path('run.py', run_name='__main__')\n"
+        "    except SystemExit as exit:\n"
+        "        print('exit code', exit.code)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, env={**os.environ, "NNLAB_ROOT": str(tmp_path)},
+        capture_output=True, text=True, timeout=240, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("exit code") == 1
+    assert "exit code 1" in done.stdout
+    assert done.stderr.count("1 of 2 runs failed; the reasons are above.") == 1
+    parents = runs_of(f"sqlite:///{tmp_path}/mlruns/mlflow.db", "tags.kind = 'sweep'")
+    assert [run.info.status for run in parents] == ["FINISHED", "FAILED"]  # the newest first

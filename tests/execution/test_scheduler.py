@@ -1,10 +1,12 @@
-"""The parent's loop: what happens to one stack does not happen to the others."""
+"""The scheduler: what happens to one stack does not happen to the others."""
 
 import mlflow
 import pytest
+from support.sweeps import run_sweep
 
 from nnlab.errors import RunsFailedError
-from nnlab.execution import session, workers
+from nnlab.execution import workers
+from nnlab.execution.single_session import run_one
 from nnlab.execution.stacks import division, plan_stacks
 from nnlab.runs.config import from_mapping
 from nnlab.runs.launch_config import LaunchConfig
@@ -59,7 +61,7 @@ REASON = "FloatingPointError: the disk of 7 units caught fire"
 @pytest.mark.usefixtures("burning")
 def test_a_stack_that_fails_says_why_and_the_others_finish(store, capsys):
     changes = [{"hidden_size": size, "lr": lr} for size in (5, 7) for lr in (0.1, 0.2)]
-    runs = session.run_sweep(sweep_of(store, changes), LaunchConfig())
+    runs = run_sweep(sweep_of(store, changes))
 
     assert [run.status for run in runs] == ["FINISHED", "FINISHED", "FAILED", "FAILED"]
     client = mlflow.MlflowClient(store)
@@ -83,7 +85,7 @@ def test_a_stack_that_fails_says_why_and_the_others_finish(store, capsys):
 @pytest.mark.usefixtures("burning")
 def test_in_a_stack_only_the_run_that_raises_fails(store):
     changes = [{"lr": lr} for lr in (0.1, 0.666, 0.2, 0.3)]
-    runs = session.run_sweep(sweep_of(store, changes), LaunchConfig())
+    runs = run_sweep(sweep_of(store, changes))
     assert [run.status for run in runs] == ["FINISHED", "FAILED", "FINISHED", "FINISHED"]
 
 
@@ -96,7 +98,7 @@ def test_on_error_stop_begins_nothing_more(store):
     ]
     settings = LaunchConfig(on_error="stop", stack=1)
     with pytest.raises(RunsFailedError, match="on_error=stop"):
-        session.run_sweep(sweep_of(store, changes), settings)
+        run_sweep(sweep_of(store, changes), settings)
     client = mlflow.MlflowClient(store)
     found = client.search_runs(["1"], "tags.job != ''")
     assert {run.data.params["lr"]: run.info.status for run in found} == {
@@ -112,7 +114,7 @@ def test_a_single_run_that_fails_is_failed_in_the_store_and_raised(store, monkey
 
     monkeypatch.setattr(workers, "run_segment", broken)
     with pytest.raises(FloatingPointError, match="no"):
-        session.run_one(config(store), ())
+        run_one(config(store), ())
     client = mlflow.MlflowClient(store)
     (run,) = client.search_runs(["1"])
     assert run.info.status == "FAILED"
@@ -164,7 +166,7 @@ def test_a_small_sweep_starts_no_worker_unless_workers_are_asked_for(store):
 def test_in_a_stack_of_runs_of_different_lengths_each_is_measured_once_an_epoch(store):
     changes = [{"epochs": epochs} for epochs in (0, 1, 4, 4)]
     changes[-1]["lr"] = 0.2
-    runs = session.run_sweep(sweep_of(store, changes), LaunchConfig())
+    runs = run_sweep(sweep_of(store, changes))
     client = mlflow.MlflowClient(store)
     for run, epochs in zip(runs, (0, 1, 4, 4), strict=True):
         points = client.get_metric_history(run.run_id, "val/loss")
@@ -175,12 +177,10 @@ def test_halving_drops_the_worst_at_each_rung_and_says_so(store):
     rates = [0.001, 0.01, 0.1, 0.2, 0.3, 0.5]
     prune = {"rule": "halving", "rungs": [4, 8], "eta": 2}
     changes = [{"lr": rate, "epochs": 20} for rate in rates]
-    plain = session.run_sweep(sweep_of(store, changes), LaunchConfig())
+    plain = run_sweep(sweep_of(store, changes))
     configs = [config(store, prune=prune, **each) for each in changes]
     for settings in (LaunchConfig(), LaunchConfig(stack=2)):
-        runs = session.run_sweep(
-            Sweep.of(configs, [(f"lr={each['lr']}",) for each in changes]), settings
-        )
+        runs = run_sweep(Sweep.of(configs, [(f"lr={each['lr']}",) for each in changes]), settings)
         client = mlflow.MlflowClient(store)
         left = range(6)
         for rung, places in ((4, 3), (8, 2)):
@@ -212,11 +212,11 @@ def test_halving_drops_the_worst_at_each_rung_and_says_so(store):
 
 
 def test_finished_runs_of_the_same_identity_are_taken_over_where_reuse_is_asked_for(store):
-    first = session.run_sweep(sweep_of(store, [{"lr": 0.1}, {"lr": 0.2}]), LaunchConfig())
+    first = run_sweep(sweep_of(store, [{"lr": 0.1}, {"lr": 0.2}]))
     changes = [{"lr": 0.1}, {"lr": 0.2}, {"lr": 0.3}]
     configs = [config(store, reuse=True, **each) for each in changes]
     overrides = [(f"lr={each['lr']}",) for each in changes]
-    runs = session.run_sweep(Sweep.of(configs, overrides), LaunchConfig())
+    runs = run_sweep(Sweep.of(configs, overrides))
     assert [run.run_id for run in runs[:2]] == [run.run_id for run in first]
     assert [run.reused for run in runs] == [True, True, False]
     assert runs[0].metrics["final_val_accuracy"] == first[0].metrics["final_val_accuracy"]
@@ -225,7 +225,7 @@ def test_finished_runs_of_the_same_identity_are_taken_over_where_reuse_is_asked_
 
 def test_a_curve_may_be_logged_every_few_epochs_and_its_file_has_them_all(store):
     tracking = {"uri": store, "experiment": "nnlab", "every": 4}
-    run = session.run_one(config(store, epochs=10, tracking=tracking), ())
+    run = run_one(config(store, epochs=10, tracking=tracking), ())
     client = mlflow.MlflowClient(store)
     points = client.get_metric_history(run.run_id, "val/loss")
     assert sorted(point.step for point in points) == [0, 4, 8, 10]

@@ -205,7 +205,7 @@ def write_idx(folder, pixels, labels):
 
 
 @pytest.mark.long
-def test_changed_data_is_refused_with_the_difference_unless_the_runs_may_start_anew(lab, tmp_path):
+def test_changed_data_is_refused_with_the_difference_unless_the_runs_may_restart(lab, tmp_path):
     from nnlab.data.sources import load_mnist_sample
 
     sample = load_mnist_sample()
@@ -226,9 +226,9 @@ def test_changed_data_is_refused_with_the_difference_unless_the_runs_may_start_a
     done = lab.nnlab("resume")
     assert done.returncode == 2
     assert "cannot go on as they began: the data was " in done.stderr
-    assert "--anew" in done.stderr
+    assert "--restart" in done.stderr
     assert lab.ask("SELECT run_uuid, status FROM runs ORDER BY 1") == before
-    done = lab.nnlab("resume", "--anew")
+    done = lab.nnlab("resume", "--restart")
     assert done.returncode == 0, done.stderr
     finished = [run for run in lab.children() if run.info.status == "FINISHED"]
     assert {run.data.tags["job"] for run in finished} == set(map(str, range(6)))

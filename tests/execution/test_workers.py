@@ -1,4 +1,4 @@
-"""Crews give the same answers whoever works, and notice when a worker dies."""
+"""Workers of every kind train to the same bits, and the death of one is noticed."""
 
 import os
 import signal
@@ -26,7 +26,7 @@ def segment():
 @pytest.mark.parametrize(
     ("backend", "count"), [("sequential", 1), ("loky", 1), ("loky", 2), ("dask", 2)]
 )
-def test_every_crew_trains_to_the_same_bits(segment, backend, count):
+def test_workers_of_every_kind_train_to_the_same_bits(segment, backend, count):
     expected, history = train_segment(segment.state, training_data(), 4)
     with open_workers(backend, count, 1, None) as workers:
         assert workers.count == count
@@ -40,7 +40,7 @@ def test_every_crew_trains_to_the_same_bits(segment, backend, count):
                     np.testing.assert_array_equal(result.history.values[name], values)
 
 
-def test_an_error_in_training_is_the_futures_and_nobodys_death(monkeypatch, segment):
+def test_an_error_in_training_is_the_futures_and_not_a_workers_death(monkeypatch, segment):
     def broken(_segment, _data):
         raise FloatingPointError("no")
 

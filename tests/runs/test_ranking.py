@@ -3,15 +3,13 @@
 import pytest
 
 from nnlab.runs.ranking import over_seeds, ranked, value_of, verdict
-from nnlab.runs.run import Job, Run
+from nnlab.runs.run import Job, Run, RunState
 
 
 def run(lr, seed, accuracy=None, outcome="learned", status="FINISHED"):
-    made = Run(Job(None, (f"lr={lr}", f"+seed={seed}"), ""), 0, None, "")
-    made.outcome, made.status = outcome, status
-    if accuracy is not None:
-        made.metrics["final_val_accuracy"] = accuracy
-    return made
+    metrics = {} if accuracy is None else {"final_val_accuracy": accuracy}
+    state = RunState(outcome=outcome, status=status, metrics=metrics)
+    return Run(Job(None, (f"lr={lr}", f"+seed={seed}"), ""), 0, None, "", state)
 
 
 def test_runs_without_a_final_accuracy_come_last():

@@ -13,10 +13,10 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 from support.idx_files import idx
+from support.sweeps import run_sweep
 
 from nnlab.cli import main
 from nnlab.data.images import load_images
-from nnlab.execution import session
 from nnlab.runs.code_version import CodeVersion
 from nnlab.runs.config import from_mapping
 from nnlab.runs.launch_config import LaunchConfig
@@ -52,7 +52,7 @@ class Made:
         configs = [from_mapping({**plain, **each}) for each in changes]
         overrides = [(f"lr={each['lr']}",) for each in changes]
         sweep = Sweep.of(configs, overrides)
-        self.run, self.pruned, self.diverged = session.run_sweep(sweep, LaunchConfig(n_jobs=1))
+        self.run, self.pruned, self.diverged = run_sweep(sweep, LaunchConfig(n_jobs=1))
         self.store = Store(self.uri)
         self.weights = self.store.download(self.run.run_id, "weights.npz")
         dataset, val = self.run.prepared.dataset, self.run.prepared.split.val

@@ -12,10 +12,12 @@ import numpy as np
 import pandas as pd
 import pytest
 from click.testing import CliRunner
+from support.paths import ROOT
 from support.servers import mlflow_server
+from support.sweeps import run_sweep
 
 from nnlab.cli import main
-from nnlab.execution import session
+from nnlab.execution.single_session import run_one
 from nnlab.runs.config import from_mapping, from_record, to_record
 from nnlab.runs.launch_config import LaunchConfig
 from nnlab.runs.prepared_data import prepare
@@ -62,7 +64,7 @@ def config(uri, **changes):
 def sweep(uri, changes):
     overrides = [tuple(f"{key}={value}" for key, value in each.items()) for each in changes]
     made = Sweep.of([config(uri, **each) for each in changes], overrides)
-    return session.run_sweep(made, LaunchConfig(n_jobs=1))
+    return run_sweep(made, LaunchConfig(n_jobs=1))
 
 
 def files_of(uri, run):
@@ -74,7 +76,7 @@ def served(tmp_path_factory):
     """A finished run with its model, on a local store."""
     folder = tmp_path_factory.mktemp("served")
     uri = f"sqlite:///{folder}/mlflow.db"
-    run = session.run_one(config(uri), ["model=true"])
+    run = run_one(config(uri), ["model=true"])
     return uri, run, files_of(uri, run)
 
 
@@ -140,7 +142,7 @@ def test_mlflow_predicts_without_nnlab_what_nnlab_predicts(served, elsewhere, tm
 @pytest.mark.long
 def test_a_model_behind_a_tracking_server_predicts_from_a_csv(elsewhere, tmp_path):
     with mlflow_server(f"sqlite:///{tmp_path}/server.db", tmp_path) as uri:
-        run = session.run_one(config(uri), ["model=true"])
+        run = run_one(config(uri), ["model=true"])
         pixels, probs = of_validation(run, files_of(uri, run))
         file = tmp_path / "images.csv"
         names = [f"pixel{place}" for place in range(784)]
@@ -168,7 +170,7 @@ def test_the_model_is_data_and_names_no_path_of_this_machine(served):
         if path.is_file() and path.suffix != ".npz":
             text = path.read_text()
             assert str(files) not in text, path
-            assert str(Path(session.__file__).parent) not in text, path
+            assert str(ROOT) not in text, path
     requirements = (files / "model/requirements.txt").read_text().split()
     assert [each.partition("==")[0] for each in requirements] == ["mlflow", "numpy"]
 
@@ -207,7 +209,7 @@ def test_only_runs_that_trained_to_their_end_leave_a_model(tmp_path):
     for run in (pruned, diverged):
         assert (files_of(uri, run) / "weights.npz").is_file()
         assert not (files_of(uri, run) / "model").exists()
-    plain = session.run_one(config(uri, model=False, epochs=1), [])
+    plain = run_one(config(uri, model=False, epochs=1), [])
     assert not (files_of(uri, plain) / "model").exists()
 
 

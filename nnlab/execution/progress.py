@@ -1,4 +1,4 @@
-"""What the terminal shows: a live bar, or plain sparse lines where there is no terminal."""
+"""Progress on the error stream: a live bar in a terminal, now and then a line elsewhere."""
 
 import time
 from collections.abc import Iterator, Sequence
@@ -8,41 +8,42 @@ from typing import Self, TypeVar
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn, track
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import track as track_live
 
 from nnlab.runs.run import Run
 
 T = TypeVar("T")
 
-QUIET_SECONDS = 5.0  # between two plain lines
+LINE_SECONDS = 5.0  # between two lines of progress
 
 
-def say(text: str) -> None:
-    """Say something that is not a result: on the error stream."""
+def print_note(text: str) -> None:
+    """Print a text that is not a result: to the error stream."""
     Console(stderr=True, highlight=False, markup=False).print(text, soft_wrap=True)
 
 
-def counted(items: Sequence[T], what: str) -> Iterator[T]:
-    """Yield the items, and show on the error stream how far they are."""
+def track(items: Sequence[T], description: str) -> Iterator[T]:
+    """Yield the items, and show how many of them are done."""
     console = Console(stderr=True, highlight=False)
     if console.is_terminal:
-        yield from track(items, description=what, console=console, transient=True)
+        yield from track_live(items, description=description, console=console, transient=True)
         return
-    said = time.monotonic()
-    for place, item in enumerate(items):
-        if time.monotonic() - said > QUIET_SECONDS:
-            said = time.monotonic()
-            console.print(f"{what}: {place}/{len(items)}", soft_wrap=True, markup=False)
+    last_line = time.monotonic()
+    for done, item in enumerate(items):
+        if time.monotonic() - last_line > LINE_SECONDS:
+            last_line = time.monotonic()
+            print_note(f"{description}: {done}/{len(items)}")
         yield item
 
 
-class Display(AbstractContextManager["Display"]):
-    """A watcher of runs that draws on the terminal's error stream; results go to its output."""
+class RunProgress(AbstractContextManager["RunProgress"]):
+    """Shows how far runs are."""
 
     def __init__(self) -> None:
         self._console = Console(stderr=True, highlight=False)
         self._live = self._console.is_terminal
-        self._progress = Progress(
+        self._bar = Progress(
             TextColumn("{task.description}"),
             BarColumn(bar_width=30),
             TextColumn("{task.fields[state]}"),
@@ -53,11 +54,11 @@ class Display(AbstractContextManager["Display"]):
         )
         self._task: TaskID | None = None
         self._runs: Sequence[Run] = ()
-        self._before = 0
-        self._begin = self._said = time.monotonic()
+        self._done_before = 0
+        self._begin = self._last_line = time.monotonic()
 
     def __enter__(self) -> Self:
-        self._progress.start()
+        self._bar.start()
         return self
 
     def __exit__(
@@ -69,48 +70,48 @@ class Display(AbstractContextManager["Display"]):
         self.close()
 
     def close(self) -> None:
-        """Take the bar away."""
-        self._progress.stop()
+        """Remove the bar."""
+        self._bar.stop()
 
-    def planned(self, runs: Sequence[Run]) -> None:
-        """Set up the bar; what was done before is on it already."""
+    def plan(self, runs: Sequence[Run]) -> None:
+        """Set up the bar for some runs, with the epochs that they have already."""
         self._runs = runs
-        self._before, total = self._epochs()
+        self._done_before, total = self._epochs()
         self._begin = time.monotonic()
-        what = escape(runs[0].job.name) if len(runs) == 1 else f"{len(runs)} runs"
+        name = escape(runs[0].job.name) if len(runs) == 1 else f"{len(runs)} runs"
         if self._task is not None:
-            self._progress.remove_task(self._task)
-        self._task = self._progress.add_task(what, total=total, completed=self._before, state="")
+            self._bar.remove_task(self._task)
+        self._task = self._bar.add_task(name, total=total, completed=self._done_before, state="")
 
-    def advanced(self, runs: Sequence[Run]) -> None:
-        """Move the bar, or say a line when none was said for a while."""
+    def update(self, runs: Sequence[Run]) -> None:
+        """Move the bar after some runs went on; without a bar, print a line now and then."""
         if self._live:
             done, total = self._epochs()
             state = escape(self._state(runs))
             assert self._task is not None
-            self._progress.update(self._task, completed=done, total=total, state=state)
-        elif time.monotonic() - self._said > QUIET_SECONDS:
-            self._said = time.monotonic()
+            self._bar.update(self._task, completed=done, total=total, state=state)
+        elif time.monotonic() - self._last_line > LINE_SECONDS:
+            self._last_line = time.monotonic()
             done, total = self._epochs()
-            line = f"{done}/{total} epochs  {self._state(runs)}{self._left(done, total)}"
+            line = f"{done}/{total} epochs  {self._state(runs)}{self._time_left(done, total)}"
             self._console.print(line, soft_wrap=True, markup=False)
 
-    def ended(self, run: Run) -> None:
-        """Say at once when a run failed."""
+    def report_failure(self, run: Run) -> None:
+        """Print at once why a run failed, and was not only interrupted."""
         if run.status == "FAILED":
             self._console.print(
                 f"{run.job.name}: {run.status} ({run.reason})", markup=False, soft_wrap=True
             )
 
     def _epochs(self) -> tuple[int, int]:
-        """Return the epochs done, and all there will be: ended runs have no more to do."""
+        """Return the epochs done, and all there will be: runs that have ended train no more."""
         done = sum(run.epoch for run in self._runs)
         left = sum(run.job.config.epochs - run.epoch for run in self._runs if run.status is None)
         return done, done + left
 
     def _state(self, runs: Sequence[Run]) -> str:
         if len(self._runs) == 1:
-            return _latest(runs[0])
+            return _last_measurement(runs[0])
         ended = sum(run.status is not None for run in self._runs)
         running = sum(bool(run.run_id) and run.status is None for run in self._runs)
         parts = [f"{ended}/{len(self._runs)} runs done", f"{running} running"]
@@ -125,16 +126,16 @@ class Display(AbstractContextManager["Display"]):
             parts.append(f"best {best.metrics['best_val_accuracy']:.4f} ({best.job.name})")
         return ", ".join(parts)
 
-    def _left(self, done: int, total: int) -> str:
-        """Say how long the rest will take at the speed so far."""
-        trained = done - self._before
+    def _time_left(self, done: int, total: int) -> str:
+        """Estimate the time that is left from the speed so far."""
+        trained = done - self._done_before
         if trained <= 0:
             return ""
         seconds = (time.monotonic() - self._begin) * (total - done) / trained
         return f", {seconds / 60:.0f} min left" if seconds >= 90 else f", {seconds:.0f} s left"  # noqa: PLR2004
 
 
-def _latest(run: Run) -> str:
+def _last_measurement(run: Run) -> str:
     if run.curve is None or not run.curve.epochs.size:
         return ""
     loss, accuracy = (run.curve.values[name][-1] for name in ("train/loss", "val/accuracy"))

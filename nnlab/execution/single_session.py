@@ -1,0 +1,75 @@
+"""The session of a single run, which stands for itself in the store."""
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from nnlab.execution.pictures import draw
+from nnlab.execution.progress import print_note
+from nnlab.execution.recorder import Recorder
+from nnlab.execution.results import report_run
+from nnlab.execution.session import Session
+from nnlab.runs.config import RunConfig
+from nnlab.runs.launch_config import LaunchConfig
+from nnlab.runs.run import Job, Run, plan_runs
+from nnlab.runs.sweep import DEFAULTS, job_name
+from nnlab.tracking.records import RunRecord
+from nnlab.tracking.store import Kind
+
+
+class SingleSession(Session):
+    """One run under way."""
+
+    kind: ClassVar[Kind] = "run"
+
+    def work(self) -> None:
+        """Train the run, if it is not complete; raise what it fails by."""
+        super().work()
+        (run,) = self.runs
+        if run.error is not None:
+            raise run.error
+
+    def _freeze(self, runs: Sequence[Run]) -> None:
+        self._recorder().start(runs)
+        self.head = runs[0].run_id
+        self._lock(self.head).write(self._plan())
+
+    def _records(self, head: str) -> Sequence[RunRecord]:
+        return [self.tracker.store.get(head)]
+
+    def _reopen(self) -> None:
+        """Leave it to the recorder, which reopens the run where it goes on."""
+
+    def _recorder(self) -> Recorder:
+        return Recorder(self.tracker, self._progress)
+
+    def _draw(self) -> None:
+        draw(self.runs, self._drawing, self.tracker, None)
+
+    def _record_end(self, error: BaseException | None) -> None:
+        if error is not None and self.runs[0].status is None:
+            self._recorder().break_off(self.runs[0], error)
+
+    def _report(self, error: BaseException | None) -> None:  # noqa: ARG002 - of sweeps
+        (run,) = self.runs
+        if run.complete:
+            report_run(run, self.tracker.store.artifacts(self.head))
+        else:
+            print_note(f"To go on with it: nnlab resume {self.head[:8]}")
+
+
+def run_one(config: RunConfig, overrides: Sequence[str]) -> Run:
+    """Make a single run and report it.
+
+    Raises
+    ------
+    NnlabError
+        Where the data or the store cannot be used. What training itself raises is raised too.
+    """
+    name = config.run_name or job_name(overrides)
+    if name == DEFAULTS and config.derived_from is not None:
+        name = f"as {config.derived_from[:8]}"
+    runs = plan_runs([Job(config, tuple(overrides), name)])
+    with SingleSession(name, config, LaunchConfig()) as session:
+        session.begin(runs)
+        session.work()
+    return runs[0]

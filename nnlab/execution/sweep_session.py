@@ -1,0 +1,101 @@
+"""The session of a sweep: many runs under one parent run."""
+
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
+
+from nnlab.execution.ledger import PLAN
+from nnlab.execution.pictures import draw
+from nnlab.execution.pruning import Halving
+from nnlab.execution.recorder import Recorder
+from nnlab.execution.results import report_sweep
+from nnlab.execution.session import Session, planned
+from nnlab.execution.summing import write_end
+from nnlab.runs import provenance
+from nnlab.runs.config import RunConfig
+from nnlab.runs.launch_config import LaunchConfig
+from nnlab.runs.run import Run
+from nnlab.runs.study import Study, parent_tags, write_study
+from nnlab.runs.tags import Tag
+from nnlab.tracking import artifacts
+from nnlab.tracking.records import RunRecord
+from nnlab.tracking.store import Kind
+
+
+class SweepSession(Session):
+    """A sweep under way; an optimising sweeper adds runs to it by further calls of ``begin``.
+
+    Parameters
+    ----------
+    tags : Mapping[str, str] or None
+        Further tags of the parent run.
+    study : Study or None
+        The study that the sweep carries out.
+    """
+
+    kind: ClassVar[Kind] = "sweep"
+
+    def __init__(
+        self,
+        name: str,
+        config: RunConfig,
+        settings: LaunchConfig,
+        *,
+        tags: Mapping[str, str] | None = None,
+        study: Study | None = None,
+        show: bool = True,
+    ) -> None:
+        super().__init__(name, config, settings, show=show)
+        self._tags = {**(tags or {}), **parent_tags(study)}
+        self._study = study
+
+    def _freeze(self, runs: Sequence[Run]) -> None:
+        if self.head:
+            ledger = self._ledger(self.head)
+            plan = ledger.read().with_jobs([planned(run) for run in runs], self.varying)
+        else:
+            tags = {Tag.KIND: self.kind, **self._tags}
+            self.head = self.tracker.start(self._name, _common_params(runs), tags)
+            ledger, plan = self._lock(self.head), self._plan()
+            with self.tracker.folder(self.head) as folder:
+                artifacts.write_shared(folder, runs[0].prepared.compact_split, provenance.collect())
+                write_study(folder, self._study)
+        ledger.write(plan)
+        with self.tracker.folder(self.head) as folder:
+            (folder / PLAN).write_text(plan.to_json(), encoding="utf-8")
+
+    def _records(self, head: str) -> Sequence[RunRecord]:
+        return self.tracker.store.children(head)
+
+    def _reopen(self) -> None:
+        self.tracker.reopen(self.head)
+
+    def _recorder(self) -> Recorder:
+        digests = {run.prepared.digest for run in self.runs}
+        shared = digests.pop() if len(digests) == 1 else None
+        return Recorder(self.tracker, self._progress, parent=self.head, shared_data=shared)
+
+    def _halving(self) -> Halving | None:
+        prune = self._config.prune
+        if prune.rule == "none" or not prune.rungs:
+            return None
+        competing = sum(run.job.config.epochs > prune.rungs[0] for run in self.runs)
+        return Halving(prune.rungs, prune.eta, competing)
+
+    def _draw(self) -> None:
+        draw(self.runs, self._drawing, self.tracker, (self.head, self._name))
+
+    def _record_end(self, error: BaseException | None) -> None:
+        write_end(self.tracker, self.head, self.runs, self.varying, error, self._study)
+
+    def _report(self, error: BaseException | None) -> None:
+        report_sweep(self.runs, self.varying, self.head, failed_by=error)
+
+
+def _common_params(runs: Sequence[Run]) -> dict[str, str]:
+    """Return the parameters in which all runs agree: the parent's own columns."""
+    params = [run.job.config.params for run in runs]
+    return {
+        name: value
+        for name, value in params[0].items()
+        if all(other[name] == value for other in params)
+    }

@@ -1,0 +1,78 @@
+"""Hydra's errors in one sentence each: what is wrong on the command line, and what is allowed."""
+
+import difflib
+import re
+
+from hydra.errors import OverrideParseException
+
+# Fields that only some options of their group have.
+BELONGS_TO = {
+    "init.scale": "init=normal and init=uniform; the other inits fix it",
+    "init.shift": "init=normal and init=uniform; the other inits fix it",
+    "data.dir": "data=mnist and data=idx",
+    "data.path": "data=kaggle",
+}
+
+# Other libraries' names of fields -> ours.
+SYNONYMS = {
+    "learning_rate": "lr",
+    "alpha": "lr",
+    "eta": "lr",
+    "n_epochs": "epochs",
+    "num_epochs": "epochs",
+    "iterations": "epochs",
+    "hidden": "hidden_size",
+    "hidden_units": "hidden_size",
+    "n_hidden": "hidden_size",
+    "random_state": "seed",
+    "batch": "batch_size",
+    "initialization": "init",
+    "initialisation": "init",
+    "dataset": "data",
+    "precision": "dtype",
+    "target": "target_accuracy",
+}
+
+
+def sentence(error: BaseException) -> str:
+    """Return one sentence that says what was wrong with the command line.
+
+    Hydra has one type for many errors: they are told apart by their texts, which is why
+    ``pyproject.toml`` pins its minor version.
+    """
+    text = str(error)
+    if "hydra/sweeper/sampler/" in text or "hydra_optuna_sweeper" in text:
+        return "hydra/sweeper=optuna needs Optuna's sweeper: pip install 'nnlab[optuna]'."
+    if unknown := re.match(r"Could not override '([^']+)'", text):
+        return _unknown_field(unknown.group(1))
+    if missing := re.search(r"Could not find '([^']+)/([^'/]+)'\s+Available options in", text):
+        group, option = missing.groups()
+        allowed = re.findall(r"^\t(\S+)$", text, re.MULTILINE)
+        guess = difflib.get_close_matches(option, allowed, 1)
+        hint = f" Did you mean {group}={guess[0]}?" if guess else ""
+        return f"{group}={option} is not allowed: {group} is one of {', '.join(allowed)}.{hint}"
+    if several := re.match(r"Ambiguous value for argument '([^']+)'", text):
+        return f"{several.group(1)} has several values: add -m to sweep over them."
+    if "does not support sweep type" in text:
+        return "interval(…) and the like need a sweeper that chooses: add hydra/sweeper=optuna."
+    if isinstance(error, OverrideParseException):
+        return (
+            f"{error.override!r} could not be read: give field=value, without spaces, and quote "
+            "what has brackets or blanks."
+        )
+    return " ".join(text.split())
+
+
+def _unknown_field(field: str) -> str:
+    if field in BELONGS_TO:
+        return f"{field} does not apply here: it belongs to {BELONGS_TO[field]}."
+    from nnlab.runs.config import RunConfig
+
+    names = []
+    for name, declared in RunConfig.model_fields.items():
+        inner = getattr(declared.annotation, "model_fields", {})
+        names += [name, *(f"{name}.{part}" for part in inner)]
+    guess = [SYNONYMS[field]] if field in SYNONYMS else difflib.get_close_matches(field, names, 1)
+    if guess:
+        return f"{field} is not a field of the config: did you mean `{guess[0]}`?"
+    return f"{field} is not a field of the config; `python run.py --help` lists all."
