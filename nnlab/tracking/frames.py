@@ -2,7 +2,7 @@
 
 import csv
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 import pandas as pd
 
@@ -10,10 +10,12 @@ from nnlab.errors import TrackingError
 from nnlab.runs.tags import Tag
 from nnlab.tracking.locations import tracking_uri
 from nnlab.tracking.readers import Reader, open_reader
+from nnlab.tracking.records import RunRecord
 
 LAST = "last"  # the selection of the newest sweep
 ID = re.compile(r"[0-9a-f]{1,32}")
 INTEGER = re.compile(r"[+-]?\d+")
+Selected = tuple[RunRecord, str | None]  # a run, and the sweep by which it was selected
 INFO = (
     "run_id",
     "name",
@@ -56,12 +58,12 @@ def read_runs(uri: str | None, selection: Sequence[str]) -> pd.DataFrame:
         Where the store cannot be read, or there is no such run, sweep or experiment.
     """
     store = open_reader(tracking_uri(uri))
-    sweeps: dict[str, str | None] = {}  # run -> the sweep by which it was selected
+    runs: dict[str, Selected] = {}
     for entry in selection:
         for word in filter(None, entry.split(",")):
-            for run_id, sweep in _selected(store, word):
-                sweeps.setdefault(run_id, sweep)
-    return _frame(store, sweeps, f"{store.uri} has no runs yet in {', '.join(selection)}")
+            for run, sweep in _selected(store, word):
+                runs.setdefault(run.run_id, (run, sweep))
+    return _frame(store, runs.values(), f"{store.uri} has no runs yet in {', '.join(selection)}")
 
 
 def read_tagged(uri: str | None, tag: str, values: Iterable[str]) -> pd.DataFrame:
@@ -86,8 +88,8 @@ def read_tagged(uri: str | None, tag: str, values: Iterable[str]) -> pd.DataFram
         Where the store cannot be read, or there is no such run.
     """
     store = open_reader(tracking_uri(uri))
-    run_ids = (run_id for value in values for run_id in store.ids_tagged(tag, value))
-    return _frame(store, dict.fromkeys(run_ids), f"{store.uri} has no run with such a {tag}")
+    runs = [(run, None) for value in dict.fromkeys(values) for run in store.tagged(tag, value)]
+    return _frame(store, runs, f"{store.uri} has no run with such a {tag}")
 
 
 def read_curves(uri: str | None, run_ids: Sequence[str], metrics: Sequence[str]) -> pd.DataFrame:
@@ -122,28 +124,25 @@ def read_file(uri: str | None, run_id: str, name: str) -> str | None:
     return open_reader(tracking_uri(uri)).read_file(run_id, name)
 
 
-def _selected(store: Reader, word: str) -> list[tuple[str, str | None]]:
-    """Return the ids of the runs that a word selects, each with its sweep if the word names one."""
+def _selected(store: Reader, word: str) -> list[Selected]:
+    """Return the runs that a word selects."""
     if word == LAST:
-        sweeps = store.ids_tagged(Tag.KIND, "sweep")
+        sweeps = store.tagged(Tag.KIND, "sweep")
         if not sweeps:
             raise TrackingError(
                 f"{store.uri} has no sweep yet: make one with `python run.py -m lr=0.1,0.5`, or "
                 "name an experiment or runs."
             )
-        return _runs_of(store, sweeps[0])
+        return _runs_of(store, sweeps[0].run_id)
     for experiment_id, name in store.experiments().items():
         if name == word:
-            return [(run_id, None) for run_id in store.ids_in_experiment(experiment_id)]
-    run_ids = store.ids_beginning_with(word) if ID.fullmatch(word) else []
-    if len(run_ids) == 1:
-        (record,) = store.read(run_ids)
-        if record.is_sweep:
-            return _runs_of(store, record.run_id)
-        return [(record.run_id, None)]
-    if run_ids:
+            return [(run, None) for run in store.in_experiment(experiment_id)]
+    runs = store.beginning_with(word) if ID.fullmatch(word) else []
+    if len(runs) == 1:
+        return _runs_of(store, runs[0].run_id) if runs[0].is_sweep else [(runs[0], None)]
+    if runs:
         raise TrackingError(
-            f"In {store.uri} {len(run_ids)} runs begin with {word}: give more of the id."
+            f"In {store.uri} {len(runs)} runs begin with {word}: give more of the id."
         )
     raise TrackingError(
         f"{word} is nothing in {store.uri}: give the id of a sweep or of a run (or its "
@@ -152,24 +151,27 @@ def _selected(store: Reader, word: str) -> list[tuple[str, str | None]]:
     )
 
 
-def _runs_of(store: Reader, sweep: str) -> list[tuple[str, str | None]]:
+def _runs_of(store: Reader, sweep: str) -> list[Selected]:
     """Return a sweep's runs: its own, and those of earlier sweeps that it reused."""
-    run_ids = dict.fromkeys(store.ids_tagged(Tag.PARENT, sweep))
+    runs = {run.run_id: run for run in store.tagged(Tag.PARENT, sweep)}
     table = store.read_file(sweep, "runs.csv")  # the sweep's own list, written at its end
     if table is not None:
-        rows = csv.DictReader(table.splitlines())
-        run_ids.update(dict.fromkeys(row["run_id"] for row in rows if row["run_id"]))
-    return [(run_id, sweep) for run_id in run_ids]
+        listed = [row["run_id"] for row in csv.DictReader(table.splitlines())]
+        reused = store.read([run_id for run_id in listed if run_id and run_id not in runs])
+        runs.update((run.run_id, run) for run in reused)
+    return [(run, sweep) for run in runs.values()]
 
 
-def _frame(store: Reader, sweeps: Mapping[str, str | None], nothing: str) -> pd.DataFrame:
-    records = [each for each in store.read(list(sweeps)) if not each.is_sweep]
+def _frame(store: Reader, selected: Collection[Selected], nothing: str) -> pd.DataFrame:
+    parents = {
+        record.run_id: sweep or record.parent for record, sweep in selected if not record.is_sweep
+    }
+    records = [record for record, _ in selected if not record.is_sweep]
     if not records:
         raise TrackingError(f"{nothing}: there is nothing to compare.")
-    parents = {record.run_id: sweeps[record.run_id] or record.parent for record in records}
     names = {
-        each.run_id: each.name
-        for each in store.read(list({parent for parent in parents.values() if parent}))
+        parent.run_id: parent.name
+        for parent in store.read(list({run_id for run_id in parents.values() if run_id}))
     }
     experiments = store.experiments()
     info = pd.DataFrame(

@@ -23,17 +23,17 @@ class Reader(Protocol):
     def experiments(self) -> dict[str, str]:
         """Return the names of all experiments by their ids."""
 
-    def ids_beginning_with(self, letters: str) -> list[str]:
-        """Return the ids of the runs whose ids begin with these letters."""
-
-    def ids_tagged(self, key: str, value: str) -> list[str]:
-        """Return the ids of the runs with this tag, the newest first."""
-
-    def ids_in_experiment(self, experiment_id: str) -> list[str]:
-        """Return the ids of an experiment's runs, the newest first."""
-
     def read(self, run_ids: Sequence[str]) -> list[RunRecord]:
-        """Return what the store has of these runs, in their order; unknown ones are left out."""
+        """Return runs by their whole ids, in this order; unknown ones are left out."""
+
+    def beginning_with(self, letters: str) -> list[RunRecord]:
+        """Return the runs whose ids begin with these letters, the newest first."""
+
+    def tagged(self, key: str, value: str) -> list[RunRecord]:
+        """Return the runs with this tag, the newest first."""
+
+    def in_experiment(self, experiment_id: str) -> list[RunRecord]:
+        """Return an experiment's runs, the newest first."""
 
     def read_file(self, run_id: str, name: str) -> str | None:
         """Return the text of one of a run's files, or None where there is none."""
@@ -66,34 +66,31 @@ class ServerReader:
     def __init__(self, uri: str) -> None:
         self.uri = uri
         self._store = Store(uri)
-        self._records: dict[
-            str, RunRecord
-        ] = {}  # a search returns whole runs: none is fetched twice
 
     def experiments(self) -> dict[str, str]:
         """Return the names of all experiments by their ids."""
         return self._store.experiments()
 
-    def ids_beginning_with(self, letters: str) -> list[str]:
-        """Return the ids of the runs whose ids begin with these letters."""
-        return self._search(f"attributes.run_id LIKE '{letters}%'")
-
-    def ids_tagged(self, key: str, value: str) -> list[str]:
-        """Return the ids of the runs with this tag, the newest first."""
-        return self._search(f"tags.`{key}` = '{value}'")
-
-    def ids_in_experiment(self, experiment_id: str) -> list[str]:
-        """Return the ids of an experiment's runs, the newest first."""
-        run_ids = self._search("")
-        return [each for each in run_ids if self._records[each].experiment_id == experiment_id]
-
     def read(self, run_ids: Sequence[str]) -> list[RunRecord]:
-        """Return what the store has of these runs, in their order; unknown ones are left out."""
-        unknown = [each for each in run_ids if each not in self._records]
-        for start in range(0, len(unknown), IDS_A_SEARCH):
-            listed = ", ".join(f"'{each}'" for each in unknown[start : start + IDS_A_SEARCH])
-            self._search(f"attributes.run_id IN ({listed})")
-        return [self._records[each] for each in run_ids if each in self._records]
+        """Return runs by their whole ids, in this order; unknown ones are left out."""
+        records: dict[str, RunRecord] = {}
+        for start in range(0, len(run_ids), IDS_A_SEARCH):
+            listed = ", ".join(f"'{run_id}'" for run_id in run_ids[start : start + IDS_A_SEARCH])
+            chunk = self._store.search(f"attributes.run_id IN ({listed})")
+            records.update((record.run_id, record) for record in chunk)
+        return [records[run_id] for run_id in run_ids if run_id in records]
+
+    def beginning_with(self, letters: str) -> list[RunRecord]:
+        """Return the runs whose ids begin with these letters, the newest first."""
+        return list(self._store.search(f"attributes.run_id LIKE '{letters}%'"))
+
+    def tagged(self, key: str, value: str) -> list[RunRecord]:
+        """Return the runs with this tag, the newest first."""
+        return list(self._store.search(f"tags.`{key}` = '{value}'"))
+
+    def in_experiment(self, experiment_id: str) -> list[RunRecord]:
+        """Return an experiment's runs, the newest first."""
+        return [run for run in self._store.search() if run.experiment_id == experiment_id]
 
     def read_file(self, run_id: str, name: str) -> str | None:
         """Return the text of one of a run's files, or None where there is none."""
@@ -117,8 +114,3 @@ class ServerReader:
         for metric, value, _, epoch in self._store.measurements(run_id, metrics):
             curves[metric][epoch] = value
         return pd.DataFrame(curves, dtype=float).rename_axis("epoch")
-
-    def _search(self, condition: str) -> list[str]:
-        records = {record.run_id: record for record in self._store.search(condition)}
-        self._records |= records
-        return list(records)

@@ -13,11 +13,11 @@ from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from urllib.parse import urlparse
-from urllib.request import url2pathname
+from typing import NamedTuple
 
 from nnlab.errors import TrackingError
 from nnlab.tracking.database import LOCK_SECONDS
+from nnlab.tracking.locations import local_path
 
 # Tables and columns in which MLflow keeps addresses. Those of the first kind are of a folder that
 # belongs to one run or model alone, whose id is in the third column.
@@ -33,6 +33,14 @@ OTHER_ADDRESSES = (
 ARTIFACTS = "artifacts"  # the folder beside the database that nnlab gives its experiments
 
 
+class Address(NamedTuple):
+    """An address in a column of a table of MLflow's database."""
+
+    table: str
+    column: str
+    text: str
+
+
 @dataclass(frozen=True)
 class Move:
     """What is to be repaired in a store that was moved or copied.
@@ -43,8 +51,8 @@ class Move:
         The folder that the addresses name, and the folder that the database is in.
     copied : bool
         Whether the original is still in the old folder.
-    changes : tuple of (str, str, str, str)
-        Table, column, address and its replacement.
+    changes : tuple of (Address, str)
+        Each with its replacement.
     left : int
         Number of addresses whose files exist in the old folder alone; they stay.
     """
@@ -52,7 +60,7 @@ class Move:
     old: Path
     new: Path
     copied: bool
-    changes: tuple[tuple[str, str, str, str], ...]
+    changes: tuple[tuple[Address, str], ...]
     left: int
 
 
@@ -63,10 +71,6 @@ def find_moves(database: Path) -> list[Move]:
     parts of its address. Where no such folder exists, the address of MLflow's experiment 0 tells:
     nnlab sets it beside the database when it creates one. It does not count if runs have their
     files in the old folder.
-
-    Parameters
-    ----------
-    database : Path
 
     Returns
     -------
@@ -87,10 +91,6 @@ def find_moves(database: Path) -> list[Move]:
 
 def repair(database: Path) -> tuple[list[Move], Path | None]:
     """Replace the addresses of a moved or copied store, all in one transaction.
-
-    Parameters
-    ----------
-    database : Path
 
     Returns
     -------
@@ -116,10 +116,10 @@ def repair(database: Path) -> tuple[list[Move], Path | None]:
             with connection:
                 moves = list(_moves(connection, database.resolve()))
                 for move in moves:
-                    for table, column, before, after in move.changes:
+                    for (table, column, text), replacement in move.changes:
                         connection.execute(
                             f"UPDATE {table} SET {column} = ? WHERE {column} = ?",  # noqa: S608 - names of our own
-                            (after, before),
+                            (replacement, text),
                         )
     except sqlite3.Error as error:
         raise TrackingError(
@@ -161,31 +161,39 @@ def _moves(connection: sqlite3.Connection, database: Path) -> Iterator[Move]:
     """Yield what is to be repaired, by the folder that the store came from."""
     new = database.parent
     ids = {
-        (table, column, address): key
+        Address(table, column, text): key
         for table, column, key_column in OWN_FOLDERS
-        for address, key in _select(connection, table, column, key_column)
+        for text, key in _select(connection, table, column, key_column)
     }
     others = [
-        (table, column, address)
+        Address(table, column, text)
         for table, column in OTHER_ADDRESSES
-        for (address,) in _select(connection, table, column)
+        for (text,) in _select(connection, table, column)
     ]
-    paths = {each: path for each in (*ids, *others) if (path := _outside(each[2], new)) is not None}
+    paths = {
+        address: path
+        for address in (*ids, *others)
+        if (path := _outside(address.text, new)) is not None
+    }
     for old in _old_folders(connection, paths, ids, new):
-        below = {each: path for each, path in paths.items() if path.is_relative_to(old)}
-        stay = {
-            each
-            for each, path in below.items()
-            if path.exists()
-            and not (new / path.relative_to(old)).exists()
-            and path != old / ARTIFACTS  # new runs go there, and those of a copy must not
+        targets = {
+            address: new / path.relative_to(old)
+            for address, path in paths.items()
+            if path.is_relative_to(old)
         }
-        paths = {each: path for each, path in paths.items() if each not in below}
+        stay = {
+            address
+            for address, target in targets.items()
+            if paths[address].exists()
+            and not target.exists()
+            and target != new / ARTIFACTS  # new runs go there, and must not go to the old folder
+        }
         changes = tuple(
-            (*each, _in_form_of(each[2], new / path.relative_to(old)))
-            for each, path in below.items()
-            if each not in stay
+            (address, target.as_uri() if address.text.startswith("file:") else str(target))
+            for address, target in targets.items()
+            if address not in stay
         )
+        paths = {address: path for address, path in paths.items() if address not in targets}
         yield Move(old, new, (old / database.name).exists(), changes, len(stay))
 
 
@@ -199,16 +207,13 @@ def _select(connection: sqlite3.Connection, table: str, *columns: str) -> list[t
 
 
 def _old_folders(
-    connection: sqlite3.Connection,
-    paths: dict[tuple[str, str, str], Path],
-    ids: dict[tuple[str, str, str], str],
-    new: Path,
+    connection: sqlite3.Connection, paths: dict[Address, Path], ids: dict[Address, str], new: Path
 ) -> list[Path]:
     """Return the folders from which the store came, the deepest first."""
     folders = {
         old
-        for each, path in paths.items()
-        if each in ids and (old := _old_folder(path, ids[each], new)) is not None
+        for address, path in paths.items()
+        if address in ids and (old := _old_folder(path, ids[address], new)) is not None
     }
     experiment = connection.execute(
         "SELECT artifact_location FROM experiments WHERE experiment_id = 0"
@@ -218,8 +223,8 @@ def _old_folders(
         old = first.parent
         if not any(
             path.exists()
-            for each, path in paths.items()
-            if each in ids and path.is_relative_to(old)
+            for address, path in paths.items()
+            if address in ids and path.is_relative_to(old)
         ):
             folders.add(old)
     return sorted(folders, key=lambda path: len(path.parts), reverse=True)
@@ -236,17 +241,9 @@ def _old_folder(path: Path, run_id: str, new: Path) -> Path | None:
     return None
 
 
-def _outside(address: str, new: Path) -> Path | None:
+def _outside(address: str, folder: Path) -> Path | None:
     """Return the path of a local address that leads out of a folder, else None."""
-    path = _path(address)
-    return None if path is None or path.resolve().is_relative_to(new) else path
-
-
-def _path(address: str) -> Path | None:
-    """Return the path of a local address; None for that of a server, a bucket or a model."""
-    path = Path(url2pathname(urlparse(address).path) if address.startswith("file:") else address)
-    return path if path.is_absolute() else None
-
-
-def _in_form_of(address: str, path: Path) -> str:
-    return path.as_uri() if address.startswith("file:") else str(path)
+    location = local_path(address)  # None for a server or a bucket
+    if location is None or not Path(location).is_absolute():
+        return None
+    return None if Path(location).resolve().is_relative_to(folder) else Path(location)

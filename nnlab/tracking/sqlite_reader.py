@@ -70,22 +70,22 @@ class DatabaseReader:
         )
         return {str(number): str(name) for number, name in experiments}
 
-    def ids_beginning_with(self, letters: str) -> list[str]:
-        """Return the ids of the runs whose ids begin with these letters."""
-        return self._ids("substr(run_uuid, 1, ?) = ?", len(letters), letters)
+    def beginning_with(self, letters: str) -> list[RunRecord]:
+        """Return the runs whose ids begin with these letters, the newest first."""
+        return self._matching("substr(run_uuid, 1, ?) = ?", len(letters), letters)
 
-    def ids_tagged(self, key: str, value: str) -> list[str]:
-        """Return the ids of the runs with this tag, the newest first."""
-        return self._ids(
+    def tagged(self, key: str, value: str) -> list[RunRecord]:
+        """Return the runs with this tag, the newest first."""
+        return self._matching(
             "run_uuid IN (SELECT run_uuid FROM tags WHERE key = ? AND value = ?)", key, value
         )
 
-    def ids_in_experiment(self, experiment_id: str) -> list[str]:
-        """Return the ids of an experiment's runs, the newest first."""
-        return self._ids("experiment_id = ?", int(experiment_id))
+    def in_experiment(self, experiment_id: str) -> list[RunRecord]:
+        """Return an experiment's runs, the newest first."""
+        return self._matching("experiment_id = ?", int(experiment_id))
 
     def read(self, run_ids: Sequence[str]) -> list[RunRecord]:
-        """Return what the store has of these runs, in their order; unknown ones are left out."""
+        """Return runs by their whole ids, in this order; unknown ones are left out."""
         ids = (json.dumps(list(run_ids)),)
         records: dict[str, RunRecord] = {}
         with self._connection() as connection:
@@ -145,13 +145,13 @@ class DatabaseReader:
             for key, value, timestamp, step in values:
                 yield Measurement(key, math.nan if value is None else value, timestamp, step)
 
-    def _ids(self, condition: str, *arguments: object) -> list[str]:
+    def _matching(self, condition: str, *arguments: object) -> list[RunRecord]:
         ids = self._fetch(
             "SELECT run_uuid FROM runs WHERE lifecycle_stage = 'active' "  # noqa: S608 - conditions of this class
             f"AND {condition} ORDER BY start_time DESC, run_uuid",
             *arguments,
         )
-        return [run_id for (run_id,) in ids]
+        return self.read([run_id for (run_id,) in ids])
 
     def _fetch(self, query: str, *arguments: object) -> list[tuple[Any, ...]]:
         with self._connection() as connection:

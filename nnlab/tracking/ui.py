@@ -42,7 +42,7 @@ def serve(uri: str | None, run: str | None, port: int | None) -> None:
     address = tracking_uri(uri)
     if address.startswith("http"):
         raise TrackingError(f"{address} is a tracking server already: open it in a browser.")
-    found = links(Store(address), run)
+    paths = links(Store(address), run)
     port = port or _free_port(address)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends as Ctrl-C does
     base = f"http://127.0.0.1:{port}"
@@ -65,8 +65,8 @@ def serve(uri: str | None, run: str | None, port: int | None) -> None:
     )  # fmt: skip
     try:
         _wait_for_start(server, base)
-        click.echo(f"MLflow UI: {base}/{found.main}")
-        for label, path in found.others.items():
+        click.echo(f"MLflow UI: {base}/{paths.main}")
+        for label, path in paths.others.items():
             click.echo(f"  {label}: {base}/{path}")
         click.echo("Ctrl-C stops it.")
         server.wait()

@@ -41,7 +41,7 @@ ALWAYS_ALLOWED = 1 << 20  # bytes that a zip of any size may inflate to
 ENCRYPTED = 0x1 | 0x40 | 0x2000  # flags: a password, strong encryption, a masked directory
 METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
-BROKEN = (  # what zipfile raises over bytes that are no zip
+ZIP_ERRORS = (  # what zipfile raises where a file is no zip, or a damaged one
     zipfile.BadZipFile, zlib.error, struct.error, EOFError, ValueError, OverflowError,
     NotImplementedError,
 )  # fmt: skip
@@ -84,7 +84,7 @@ def open_archive(path: Path, limits: ArchiveLimits | None = None) -> Iterator[li
             runs = _extract_all(path, Path(folder), limits or ArchiveLimits())
         except ArchiveError as error:
             raise ArchiveError(f"{path} is refused: {error} Nothing was imported.") from error
-        except BROKEN as error:
+        except ZIP_ERRORS as error:
             raise ArchiveError(
                 f"{path} is no zip file, or a damaged one ({error}): fetch it again. Nothing was "
                 "imported."
