@@ -1,22 +1,23 @@
-"""Where Hydra looks for plugins: it instantiates them only from this namespace package."""
+"""The plugins' names for Hydra, which instantiates plugins only from this namespace package."""
 
 from collections.abc import Sequence
 
-# Hydra's scan executes this module anew: a class made from an earlier import would not be its kin.
+# Hydra executes basic_sweeper again when it looks for plugins; `super()` would then fail in a class
+# that was derived before. So the sweeper is defined here, and not in nnlab.launcher.
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 
 from nnlab.launcher import StackLauncher
 
 
 class NnlabLauncher(StackLauncher):
-    """The launcher of :mod:`nnlab.launcher`, under the name that ``conf/hydra/launcher`` uses."""
+    """The launcher of ``nnlab.launcher``, under the name that ``conf/hydra/launcher`` uses."""
 
 
 class NnlabSweeper(BasicSweeper):
-    """Hydra's own sweeper, which composes every job's config just to see whether it can be.
+    """Hydra's own sweeper, without its check that every job's config can be composed.
 
-    The launcher does that before it starts anything, and in a hundredth of the time.
+    The launcher checks that before it starts anything, in a hundredth of the time.
     """
 
     def validate_batch_is_legal(self, batch: Sequence[Sequence[str]]) -> None:
-        """Leave it to the launcher."""
+        """Leave the check to the launcher."""

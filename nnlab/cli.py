@@ -2,12 +2,14 @@
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
 
 from nnlab import __version__
 from nnlab.app import exit_on_error
-from nnlab.errors import ConfigError
+from nnlab.cli_options import URI
+from nnlab.cli_reproduction import explain, reproduce
 from nnlab.interrupts import terminable
 
 
@@ -26,7 +28,8 @@ def main() -> None:
     """Look after nnlab's runs. To make some: python run.py --help."""
 
 
-URI = click.option("--uri", metavar="URI", help="A tracking store other than mlruns/mlflow.db.")
+main.add_command(reproduce)
+main.add_command(explain)
 
 
 @main.command()
@@ -67,99 +70,6 @@ def doctor(uri: str | None, host: str | None, *, dry_run: bool) -> None:
 
 
 @main.command()
-@click.argument("run", metavar="RUN|SWEEP")
-@click.argument("overrides", nargs=-1, metavar="[data.dir=…] [data.path=…] [threads=…]")
-@URI
-@click.option("--all", "sweep", is_flag=True, help="Certify every run of a sweep, stacked.")
-@click.option("--at-commit", is_flag=True, help="Run the original code: commit and patch.")
-@click.option("--yes", is_flag=True, help="Run the original code without asking.")
-@click.option(
-    "--tolerance",
-    type=click.FloatRange(min=0),
-    help="Allowed deviation of a value, relative above 1; 0.002 by default.",
-)
-@click.option("--json", "as_json", is_flag=True, help="Print the certificates as JSON.")
-def reproduce(
-    run: str,
-    overrides: tuple[str, ...],
-    uri: str | None,
-    *,
-    at_commit: bool,
-    yes: bool,
-    tolerance: float | None,
-    as_json: bool,
-    sweep: bool,
-) -> None:
-    """Train RUN again as it was recorded, and certify whether its result stands.
-
-    RUN is an id or its beginning, an address in the UI, or `last`. Exit code 0: bit-identical, or
-    within tolerance. 1: different.
-    """
-    from nnlab.reproduction.certificate import TOLERANCE
-    from nnlab.reproduction.printing import print_certificates
-    from nnlab.reproduction.repeat import reproduce as repeat
-    from nnlab.reproduction.repeat import reproduce_at_commit
-
-    allowed = TOLERANCE if tolerance is None else tolerance
-    if at_commit:
-        certificates = reproduce_at_commit(
-            run, uri, sweep=sweep, overrides=overrides, tolerance=allowed,
-            confirm=lambda what: _agree(what, yes=yes),
-        )  # fmt: skip
-    else:
-        certificates = repeat(run, uri, sweep=sweep, overrides=overrides, tolerance=allowed)
-    if as_json:
-        import json
-
-        found = [certificate.as_dict() for certificate in certificates]
-        click.echo(json.dumps(found if sweep else found[0], indent=2))
-    else:
-        print_certificates(certificates, uri)
-    if not all(certificate.stands for certificate in certificates):
-        sys.exit(1)
-
-
-def _agree(what: str, *, yes: bool) -> None:
-    """Have somebody agree to run code of other days.
-
-    Raises
-    ------
-    ConfigError
-        Where nobody does.
-    """
-    click.echo(f"About to run {what}, on this machine, with your rights.", err=True)
-    if yes:
-        return
-    if not sys.stdin.isatty():
-        raise ConfigError("Nobody is here to agree to that: read it, and add --yes.")
-    try:
-        agreed = click.confirm("Run it?", err=True)
-    except click.Abort:
-        agreed = False
-    if not agreed:
-        raise ConfigError("Nothing was run.")
-
-
-@main.command()
-@click.argument("one", metavar="A")
-@click.argument("other", metavar="B")
-@URI
-@click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
-def explain(one: str, other: str, uri: str | None, *, as_json: bool) -> None:
-    """Tell what differs between runs A and B, and where their curves part."""
-    from nnlab.reproduction.explanation import explain_runs
-    from nnlab.reproduction.printing import print_explanation
-
-    found = explain_runs(one, other, uri)
-    if as_json:
-        import json
-
-        click.echo(json.dumps(found.as_dict(), indent=2))
-    else:
-        print_explanation(found)
-
-
-@main.command()
 @click.argument("run")
 @click.argument("images", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--out", metavar="FILE", type=click.Path(path_type=Path), help="A new CSV file.")
@@ -167,14 +77,9 @@ def explain(one: str, other: str, uri: str | None, *, as_json: bool) -> None:
 @click.option("--invert", is_flag=True, help="The images are black on white, not as MNIST's.")
 @URI
 def predict(
-    run: str,
-    images: tuple[Path, ...],
-    out: Path | None,
-    uri: str | None,
-    *,
-    kaggle: bool,
+    run: str, images: tuple[Path, ...], out: Path | None, uri: str | None, *, kaggle: bool,
     invert: bool,
-) -> None:
+) -> None:  # fmt: skip
     """Classify IMAGES by the recorded weights of RUN (an id or its beginning), and write a CSV.
 
     IMAGES is one .csv, .npy or IDX file of many images, or pictures (.png, .jpg). Pixels are whole
@@ -199,7 +104,7 @@ def predict(
 @click.option(
     "--format", "form", type=click.Choice(["table", "csv", "json", "markdown"]), default="table"
 )
-def compare(selection: tuple[str, ...], form: str, **choices: object) -> None:
+def compare(selection: tuple[str, ...], **options: Any) -> None:  # noqa: ANN401
     """Compare configurations over their seeds: of SELECTION, or of the last sweep.
 
     SELECTION: ids of sweeps or runs (or their beginnings; several may be joined by commas), an
@@ -207,7 +112,7 @@ def compare(selection: tuple[str, ...], form: str, **choices: object) -> None:
     """
     from nnlab.analysis.comparison_tables import show
 
-    show(selection, form, **choices)  # type: ignore[arg-type]
+    show(selection, **options)
 
 
 @main.command()
@@ -275,15 +180,11 @@ def import_(archive: Path, uri: str | None) -> None:
 
     done = import_runs(archive, uri)
     for run_id, here in done.existing.items():
-        found = "" if here == run_id else f", as {here[:8]}"
-        click.echo(f"left alone {run_id[:8]}: it is in the store already{found}")
+        name = "" if here == run_id else f", as {here[:8]}"
+        click.echo(f"left alone {run_id[:8]}: it is in the store already{name}")
     for run_id, here in done.created.items():
         click.echo(f"imported {run_id[:8]} as {here}")
     click.echo(f"imported {_counted(len(done.created))} from {archive}")
-
-
-def _counted(runs: int) -> str:
-    return f"{runs} run{'s' * (runs != 1)}"
 
 
 @main.command()
@@ -299,3 +200,7 @@ def ui(run: str | None, port: int | None, uri: str | None) -> None:
     from nnlab.tracking.ui import serve
 
     serve(uri, run, port)
+
+
+def _counted(runs: int) -> str:
+    return f"{runs} run{'s' * (runs != 1)}"

@@ -11,10 +11,11 @@ from support.paths import ROOT
 
 # A part may import those of a lower rank, and itself.
 RANKS = {
-    "errors": 0, "interrupts": 0, "arrays": 0,
+    "errors": 0, "interrupts": 0, "arrays": 0, "cli_options": 0,
     "data": 1, "plots": 1,
     "training": 2, "runs": 3, "tracking": 4, "analysis": 5, "execution": 6, "reproduction": 7,
-    "transfer": 8, "launcher": 9, "hydra_errors": 9, "app": 10, "cli": 11, "__main__": 12,
+    "transfer": 8, "launcher": 9, "hydra_errors": 9, "app": 10, "cli_reproduction": 10, "cli": 11,
+    "__main__": 12,
 }  # fmt: skip
 
 

@@ -10,10 +10,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from nnlab.errors import ResumeError
 from nnlab.execution.checkpoints import Checkpoints, writing
+from nnlab.runs.config import to_record
+from nnlab.runs.run import Run
 from nnlab.tracking.store import Kind
 
 FORMAT = 1
@@ -45,6 +47,13 @@ class PlannedJob:
     key: str
     data_digest: str
     tags: dict[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, run: Run) -> Self:
+        """Return a run as the plan keeps it."""
+        job = run.job
+        config, tags = to_record(job.config), dict(job.tags)
+        return cls(job.name, job.overrides, config, run.key, run.prepared.digest, tags)
 
 
 @dataclass(frozen=True)

@@ -2,9 +2,7 @@
 
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager
-from types import TracebackType
-from typing import Self, TypeVar
+from typing import TypeVar
 
 from rich.console import Console
 from rich.markup import escape
@@ -37,7 +35,7 @@ def track(items: Sequence[T], description: str) -> Iterator[T]:
         yield item
 
 
-class RunProgress(AbstractContextManager["RunProgress"]):
+class RunProgress:
     """Shows how far runs are."""
 
     def __init__(self) -> None:
@@ -57,18 +55,6 @@ class RunProgress(AbstractContextManager["RunProgress"]):
         self._done_before = 0
         self._begin = self._last_line = time.monotonic()
 
-    def __enter__(self) -> Self:
-        self._bar.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
-
     def close(self) -> None:
         """Remove the bar."""
         self._bar.stop()
@@ -79,6 +65,7 @@ class RunProgress(AbstractContextManager["RunProgress"]):
         self._done_before, total = self._epochs()
         self._begin = time.monotonic()
         name = escape(runs[0].job.name) if len(runs) == 1 else f"{len(runs)} runs"
+        self._bar.start()
         if self._task is not None:
             self._bar.remove_task(self._task)
         self._task = self._bar.add_task(name, total=total, completed=self._done_before, state="")

@@ -4,7 +4,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, nullcontext, suppress
 from datetime import UTC, datetime
-from types import TracebackType
 from typing import ClassVar, Self
 
 from nnlab.errors import ResumeError, RunsFailedError, TrackingError
@@ -20,7 +19,7 @@ from nnlab.execution.workers import available_cores, open_workers
 from nnlab.interrupts import deferred
 from nnlab.runs import provenance
 from nnlab.runs.code_version import PATCH_LIMIT, code_version
-from nnlab.runs.config import SEMANTICS, RunConfig, to_record
+from nnlab.runs.config import SEMANTICS, RunConfig
 from nnlab.runs.launch_config import LaunchConfig
 from nnlab.runs.run import Run
 from nnlab.runs.tags import Tag
@@ -74,7 +73,8 @@ class Session(ABC):
             tracking = config.tracking
             store = Store(tracking_uri(tracking.uri))
             self.tracker = Tracker(store, tracking.experiment, code_version())
-            self._progress = opened.enter_context(RunProgress())
+            self._progress = RunProgress()
+            opened.callback(self._progress.close)
             self._exit = opened.pop_all()
 
     def __enter__(self) -> Self:
@@ -86,12 +86,7 @@ class Session(ABC):
             )
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
         try:
             if self.head:
                 self._close(error)
@@ -192,7 +187,7 @@ class Session(ABC):
             platform=provenance.numerics(),
             settings=self._settings.model_dump(),
             created=datetime.now(UTC).isoformat(timespec="seconds"),
-            jobs=tuple(map(planned, self.runs)),
+            jobs=tuple(map(PlannedJob.of, self.runs)),
         )
 
     def _close(self, error: BaseException | None) -> None:
@@ -243,16 +238,3 @@ class Session(ABC):
     @abstractmethod
     def _report(self, error: BaseException | None) -> None:
         """Print the results."""
-
-
-def planned(run: Run) -> PlannedJob:
-    """Return a run as the ledger keeps it."""
-    job = run.job
-    return PlannedJob(
-        job.name,
-        job.overrides,
-        to_record(job.config),
-        run.key,
-        run.prepared.digest,
-        dict(job.tags),
-    )

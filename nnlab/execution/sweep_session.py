@@ -3,12 +3,12 @@
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
-from nnlab.execution.ledger import PLAN
+from nnlab.execution.ledger import PLAN, PlannedJob
 from nnlab.execution.pictures import draw
 from nnlab.execution.pruning import Halving
 from nnlab.execution.recorder import Recorder
 from nnlab.execution.results import report_sweep
-from nnlab.execution.session import Session, planned
+from nnlab.execution.session import Session
 from nnlab.execution.summing import write_end
 from nnlab.runs import provenance
 from nnlab.runs.config import RunConfig
@@ -51,7 +51,7 @@ class SweepSession(Session):
     def _freeze(self, runs: Sequence[Run]) -> None:
         if self.head:
             ledger = self._ledger(self.head)
-            plan = ledger.read().with_jobs([planned(run) for run in runs], self.varying)
+            plan = ledger.read().with_jobs([PlannedJob.of(run) for run in runs], self.varying)
         else:
             tags = {Tag.KIND: self.kind, **self._tags}
             self.head = self.tracker.start(self._name, _common_params(runs), tags)
