@@ -76,11 +76,12 @@ class Certificate:
         Largest deviation of a weight, relative to the largest weight; None where the weights
         cannot be compared.
     causes : tuple[str, ...]
-        Possible causes, the most likely first; ``unexplained`` where none is known.
+        Possible causes of a result with other bits, the most likely first; ``unexplained`` where
+        none is known.
     differences : tuple[Difference, ...]
         All differences of record, data, config, code and machine, with or without effect.
     expected : str
-        What these differences let one expect.
+        What these differences made one expect.
     """
 
     run: str
@@ -173,7 +174,7 @@ def certify(
 
 
 def expectation(recorded: RecordedRun, differing: tuple[Difference, ...]) -> str:
-    """Say what these differences let one expect of a reproduction."""
+    """Say what to expect of a reproduction with these differences."""
     if recorded.semantics != str(SEMANTICS):
         return (
             f"other values: the training code's meaning is version {SEMANTICS} now, was "

@@ -190,7 +190,9 @@ def _read(store: Store, which: str, *, sweep: bool) -> tuple[RunRecord, list[Rec
     children = sorted(store.children(head.run_id), key=lambda run: int(run.tags.get(Tag.JOB, "0")))
     complete = [run for run in children if Tag.WEIGHTS_SHA256 in run.tags]
     if not complete:
-        raise RecordError(f"No run of sweep {head.run_id[:8]} has come to its end.")
+        raise RecordError(
+            f"No run of sweep {head.run_id[:8]} is complete: `nnlab resume` may complete them."
+        )
     if len(complete) < len(children):
         count = len(children) - len(complete)
         print_note(f"Note: {count} of its runs have no result, and get no certificate.")

@@ -232,6 +232,7 @@ def test_what_cannot_be_reproduced_is_refused_in_a_sentence(lab, single):
     tracker = client(lab)
     killed = tracker.create_run("1", tags={"job": "0"}).info.run_id
     tracker.set_terminated(killed, "KILLED")
+    empty = tracker.create_run("1", tags={"kind": "sweep"}).info.run_id
     for which, options, sentence in (
         (parent.info.run_id, {}, "is a sweep: name one of its runs"),
         (single, {"sweep": True}, "is a single run, and no sweep"),
@@ -239,11 +240,13 @@ def test_what_cannot_be_reproduced_is_refused_in_a_sentence(lab, single):
         ("no/such", {}, "is no run: give the first letters and digits"),
         (single, {"overrides": ["lr=0.2"]}, "lr=0.2 cannot be changed: a reproduction keeps its"),
         (killed, {}, f"Run {killed[:8]} is KILLED and has no result"),
+        (empty, {"sweep": True}, f"No run of sweep {empty[:8]} is complete: `nnlab resume`"),
     ):
         with pytest.raises(NnlabError, match=sentence) as caught:
             reproduce(which, lab.uri, **options)
         assert caught.value.exit_code == 2
     tracker.delete_run(killed)
+    tracker.delete_run(empty)
     done = CliRunner().invoke(main, ["reproduce", "ffffffff", "--uri", lab.uri])
     assert (done.exit_code, done.stdout) == (2, "")
     assert done.stderr.count("\n") == 1
