@@ -59,6 +59,11 @@ def test_each_heavy_library_has_its_own_package():
     assert importers("mlflow", top_level_only=True) == set()
 
 
+def test_only_the_recorder_and_reuse_write_what_became_of_a_run():
+    writers = {path.stem for path in MODULES if "run.state" in path.read_text(encoding="utf-8")}
+    assert writers == {"recorder", "reuse"}
+
+
 def test_the_maths_imports_numpy_alone():
     for module in ("network", "initializers"):
         roots = {each.split(".")[0] for each in imports_of(PACKAGE / "training" / f"{module}.py")}

@@ -8,10 +8,13 @@ from nnlab.errors import RunsFailedError
 from nnlab.execution import workers
 from nnlab.execution.single_session import run_one
 from nnlab.execution.stacks import division, plan_stacks
+from nnlab.execution.sweep_session import SweepSession
 from nnlab.runs.config import from_mapping
 from nnlab.runs.launch_config import LaunchConfig
 from nnlab.runs.run import Job, plan_runs
 from nnlab.runs.sweep import Sweep
+
+DATA = {"source": "mnist_sample", "name": "mnist_sample", "val_size": 4000, "seed": 0}
 
 
 def config(store, **changes):
@@ -25,7 +28,7 @@ def config(store, **changes):
             "batch_size": None,
             "dtype": "float32",
             "target_accuracy": 0.8,
-            "data": {"source": "mnist_sample", "name": "mnist_sample", "val_size": 4000, "seed": 0},
+            "data": DATA,
             "tracking": {"uri": store, "experiment": "nnlab"},
             "pictures": 0,
             **changes,
@@ -221,6 +224,23 @@ def test_finished_runs_of_the_same_identity_are_taken_over_where_reuse_is_asked_
     assert [run.reused for run in runs] == [True, True, False]
     assert runs[0].metrics["final_val_accuracy"] == first[0].metrics["final_val_accuracy"]
     assert len(mlflow.MlflowClient(store).search_runs(["1"])) == 3 + 2  # two parents
+
+
+def test_runs_on_other_data_than_the_sweeps_first_keep_their_own_split(store):
+    batches = [
+        sweep_of(store, [{"data": {**DATA, "val_size": size}, "lr": lr} for lr in (0.1, 0.2)])
+        for size in (4000, 3000)
+    ]
+    with SweepSession("sizes", batches[0].jobs[0].config, LaunchConfig()) as session:
+        for batch in batches:  # as an optimising sweeper asks for them
+            session.begin(plan_runs(batch.jobs, first=len(session.runs)), batch.varying)
+            session.work()
+    client = mlflow.MlflowClient(store)
+    kept = [
+        "split.npz" in {file.path for file in client.list_artifacts(run_id)}
+        for run_id in (session.head, *(run.run_id for run in session.runs))
+    ]
+    assert kept == [True, False, False, True, True]
 
 
 def test_a_curve_may_be_logged_every_few_epochs_and_its_file_has_them_all(store):

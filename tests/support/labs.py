@@ -1,4 +1,4 @@
-"""A store of its own, with the commands that work on it, for sweeps that something happens to."""
+"""A store of its own with the commands that work on it, for sweeps that are disturbed."""
 
 import contextlib
 import os
@@ -49,12 +49,12 @@ class Lab:
             connection.close()
 
     def wait_for(self, process, query, least, seconds=300):
-        """Wait until a query counts so much, and the process goes on."""
+        """Wait until a count is reached, while the process runs."""
         deadline = time.monotonic() + seconds
         while True:
-            with contextlib.suppress(sqlite3.OperationalError):  # not made yet
-                found = self.ask(query)
-                if found and found[0][0] >= least:
+            with contextlib.suppress(sqlite3.OperationalError):  # not created yet
+                rows = self.ask(query)
+                if rows and rows[0][0] >= least:
                     return
             assert process.poll() is None, process.communicate()
             assert time.monotonic() < deadline
@@ -71,14 +71,14 @@ class Lab:
         return client.search_runs(experiments, "tags.job != ''")
 
     def weights(self):
-        """Run's identity -> digest of its weights; each identity once."""
+        """Return identity -> digest of the weights; each identity occurs once."""
         runs = self.children()
-        found = {run.data.tags["run_key"]: run.data.tags.get("weights_sha256") for run in runs}
-        assert len(found) == len(runs)
-        return found
+        weights = {run.data.tags["run_key"]: run.data.tags.get("weights_sha256") for run in runs}
+        assert len(weights) == len(runs)
+        return weights
 
     def check(self):
-        """The store is sound, and nobody is RUNNING without a living owner."""
+        """Check that the store is sound, and that no run is RUNNING without its process."""
         done = self.nnlab("doctor")
         assert done.returncode == 0, done.stderr
         assert "the database is sound" in done.stdout
@@ -86,7 +86,7 @@ class Lab:
         assert self.ask("SELECT count(*) FROM runs WHERE status = 'RUNNING'") == [(0,)]
 
     def complete(self, *arguments):
-        """Resume, and check that all is there, once, and as in a sweep that nobody disturbed."""
+        """Resume, and check that every run is there once and complete, and no ledger is left."""
         done = self.nnlab("resume", *arguments)
         assert done.returncode == 0, done.stderr
         assert self.ask("SELECT count(*) FROM runs WHERE status != 'FINISHED'") == [(0,)]

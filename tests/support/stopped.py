@@ -1,4 +1,4 @@
-"""A sweep that was stopped in its middle, as SIGTERM leaves it."""
+"""An unfinished sweep, as SIGTERM leaves it."""
 
 import contextlib
 import os
@@ -34,7 +34,7 @@ def stopped_sweep(root):
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < deadline
         time.sleep(0.05)
-        with contextlib.suppress(sqlite3.OperationalError):  # not made yet
+        with contextlib.suppress(sqlite3.OperationalError):  # not created yet
             connection = sqlite3.connect(f"{database.as_uri()}?mode=ro", uri=True)
             (finished,) = connection.execute(query).fetchone()
             connection.close()
@@ -44,7 +44,7 @@ def stopped_sweep(root):
 
 
 def resume(root, *words):
-    """Go on with it in a process of its own."""
+    """Resume the sweep in a process of its own."""
     subprocess.run(
         [sys.executable, "-m", "nnlab", "resume", *words],
         cwd=ROOT, env=environment(root), capture_output=True, check=True, timeout=240,
