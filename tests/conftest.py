@@ -2,12 +2,11 @@
 
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from filelock import FileLock
+from support.commands import run_py
 from support.paths import ROOT
 
 
@@ -41,6 +40,16 @@ def store(tmp_path):
     return f"sqlite:///{tmp_path}/store/mlflow.db"
 
 
+@pytest.fixture
+def tracker(store):
+    """A tracker that writes into that store."""
+    from nnlab.runs.code_version import CodeVersion
+    from nnlab.tracking.store import Store
+    from nnlab.tracking.tracker import Tracker
+
+    return Tracker(Store(store), "nnlab", CodeVersion())
+
+
 @pytest.fixture(scope="session")
 def compared(tmp_path_factory):
     """A store with two real sweeps, to be read only; the second reuses runs of the first.
@@ -63,27 +72,8 @@ def _make_compared(store):
         ("init=randn_small,he", "lr=0.1,0.5", "seed=range(0,3)"),
         ("init=he", "lr=0.5,1e30", "seed=range(0,4)", "reuse=true"),
     ):
-        words = [sys.executable, "run.py", "-m", *sweep, *small, f"tracking.uri={store}"]
         launcher = "hydra.launcher.backend=sequential"
-        subprocess.run([*words, launcher], cwd=ROOT, check=True, capture_output=True, timeout=240)
-
-
-@pytest.fixture
-def run_py():
-    """Run ``python run.py …`` in a process of its own; return what it did."""
-
-    def run(*arguments, timeout=240, cwd=ROOT, env=None):
-        return subprocess.run(
-            [sys.executable, str(ROOT / "run.py"), *map(str, arguments)],
-            capture_output=True,
-            text=True,
-            timeout=timeout,
-            cwd=cwd,
-            env={**os.environ, **(env or {})},
-            check=False,
-        )
-
-    return run
+        run_py("-m", *sweep, *small, f"tracking.uri={store}", launcher, check=True)
 
 
 @pytest.fixture

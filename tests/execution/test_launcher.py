@@ -7,6 +7,7 @@ from pathlib import Path
 
 import mlflow
 import pytest
+from support.commands import run_py
 from support.paths import ROOT
 
 SMALL = ("epochs=8", "data.val_size=4000", "pictures=0")
@@ -17,7 +18,7 @@ def runs_of(store, condition=""):
 
 
 @pytest.mark.parametrize("sweeper", ["nnlab", pytest.param("basic", marks=pytest.mark.long)])
-def test_hydras_own_sweeper_does_the_same(run_py, store, sweeper):
+def test_hydras_own_sweeper_does_the_same(store, sweeper):
     done = run_py(
         "-m", "lr=0.1,0.5", "init=he,randn", *SMALL, f"hydra/sweeper={sweeper}",
         f"tracking.uri={store}",
@@ -31,7 +32,7 @@ def test_hydras_own_sweeper_does_the_same(run_py, store, sweeper):
 
 
 @pytest.mark.long
-def test_a_sweep_in_batches_is_one_sweep(run_py, store):
+def test_a_sweep_in_batches_is_one_sweep(store):
     done = run_py(
         "-m", "seed=range(0,5)", "hydra.sweeper.max_batch_size=2", *SMALL, f"tracking.uri={store}"
     )
@@ -49,7 +50,7 @@ def test_a_sweep_in_batches_is_one_sweep(run_py, store):
     [(), ("objective=final_val_loss", "hydra.sweeper.direction=minimize")],
 )
 @pytest.mark.long
-def test_optuna_finds_the_better_learning_rates(run_py, store, arguments):
+def test_optuna_finds_the_better_learning_rates(store, arguments):
     pytest.importorskip("hydra_plugins.hydra_optuna_sweeper")
     done = run_py(
         "-m", "hydra/sweeper=optuna", "lr=tag(log,interval(0.0001,1))", "init=he", "epochs=15",
@@ -66,7 +67,7 @@ def test_optuna_finds_the_better_learning_rates(run_py, store, arguments):
 
 
 @pytest.mark.long
-def test_a_trial_that_fails_does_not_end_optunas_search(run_py, store):
+def test_a_trial_that_fails_does_not_end_optunas_search(store):
     pytest.importorskip("hydra_plugins.hydra_optuna_sweeper")
     done = run_py(
         "-m", "hydra/sweeper=optuna", "hidden_size=choice(5,1000000000)", "lr=interval(0.1,0.5)",
@@ -81,7 +82,7 @@ def test_a_trial_that_fails_does_not_end_optunas_search(run_py, store):
     assert {"FINISHED", "FAILED"} == set(statuses)
 
 
-def test_an_optimiser_is_not_sent_to_look_for_the_worst(run_py, store):
+def test_an_optimiser_is_not_sent_to_look_for_the_worst(store):
     pytest.importorskip("hydra_plugins.hydra_optuna_sweeper")
     done = run_py(
         "-m", "hydra/sweeper=optuna", "lr=interval(0.1,0.5)", "objective=final_val_loss", *SMALL,
@@ -93,7 +94,7 @@ def test_an_optimiser_is_not_sent_to_look_for_the_worst(run_py, store):
 
 
 @pytest.mark.parametrize("seeds", ["range(0,0)", "range(5,0)"])
-def test_an_empty_sweep_is_said_to_be_empty(run_py, store, seeds):
+def test_an_empty_sweep_is_said_to_be_empty(store, seeds):
     done = run_py("-m", f"seed={seeds}", f"tracking.uri={store}")
     assert done.returncode == 2
     assert "There is nothing to run: a range or a list of values is empty." in done.stderr

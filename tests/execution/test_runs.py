@@ -2,10 +2,8 @@
 
 import csv
 import json
-import os
 import signal
 import sqlite3
-import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -14,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
-from support.paths import ROOT
+from support.commands import git, python, run_py, running
 
 from nnlab.runs.config import DataConfig
 from nnlab.runs.prepared_data import prepare
@@ -52,10 +50,7 @@ def one_run(tmp_path_factory):
     import mlflow
 
     store = f"sqlite:///{tmp_path_factory.mktemp('one')}/mlflow.db"
-    done = subprocess.run(
-        [sys.executable, "run.py", "lr=0.5", "epochs=20", "seed=3", f"tracking.uri={store}"],
-        cwd=ROOT, capture_output=True, text=True, check=True, timeout=500,
-    )  # fmt: skip
+    done = run_py("lr=0.5", "epochs=20", "seed=3", f"tracking.uri={store}", check=True)
     client = mlflow.MlflowClient(store)
     (run,) = all_runs(client)
     return done, client, run
@@ -85,9 +80,7 @@ def test_a_run_is_finished_and_carries_its_parameters_and_tags(one_run):
     tags = run.data.tags
     assert tags["outcome"] in {"learned", "stalled"}
     assert len(tags["run_key"]) == len(tags["data_digest"]) == len(tags["weights_sha256"]) == 64
-    commit = subprocess.run(
-        ["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=True
-    ).stdout.strip()
+    commit = git("rev-parse", "HEAD")
     assert tags["git_commit"] == tags["mlflow.source.git.commit"] == commit
     assert tags["git_dirty"] in {"true", "false"}
 
@@ -170,7 +163,7 @@ def test_the_dataset_is_an_input_of_the_run_by_name_and_digest(one_run):
     assert run.data.tags["data_digest"].startswith(entry.dataset.digest)
 
 
-def test_zero_epochs_measure_the_untrained_network(run_py, store, client):
+def test_zero_epochs_measure_the_untrained_network(store, client):
     done = run_py("epochs=0", "pictures=0", f"tracking.uri={store}")
     assert done.returncode == 0, done.stderr
     (run,) = all_runs(client())
@@ -182,7 +175,7 @@ def test_zero_epochs_measure_the_untrained_network(run_py, store, client):
         np.testing.assert_array_equal(final["W1"], initial["W1"])
 
 
-def test_a_sweep_groups_its_runs_under_a_parent_and_ranks_them(run_py, store, client):
+def test_a_sweep_groups_its_runs_under_a_parent_and_ranks_them(store, client):
     done = run_py("-m", "lr=0.001,0.5", "seed=0,1", *SMALL, f"tracking.uri={store}")
     assert done.returncode == 0, done.stderr
     runs = all_runs(client())
@@ -210,7 +203,7 @@ def test_a_sweep_groups_its_runs_under_a_parent_and_ranks_them(run_py, store, cl
     assert table[0]["run_id"] == best.info.run_id
 
 
-def test_a_run_has_the_same_weights_in_a_sweep_with_workers_as_alone(run_py, store, client):
+def test_a_run_has_the_same_weights_in_a_sweep_with_workers_as_alone(store, client):
     where = f"tracking.uri={store}"
     assert run_py("lr=0.5", *SMALL, where).returncode == 0
     (alone,) = all_runs(client())
@@ -249,9 +242,7 @@ def test_a_run_has_the_same_weights_in_a_sweep_with_workers_as_alone(run_py, sto
         (["-m", "prune.rungs=[3]", "lr=1,2"], "prune.rungs=[3] needs prune=halving"),
     ],
 )  # fmt: skip
-def test_a_users_mistake_ends_in_one_sentence_and_exit_code_2(
-    run_py, tmp_path, arguments, sentence
-):
+def test_a_users_mistake_ends_in_one_sentence_and_exit_code_2(tmp_path, arguments, sentence):
     done = run_py(*arguments, env={"NNLAB_ROOT": str(tmp_path)})
     assert done.returncode == 2, done.stderr
     assert sentence in done.stderr
@@ -261,7 +252,7 @@ def test_a_users_mistake_ends_in_one_sentence_and_exit_code_2(
     assert not list(tmp_path.rglob("*.db"))  # nothing was begun
 
 
-def test_help_documents_the_fields_wherever_the_runs_are_kept(run_py, tmp_path):
+def test_help_documents_the_fields_wherever_the_runs_are_kept(tmp_path):
     done = run_py("--help", env={"NNLAB_ROOT": str(tmp_path)})
     assert done.returncode == 0
     for part in ("lr: 0.1", "learning rate", "epochs: 500", "randn_minus_half", "-m lr="):
@@ -280,20 +271,11 @@ def test_an_interrupted_run_is_killed_in_the_store_with_the_curve_so_far(
     store, client, number, code, word, sweep
 ):
     arguments = ["-m", "lr=0.1,0.2"] if sweep else ["lr=0.1"]
-    process = subprocess.Popen(
-        [sys.executable, "run.py", *arguments, "epochs=1000000", f"tracking.uri={store}"],
-        cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        start_new_session=True,
-    )  # fmt: skip
     database = store.removeprefix("sqlite:///")
-    try:
+    with running("run.py", *arguments, "epochs=1000000", f"tracking.uri={store}") as process:
         _wait_for(lambda: _rows(database, "metrics") > 50, process)
         process.send_signal(number)
         _, errors = process.communicate(timeout=60)
-    finally:
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.communicate()
     assert process.returncode == code, errors
     assert word in errors
     assert "Traceback" not in errors
@@ -324,7 +306,7 @@ def _wait_for(condition, process, seconds=300):
 
 
 def test_a_diverged_run_is_finished_with_its_outcome_and_nothing_infinite_in_the_store(
-    run_py, store, client
+    store, client
 ):
     done = run_py("lr=1e30", *SMALL, f"tracking.uri={store}")
     assert done.returncode == 0, done.stderr
@@ -336,7 +318,7 @@ def test_a_diverged_run_is_finished_with_its_outcome_and_nothing_infinite_in_the
 
 
 @pytest.mark.long
-def test_several_sweeps_may_start_at_once_on_a_store_that_does_not_exist_yet(store, client, run_py):
+def test_several_sweeps_may_start_at_once_on_a_store_that_does_not_exist_yet(store, client):
     with ThreadPoolExecutor(4) as pool:
         done = list(
             pool.map(lambda seed: run_py(f"seed={seed}", *SMALL, f"tracking.uri={store}"), range(4))
@@ -346,7 +328,7 @@ def test_several_sweeps_may_start_at_once_on_a_store_that_does_not_exist_yet(sto
 
 
 @pytest.mark.long
-def test_a_run_from_a_subfolder_logs_to_the_projects_own_store(run_py, tmp_path):
+def test_a_run_from_a_subfolder_logs_to_the_projects_own_store(tmp_path):
     root, elsewhere = tmp_path / "root", tmp_path / "elsewhere"
     elsewhere.mkdir()
     done = run_py(*SMALL, cwd=elsewhere, env={"NNLAB_ROOT": str(root)})
@@ -355,13 +337,13 @@ def test_a_run_from_a_subfolder_logs_to_the_projects_own_store(run_py, tmp_path)
     assert not list(elsewhere.iterdir())
 
 
-def test_the_environment_names_the_store_where_the_config_does_not(run_py, store, client):
+def test_the_environment_names_the_store_where_the_config_does_not(store, client):
     done = run_py(*SMALL, env={"MLFLOW_TRACKING_URI": store})
     assert done.returncode == 0, done.stderr
     assert len(all_runs(client())) == 1
 
 
-def test_the_test_set_of_full_mnist_is_looked_at_once_at_the_end(run_py, store, client, mnist_dir):
+def test_the_test_set_of_full_mnist_is_looked_at_once_at_the_end(store, client, mnist_dir):
     done = run_py(
         "data=mnist", f"data.dir={mnist_dir}", "epochs=2", "pictures=0", f"tracking.uri={store}"
     )
@@ -382,6 +364,4 @@ def test_nothing_heavy_is_imported_for_help():
         "heavy = {'mlflow', 'matplotlib', 'numpy', 'pandas', 'joblib', 'scipy'}\n"
         "assert not heavy & set(sys.modules), heavy & set(sys.modules)"
     )
-    subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True, timeout=60
-    )
+    python("-c", code, check=True)

@@ -2,6 +2,7 @@
 
 import mlflow
 import pytest
+from support.configs import VALID, config
 from support.sweeps import run_sweep
 
 from nnlab.errors import RunsFailedError
@@ -9,40 +10,18 @@ from nnlab.execution import workers
 from nnlab.execution.single_session import run_one
 from nnlab.execution.stacks import division, plan_stacks
 from nnlab.execution.sweep_session import SweepSession
-from nnlab.runs.config import from_mapping
 from nnlab.runs.launch_config import LaunchConfig
 from nnlab.runs.run import Job, plan_runs
 from nnlab.runs.sweep import Sweep
 
-DATA = {"source": "mnist_sample", "name": "mnist_sample", "val_size": 4000, "seed": 0}
-
-
-def config(store, **changes):
-    return from_mapping(
-        {
-            "lr": 0.1,
-            "epochs": 3,
-            "hidden_size": 5,
-            "init": {"name": "he", "bias": "zeros"},
-            "seed": 0,
-            "batch_size": None,
-            "dtype": "float32",
-            "target_accuracy": 0.8,
-            "data": DATA,
-            "tracking": {"uri": store, "experiment": "nnlab"},
-            "pictures": 0,
-            **changes,
-        }
-    )
-
 
 def sweep_of(store, changes):
-    configs = [config(store, **each) for each in changes]
+    configs = [config(tracking__uri=store, **each) for each in changes]
     return Sweep.of(configs, [tuple(f"{k}={v}" for k, v in each.items()) for each in changes])
 
 
 def jobs(store, changes):
-    return [Job(config(store, **each), (), "run") for each in changes]
+    return [Job(config(tracking__uri=store, **each), (), "run") for each in changes]
 
 
 @pytest.fixture
@@ -117,7 +96,7 @@ def test_a_single_run_that_fails_is_failed_in_the_store_and_raised(store, monkey
 
     monkeypatch.setattr(workers, "run_segment", broken)
     with pytest.raises(FloatingPointError, match="no"):
-        run_one(config(store), ())
+        run_one(config(tracking__uri=store), ())
     client = mlflow.MlflowClient(store)
     (run,) = client.search_runs(["1"])
     assert run.info.status == "FAILED"
@@ -181,7 +160,7 @@ def test_halving_drops_the_worst_at_each_rung_and_says_so(store):
     prune = {"rule": "halving", "rungs": [4, 8], "eta": 2}
     changes = [{"lr": rate, "epochs": 20} for rate in rates]
     plain = run_sweep(sweep_of(store, changes))
-    configs = [config(store, prune=prune, **each) for each in changes]
+    configs = [config(tracking__uri=store, prune=prune, **each) for each in changes]
     for settings in (LaunchConfig(), LaunchConfig(stack=2)):
         runs = run_sweep(Sweep.of(configs, [(f"lr={each['lr']}",) for each in changes]), settings)
         client = mlflow.MlflowClient(store)
@@ -217,7 +196,7 @@ def test_halving_drops_the_worst_at_each_rung_and_says_so(store):
 def test_finished_runs_of_the_same_identity_are_taken_over_where_reuse_is_asked_for(store):
     first = run_sweep(sweep_of(store, [{"lr": 0.1}, {"lr": 0.2}]))
     changes = [{"lr": 0.1}, {"lr": 0.2}, {"lr": 0.3}]
-    configs = [config(store, reuse=True, **each) for each in changes]
+    configs = [config(tracking__uri=store, reuse=True, **each) for each in changes]
     overrides = [(f"lr={each['lr']}",) for each in changes]
     runs = run_sweep(Sweep.of(configs, overrides))
     assert [run.run_id for run in runs[:2]] == [run.run_id for run in first]
@@ -228,7 +207,9 @@ def test_finished_runs_of_the_same_identity_are_taken_over_where_reuse_is_asked_
 
 def test_runs_on_other_data_than_the_sweeps_first_keep_their_own_split(store):
     batches = [
-        sweep_of(store, [{"data": {**DATA, "val_size": size}, "lr": lr} for lr in (0.1, 0.2)])
+        sweep_of(
+            store, [{"data": {**VALID["data"], "val_size": size}, "lr": lr} for lr in (0.1, 0.2)]
+        )
         for size in (4000, 3000)
     ]
     with SweepSession("sizes", batches[0].jobs[0].config, LaunchConfig()) as session:
@@ -245,7 +226,7 @@ def test_runs_on_other_data_than_the_sweeps_first_keep_their_own_split(store):
 
 def test_a_curve_may_be_logged_every_few_epochs_and_its_file_has_them_all(store):
     tracking = {"uri": store, "experiment": "nnlab", "every": 4}
-    run = run_one(config(store, epochs=10, tracking=tracking), ())
+    run = run_one(config(tracking__uri=store, epochs=10, tracking=tracking), ())
     client = mlflow.MlflowClient(store)
     points = client.get_metric_history(run.run_id, "val/loss")
     assert sorted(point.step for point in points) == [0, 4, 8, 10]

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from support.commands import nnlab
 from support.paths import ROOT
 from support.small_networks import gradients, losses
 
@@ -145,13 +146,9 @@ def study(tmp_path_factory):
     import mlflow
 
     store = f"sqlite:///{tmp_path_factory.mktemp('study')}/mlflow.db"
-    done = subprocess.run(
-        [
-            sys.executable, "-m", "nnlab", "stability", *SMALL, "init=he,randn_minus_half",
-            "seed=range(0,2)", "--tolerance", "0.2", f"tracking.uri={store}",
-            "tracking.experiment=edges",
-        ],
-        cwd=ROOT, capture_output=True, text=True, timeout=120, check=False,
+    done = nnlab(
+        "stability", *SMALL, "init=he,randn_minus_half", "seed=range(0,2)", "--tolerance", "0.2",
+        f"tracking.uri={store}", "tracking.experiment=edges",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     client = mlflow.MlflowClient(store)

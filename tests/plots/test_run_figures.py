@@ -1,7 +1,5 @@
 """The figures of a run: what they draw is what was measured, and all of it is legible."""
 
-import subprocess
-import sys
 import threading
 from pathlib import Path
 
@@ -10,6 +8,7 @@ import numpy as np
 import pytest
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from support.commands import python
 from support.legible import assert_legible, words
 
 from nnlab.arrays import Array
@@ -417,7 +416,7 @@ def test_a_name_that_no_figure_of_a_run_has_is_refused_with_those_that_there_are
 
 def test_the_names_of_a_runs_figures_are_known_without_matplotlib() -> None:
     code = "import sys, nnlab.plots.names; sys.exit('matplotlib' in sys.modules)"
-    subprocess.run([sys.executable, "-c", code], check=True)
+    python("-c", code, check=True)
 
 
 def test_a_picture_carries_neither_date_nor_software(tmp_path: Path) -> None:
@@ -449,7 +448,7 @@ def test_threads_that_draw_at_once_make_the_same_bytes_and_leave_no_setting_behi
 
 def test_nothing_is_drawn_through_pyplot() -> None:
     code = "import sys, nnlab.plots.run_figures; sys.exit('matplotlib.pyplot' in sys.modules)"
-    subprocess.run([sys.executable, "-c", code], check=True)
+    python("-c", code, check=True)
 
 
 def test_a_step_that_was_not_taken_leaves_the_label_of_the_last_one():

@@ -2,36 +2,10 @@
 
 import pytest
 import yaml
+from support.configs import VALID, config
 
 from nnlab.errors import ConfigError
 from nnlab.runs.config import CONFIG_SCHEMA, from_mapping, to_yaml
-
-VALID = {
-    "lr": 0.1,
-    "epochs": 500,
-    "hidden_size": 10,
-    "init": {"name": "randn_small", "bias": "zeros"},
-    "seed": 0,
-    "batch_size": None,
-    "dtype": "float32",
-    "target_accuracy": 0.8,
-    "data": {"source": "mnist_sample", "name": "mnist_sample", "val_size": 1000, "seed": 0},
-    "tracking": {"uri": None, "experiment": "nnlab"},
-    "run_name": None,
-    "threads": None,
-    "pictures": 12,
-}
-
-
-def config(**changes):
-    plain = {**VALID}
-    for path, value in changes.items():
-        *groups, field = path.split("__")
-        if groups:
-            plain[groups[0]] = {**plain[groups[0]], field: value}
-        else:
-            plain[field] = value
-    return from_mapping(plain)
 
 
 @pytest.mark.parametrize(
@@ -54,7 +28,7 @@ def config(**changes):
         ({"threads": 0}, "threads=0 is not allowed"),
         ({"init__name": "xavier"}, "init.name=xavier is not allowed: init.name must be one of"),
         ({"init__bias": "ones"}, "init.bias=ones is not allowed: init.bias must be zeros or same"),
-        ({"init__scale": 2.0}, r"init.scale=2 is not allowed: init=randn_small fixes it; use init"),
+        ({"init__scale": 2.0}, r"init.scale=2 is not allowed: init=he fixes it; use init"),
         ({"data__val_size": 0}, "data.val_size=0 is not allowed"),
         ({"data__source": "cifar"}, "data.source=cifar is not allowed: data.source must be one of"),
         ({"tracking__experiment": ""}, "tracking.experiment= is not allowed"),
@@ -87,7 +61,7 @@ def test_a_missing_field_is_named():
         {"batch_size": 64},
         {"dtype": "float64"},
         {"target_accuracy": 0.9},
-        {"init__name": "he"},
+        {"init__name": "glorot"},
         {"init__bias": "same"},
     ],
 )
@@ -99,7 +73,7 @@ def test_what_affects_the_result_changes_the_key(change):
     "change",
     [
         {"threads": 1},
-        {"pictures": 0},
+        {"pictures": 12},
         {"run_name": "mine"},
         {"tracking__uri": "http://127.0.0.1:5000"},
         {"tracking__experiment": "other"},

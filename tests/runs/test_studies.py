@@ -2,8 +2,6 @@
 
 import re
 import shlex
-import subprocess
-import sys
 from collections import Counter
 from functools import cache
 from pathlib import Path
@@ -12,6 +10,7 @@ from urllib.request import url2pathname
 
 import numpy as np
 import pytest
+from support.commands import python, run_py
 from support.paths import ROOT
 
 from nnlab.errors import ConfigError
@@ -109,7 +108,7 @@ def test_every_hidden_size_gets_the_same_time():
         assert config.epochs * (60 + config.hidden_size) == pytest.approx(14_400, rel=0.01)
 
 
-def test_a_hidden_size_without_its_epochs_is_told_to_give_them(run_py):
+def test_a_hidden_size_without_its_epochs_is_told_to_give_them():
     done = run_py("experiment=hidden_size", "hidden_size=7", "seed=0")
     assert done.returncode == 2
     assert "no entry for 7 here, only for 5, 10, 20, 50, 100, 300" in done.stderr
@@ -126,15 +125,12 @@ def test_a_study_runs_by_its_command(name, store):
     import mlflow
 
     cut, varying = CUT[name]
-    words = shlex.split(command(name))
-    words[:1] = [sys.executable] if words[0] == "python" else [sys.executable, "-m", "nnlab"]
+    program, *words = shlex.split(command(name))
+    words[:0] = [] if program == "python" else ["-m", program]
     if name != "stability_edge":
         words += ["pictures=0", "hydra.launcher.n_jobs=1"]
     words += [*TINY, *cut, f"tracking.uri={store}"]
-    done = subprocess.run(
-        words,
-        cwd=ROOT, capture_output=True, text=True, timeout=240, check=False,
-    )  # fmt: skip
+    done = python(*words)
     assert done.returncode == 0, done.stderr
     client = mlflow.MlflowClient(store)
     experiment = client.get_experiment_by_name(name)
@@ -150,7 +146,7 @@ def test_a_study_runs_by_its_command(name, store):
     assert (STUDIES.keys() - {name}).isdisjoint(each.name for each in client.search_experiments())
     (parent,) = [run for run in runs if "mlflow.parentRunId" not in run.data.tags]
     assert parent.data.tags["study"] == name
-    typed = ["python", *words[1:]] if words[1] == "run.py" else words[2:]
+    typed = ["python", *words] if words[0] == "run.py" else words[1:]
     assert shlex.split(parent.data.tags["command"]) == typed
     kept = Path(url2pathname(urlparse(parent.info.artifact_uri).path)) / "study.yaml"
     assert kept.read_bytes() == STUDIES[name].read_bytes()
@@ -173,7 +169,7 @@ def test_a_study_is_read_from_its_file():
 
 
 @pytest.mark.long
-def test_a_study_sweeps_without_the_flag_too(run_py, store):
+def test_a_study_sweeps_without_the_flag_too(store):
     cut, _ = CUT["init_scale"]
     done = run_py("experiment=init_scale", *TINY, *cut, "pictures=0", f"tracking.uri={store}")
     assert done.returncode == 0, done.stderr
@@ -182,16 +178,9 @@ def test_a_study_sweeps_without_the_flag_too(run_py, store):
 
 @pytest.mark.parametrize("name", STUDIES)
 def test_the_config_of_a_study_can_be_looked_at(name):
-    done = look("--cfg", "job", f"experiment={name}")
+    done = run_py("--cfg", "job", f"experiment={name}")
     assert done.returncode == 0, done.stderr
     assert f"experiment: {name}" in done.stdout
-
-
-def look(*arguments):
-    return subprocess.run(
-        [sys.executable, "run.py", *arguments],
-        cwd=ROOT, capture_output=True, text=True, timeout=60, check=False,
-    )  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -211,13 +200,13 @@ def look(*arguments):
     ],
 )
 def test_a_slip_with_a_study_gets_a_sentence(arguments, sentence):
-    done = look(*arguments)
+    done = run_py(*arguments)
     assert done.returncode == 2
     assert done.stderr.strip() == sentence
 
 
 def test_the_help_and_the_main_config_name_every_study():
-    done = look("--help")
+    done = run_py("--help")
     assert f"experiment: {', '.join(STUDIES)}" in done.stdout
     main = (ROOT / "conf" / "config.yaml").read_text(encoding="utf-8")
     listed = main[main.index("- experiment:") : main.index("- override")]

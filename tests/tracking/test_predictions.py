@@ -12,13 +12,13 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 from PIL import Image
+from support.configs import config
 from support.idx_files import idx
 from support.sweeps import run_sweep
 
 from nnlab.cli import main
 from nnlab.data.images import load_images
 from nnlab.runs.code_version import CodeVersion
-from nnlab.runs.config import from_mapping
 from nnlab.runs.launch_config import LaunchConfig
 from nnlab.runs.sweep import Sweep
 from nnlab.tracking.artifacts import read_weights
@@ -35,22 +35,21 @@ class Made:
 
     def __init__(self, folder):
         self.uri = f"sqlite:///{folder}/mlflow.db"
-        changes = [{"lr": lr} for lr in (0.5, 1e-6, 1e30)]
-        plain = {
-            "epochs": 20,
-            "hidden_size": 8,
-            "init": {"name": "he", "bias": "zeros"},
-            "seed": 0,
-            "batch_size": None,
-            "dtype": "float32",
-            "target_accuracy": 0.5,
-            "data": {"source": "mnist_sample", "name": "digits", "val_size": 400, "seed": 0},
-            "tracking": {"uri": self.uri, "experiment": "nnlab"},
-            "prune": {"rule": "halving", "rungs": [3], "eta": 3},
-            "pictures": 0,
-        }
-        configs = [from_mapping({**plain, **each}) for each in changes]
-        overrides = [(f"lr={each['lr']}",) for each in changes]
+        rates = (0.5, 1e-6, 1e30)
+        configs = [
+            config(
+                lr=lr,
+                epochs=20,
+                hidden_size=8,
+                target_accuracy=0.5,
+                data__name="digits",
+                data__val_size=400,
+                tracking__uri=self.uri,
+                prune={"rule": "halving", "rungs": [3], "eta": 3},
+            )
+            for lr in rates
+        ]
+        overrides = [(f"lr={lr}",) for lr in rates]
         sweep = Sweep.of(configs, overrides)
         self.run, self.pruned, self.diverged = run_sweep(sweep, LaunchConfig(n_jobs=1))
         self.store = Store(self.uri)

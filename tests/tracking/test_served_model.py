@@ -12,13 +12,14 @@ import numpy as np
 import pandas as pd
 import pytest
 from click.testing import CliRunner
+from support.configs import config
 from support.paths import ROOT
 from support.servers import mlflow_server
 from support.sweeps import run_sweep
 
 from nnlab.cli import main
 from nnlab.execution.single_session import run_one
-from nnlab.runs.config import from_mapping, from_record, to_record
+from nnlab.runs.config import from_record, to_record
 from nnlab.runs.launch_config import LaunchConfig
 from nnlab.runs.prepared_data import prepare
 from nnlab.runs.sweep import Sweep, job_name
@@ -42,28 +43,17 @@ class Absent:
 
 sys.meta_path.insert(0, Absent())
 """
-PLAIN = {
-    "lr": 0.5,
-    "epochs": 12,
-    "hidden_size": 8,
-    "init": {"name": "he", "bias": "zeros"},
-    "seed": 0,
-    "batch_size": None,
-    "dtype": "float32",
-    "target_accuracy": 0.8,
-    "data": {"source": "mnist_sample", "name": "mnist_sample", "val_size": 500, "seed": 0},
-    "pictures": 0,
-    "model": True,
-}
 
 
-def config(uri, **changes):
-    return from_mapping({**PLAIN, "tracking": {"uri": uri, "experiment": "nnlab"}, **changes})
+def config_in(uri, **changes):
+    """The config of a small run with a model."""
+    small = {"lr": 0.5, "epochs": 12, "hidden_size": 8, "data__val_size": 500, "model": True}
+    return config(**small | {"tracking__uri": uri} | changes)
 
 
 def sweep(uri, changes):
     overrides = [tuple(f"{key}={value}" for key, value in each.items()) for each in changes]
-    made = Sweep.of([config(uri, **each) for each in changes], overrides)
+    made = Sweep.of([config_in(uri, **each) for each in changes], overrides)
     return run_sweep(made, LaunchConfig(n_jobs=1))
 
 
@@ -76,7 +66,7 @@ def served(tmp_path_factory):
     """A finished run with its model, on a local store."""
     folder = tmp_path_factory.mktemp("served")
     uri = f"sqlite:///{folder}/mlflow.db"
-    run = run_one(config(uri), ["model=true"])
+    run = run_one(config_in(uri), ["model=true"])
     return uri, run, files_of(uri, run)
 
 
@@ -142,7 +132,7 @@ def test_mlflow_predicts_without_nnlab_what_nnlab_predicts(served, elsewhere, tm
 @pytest.mark.long
 def test_a_model_behind_a_tracking_server_predicts_from_a_csv(elsewhere, tmp_path):
     with mlflow_server(f"sqlite:///{tmp_path}/server.db", tmp_path) as uri:
-        run = run_one(config(uri), ["model=true"])
+        run = run_one(config_in(uri), ["model=true"])
         pixels, probs = of_validation(run, files_of(uri, run))
         file = tmp_path / "images.csv"
         names = [f"pixel{place}" for place in range(784)]
@@ -209,16 +199,16 @@ def test_only_runs_that_trained_to_their_end_leave_a_model(tmp_path):
     for run in (pruned, diverged):
         assert (files_of(uri, run) / "weights.npz").is_file()
         assert not (files_of(uri, run) / "model").exists()
-    plain = run_one(config(uri, model=False, epochs=1), [])
+    plain = run_one(config_in(uri, model=False, epochs=1), [])
     assert not (files_of(uri, plain) / "model").exists()
 
 
 def test_a_model_is_no_part_of_what_a_run_is_or_is_called(served):
     uri, run, _ = served
-    assert config(uri, model=False).key("data") == config(uri).key("data")
+    assert config_in(uri, model=False).key("data") == config_in(uri).key("data")
     assert run.job.name == "defaults"
     assert job_name(["lr=0.5", "model=true"]) == "lr=0.5"
-    record = to_record(config(uri))
+    record = to_record(config_in(uri))
     del record["model"]  # as it was recorded before there were models
     assert from_record(record).model is False
 
@@ -230,7 +220,7 @@ def network(served):
 
 @pytest.fixture(scope="module")
 def digits():
-    return prepare(config(None).data).dataset.pixels[::500]
+    return prepare(config_in(None).data).dataset.pixels[::500]
 
 
 @pytest.mark.parametrize(

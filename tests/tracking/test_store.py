@@ -18,11 +18,6 @@ from nnlab.tracking.tracker import DatasetRecord, Tracker
 DATASET = DatasetRecord("digits", "d" * 64, "a test", 10, 784, 10)
 
 
-@pytest.fixture
-def tracker(store):
-    return Tracker(Store(store), "nnlab", CodeVersion())
-
-
 def test_many_writers_may_log_the_same_new_dataset_at_once(store, tracker):
     code = (
         "import sys; from nnlab.tracking.tracker import *\nfrom nnlab.runs.code_version import *\n"

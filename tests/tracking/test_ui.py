@@ -5,18 +5,10 @@ import os
 import re
 import signal
 import subprocess
-import sys
 import urllib.request
 
 import pytest
-from support.paths import ROOT
-
-
-def nnlab(*arguments):
-    return subprocess.run(
-        [sys.executable, "-m", "nnlab", *arguments],
-        cwd=ROOT, capture_output=True, text=True, timeout=120, check=False,
-    )  # fmt: skip
+from support.commands import nnlab, run_py, running
 
 
 def children_of(pid):
@@ -29,16 +21,11 @@ def children_of(pid):
 @pytest.mark.parametrize(
     "number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.long)]
 )
-def test_the_ui_shows_the_run_and_leaves_no_process_behind(run_py, store, number):
+def test_the_ui_shows_the_run_and_leaves_no_process_behind(store, number):
     done = run_py("epochs=1", "pictures=0", f"tracking.uri={store}")
     assert done.returncode == 0, done.stderr
     beginning = re.search(r"nnlab ui (\w{8})", done.stdout)[1]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "nnlab", "ui", beginning, "--uri", store],
-        cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        env={**os.environ, "PYTHONUNBUFFERED": "1"}, start_new_session=True,
-    )  # fmt: skip
-    try:
+    with running("-m", "nnlab", "ui", beginning, "--uri", store) as process:
         line = process.stdout.readline()
         base, run_id = re.search(
             r"(http://127\.0\.0\.1:\d+)/#/experiments/\d+/runs/(\w+)", line
@@ -52,10 +39,6 @@ def test_the_ui_shows_the_run_and_leaves_no_process_behind(run_py, store, number
         assert served
         process.send_signal(number)
         out, errors = process.communicate(timeout=60)
-    finally:
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.communicate()
     assert process.returncode == 0
     assert "Stopped." in out
     assert "Traceback" not in errors
@@ -90,7 +73,7 @@ def test_a_file_that_is_no_database_is_not_touched(tmp_path):
 
 
 @pytest.mark.long
-def test_a_torn_database_is_named_and_not_touched(tmp_path, run_py):
+def test_a_torn_database_is_named_and_not_touched(tmp_path):
     whole, torn = tmp_path / "whole.db", tmp_path / "torn.db"
     done = run_py("epochs=0", "pictures=0", f"tracking.uri=sqlite:///{whole}")
     assert done.returncode == 0, done.stderr

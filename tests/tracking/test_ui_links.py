@@ -7,6 +7,7 @@ from urllib.parse import parse_qs
 
 import pytest
 from mlflow import MlflowClient
+from support.commands import run_py
 
 from nnlab.tracking.store import Store
 from nnlab.tracking.ui_links import links
@@ -17,7 +18,7 @@ SMALL = ("epochs=2", "pictures=0", "data.val_size=4000")
 
 
 @pytest.fixture
-def filled(run_py, store):
+def filled(store):
     """A sweep of 14 runs, one of which diverges, and after it a single run."""
     rates = ",".join(f"{lr / 100}" for lr in range(1, 14))
     for words in (("-m", f"lr=1e30,{rates}", "hydra.launcher.backend=sequential"), ("lr=0.3",)):

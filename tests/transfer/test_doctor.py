@@ -2,22 +2,13 @@
 
 import socket
 import sqlite3
-import subprocess
-import sys
 
 import pytest
 from click.testing import CliRunner
 from mlflow import MlflowClient
+from support.commands import python
 
 from nnlab.cli import main
-from nnlab.runs.code_version import CodeVersion
-from nnlab.tracking.store import Store
-from nnlab.tracking.tracker import Tracker
-
-
-@pytest.fixture
-def tracker(store):
-    return Tracker(Store(store), "nnlab", CodeVersion())
 
 
 @pytest.fixture
@@ -35,10 +26,7 @@ def orphan(store):
         f"tracker = Tracker(Store({store!r}), 'nnlab', CodeVersion())\n"
         "print(tracker.start('orphan', {}, {}))"
     )
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, check=True
-    )
-    return done.stdout.strip()
+    return python("-W", "ignore", "-c", code, check=True).stdout.strip()
 
 
 def status(tracker, run_id):

@@ -5,8 +5,6 @@ import os
 import signal
 import socket
 import struct
-import subprocess
-import sys
 from pathlib import Path
 
 import mlflow
@@ -14,16 +12,14 @@ import pytest
 from click.testing import CliRunner
 from mlflow.entities import Metric
 from support import zips
-from support.paths import ROOT
+from support.commands import python, run_py
 from support.servers import mlflow_server
 from support.stopped import resume, stopped_sweep
 from support.zips import ONE, TWO
 
 from nnlab.cli import main
 from nnlab.errors import TrackingError
-from nnlab.runs.code_version import CodeVersion
 from nnlab.tracking.store import Store
-from nnlab.tracking.tracker import Tracker
 from nnlab.transfer import importing
 from nnlab.transfer.exporting import export_runs
 from nnlab.transfer.importing import import_runs
@@ -39,10 +35,7 @@ def nnlab(*words):
 
 def sweep(uri, *words):
     """Make a sweep in a process of its own; return the id of its run."""
-    subprocess.run(
-        [sys.executable, "run.py", "-m", *words, *SMALL, f"tracking.uri={uri}"],
-        cwd=ROOT, check=True, capture_output=True, timeout=240,
-    )  # fmt: skip
+    run_py("-m", *words, *SMALL, f"tracking.uri={uri}", check=True)
     return next(Store(uri).search("tags.kind = 'sweep'")).run_id
 
 
@@ -54,11 +47,6 @@ def lab(tmp_path_factory):
     first = sweep(uri, "lr=0.1,0.5", "seed=0,1")
     second = sweep(uri, "lr=0.5,0.9", "reuse=true")
     return uri, first, second
-
-
-@pytest.fixture
-def tracker(store):
-    return Tracker(Store(store), "nnlab", CodeVersion())
 
 
 @pytest.fixture
@@ -325,10 +313,7 @@ def killed_import(archive, uri, patch):
         f"{patch}\n"
         "importing.import_runs(importing.Path(sys.argv[1]), sys.argv[2])"
     )
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", code, str(archive), uri],
-        cwd=ROOT, capture_output=True, text=True, check=False, timeout=120,
-    )  # fmt: skip
+    done = python("-W", "ignore", "-c", code, archive, uri)
     assert done.returncode == -signal.SIGKILL, done.stderr
 
 
