@@ -99,7 +99,10 @@ def predict(
 )
 @click.option("--where", metavar="CONDITION", help="Such as \"lr>0.1 and outcome=='learned'\".")
 @click.option(
-    "--importance", "explain", is_flag=True, help="What each hyper-parameter explains, on a grid."
+    "--importance",
+    "by_importance",
+    is_flag=True,
+    help="What each hyper-parameter explains, on a grid.",
 )
 @click.option(
     "--format", "form", type=click.Choice(["table", "csv", "json", "markdown"]), default="table"

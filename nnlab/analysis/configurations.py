@@ -1,37 +1,28 @@
-"""Configurations: what varies between runs besides the seed, and what each run counts as."""
+"""Configurations: which parameters vary between runs besides the seed, and each run's result."""
 
 import math
-from collections import Counter
 
 import pandas as pd
 
 from nnlab.analysis.conditions import column
+from nnlab.analysis.ranking import SEED, result_of
 from nnlab.errors import ComparisonError
 from nnlab.training.initializers import independent
 
-SEED = "seed"
 DIGEST = "data_digest"
-FINAL = ("final_val_accuracy", "final_val_loss", "final_train_loss")  # of no diverged run
-ENDINGS = (
-    "learned", "stalled", "dead", "diverged", "pruned", "FAILED", "KILLED", "RUNNING", "SCHEDULED",
-)  # fmt: skip
-
-
-def lower_is_better(metric: str) -> bool:
-    """Tell whether the best value of a metric is its smallest: of all but accuracies."""
-    return not metric.endswith("accuracy")
+FINAL = ("final_val_accuracy", "final_val_loss", "final_train_loss")  # no diverged run has these
 
 
 def varying(runs: pd.DataFrame) -> list[str]:
-    """Return the parameters that vary between runs, the seed and what follows from others aside.
+    """Return the parameters that vary between runs, without the seed and what follows from others.
 
-    An init's name decides its draw, and its scale and shift too unless it is one that leaves them
-    free. The data's digest is one of them where runs of equal parameters had other data.
+    An init's name decides its draw, and also its scale and shift unless it leaves these to the
+    config. The digest of the data is among them if runs with equal parameters had other data.
     """
     params: list[str] = runs.attrs["params"]
-    fields = [each for each in params if each != SEED and len(set(runs[each].astype(str))) > 1]
+    fields = [name for name in params if name != SEED and len(set(runs[name].astype(str))) > 1]
     fields = independent(fields, set(runs["init.name"]) if "init.name" in runs else set())
-    about_data = [each for each in params if each.startswith("data.")]
+    about_data = [name for name in params if name.startswith("data.")]
     if about_data and len(runs[[*about_data, DIGEST]].drop_duplicates()) > len(
         runs[about_data].drop_duplicates()
     ):
@@ -40,14 +31,17 @@ def varying(runs: pd.DataFrame) -> list[str]:
 
 
 def leading(runs: pd.DataFrame, fields: list[str], typed: str) -> list[str]:
-    """Leave out of varying fields what only follows another: epochs that are matched to a size.
+    """Leave out varying fields that only follow another: epochs that are matched to a size.
 
     Parameters
     ----------
-    typed : what was typed, such as a sweep's name: of two fields that follow each other, the one
-        that it does not name is left out
+    runs : DataFrame
+    fields : list of str
+    typed : str
+        What was typed, such as a sweep's name: of two fields that follow each other, the one that
+        it does not name is left out.
     """
-    named = [each for each in fields if f"{each.removesuffix('.name')}=" in typed]
+    named = [field for field in fields if f"{field.removesuffix('.name')}=" in typed]
 
     def follows(field: str) -> bool:
         return any(
@@ -57,40 +51,27 @@ def leading(runs: pd.DataFrame, fields: list[str], typed: str) -> list[str]:
             for other in named
         )
 
-    return [each for each in fields if each in named or not follows(each)]
+    return [field for field in fields if field in named or not follows(field)]
 
 
 def endings(runs: pd.DataFrame) -> pd.Series:
-    """Return what became of each run: its outcome, or else its status."""
+    """Return what became of each run: its outcome, or its status if it has none."""
     return runs["outcome"].astype(object).where(runs["outcome"].notna(), runs["status"])
 
 
-def counted(words: "pd.Series[str]") -> str:
-    """Write what became of runs, counted: ``4 learned, 1 diverged``."""
-    return ", ".join(f"{count} {word}" for word, count in Counter(words).most_common())
-
-
-def results(runs: pd.DataFrame, metric: str) -> "pd.Series[float]":
-    """Return what each run counts as; NaN where it has no result.
-
-    A diverged run has no final network, and that is a result: its accuracy counts as 0, its loss
-    as infinite, so that a configuration's lucky survivors do not speak for it alone. A run that
-    ended without having reached its target needed infinitely many epochs. What a run would have
-    come to that was pruned, killed, failed or is at work still is not known.
-    """
+def run_results(runs: pd.DataFrame, metric: str) -> "pd.Series[float]":
+    """Return what each run counts as; NaN for a run without a result. See ``result_of``."""
     values = pd.Series(runs.get(metric, math.nan), index=runs.index, dtype=float)
-    if metric == "epochs_to_target":
-        return values.where(values.notna() | runs["outcome"].isna(), math.inf)
-    if metric.endswith(("accuracy", "loss")):
-        worst = math.inf if lower_is_better(metric) else 0.0
-        return values.where(values.notna() | (runs["outcome"] != "diverged"), worst)
-    return values
+    outcomes = runs["outcome"].astype(object).where(runs["outcome"].notna(), None)
+    counted = [result_of(metric, *run) for run in zip(values, outcomes, strict=True)]
+    return pd.Series(counted, index=runs.index, dtype=float)
 
 
 def once_each(runs: pd.DataFrame, fields: list[str]) -> pd.DataFrame:
-    """Keep one run of each configuration and seed: a complete one if there is, the newest of them.
+    """Keep one run of each configuration and seed: the newest one that is complete, if any is.
 
-    Equal configurations and seeds have equal results: counting one twice would feign a seed.
+    Equal configurations and seeds have equal results: if one counted twice, it would pass for
+    another seed.
     """
     if SEED not in runs:
         return runs
@@ -102,16 +83,22 @@ def once_each(runs: pd.DataFrame, fields: list[str]) -> pd.DataFrame:
     return runs.loc[kept.sort_values()]
 
 
+def common_target(runs: pd.DataFrame) -> float | None:
+    """Return the validation accuracy that counts as learned; None if the runs differ in it."""
+    targets = set(runs.get("target_accuracy", pd.Series(dtype=float)))
+    return float(targets.pop()) if len(targets) == 1 else None
+
+
 def metric_of(runs: pd.DataFrame, metric: str) -> str:
     """Return the whole name of a metric that some run has, or counts as having.
 
     Raises
     ------
     ComparisonError
-        Where no run has it.
+        If no run has it.
     """
     metrics: list[str] = runs.attrs["metrics"]
-    if (runs["outcome"] == "diverged").any():  # perhaps of all, and a result nevertheless
+    if (runs["outcome"] == "diverged").any():  # perhaps all diverged, and that is a result too
         metrics = list(dict.fromkeys((*metrics, *FINAL)))
     if not metrics:
         raise ComparisonError(f"None of these {len(runs)} runs has a result yet.")

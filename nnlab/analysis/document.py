@@ -5,12 +5,16 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TypedDict
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from markdown_it import MarkdownIt
 from markupsafe import Markup
 
-MARK = "<!-- Made by `nnlab report`; what is written by hand belongs into notes.md. -->"
+from nnlab.runs.study import Study
+
+SIGNATURE = "<!-- Made by `nnlab report`;"  # by which a report is known, also an older one
+MARK = f"{SIGNATURE} what is written by hand belongs in notes.md. -->"
 
 
 @dataclass(frozen=True)
@@ -23,11 +27,13 @@ class Section:
 
 @dataclass(frozen=True)
 class FigureFile:
-    """A picture that a report shows.
+    """A figure that a report shows.
 
     Attributes
     ----------
-    address : relative to the report, or ``data:``
+    address : str
+        Relative to the report; or ``data:``, with the image itself.
+    caption : str
     """
 
     address: str
@@ -40,13 +46,27 @@ class Document:
 
     Attributes
     ----------
-    name : of the folder that it is written to
-    question, expected : empty where nobody wrote them down
-    verdict : sentences that follow from the numbers
-    command : that made the runs
-    varied, fixed : what differs between the runs, and what does not
-    notes : somebody's own words
-    reproduce : commands
+    name : str
+        The name of the report's folder.
+    title : str
+    question, expected : str
+        Of the study; empty if nobody wrote them down.
+    verdict : sequence of str
+        Sentences that follow from the numbers.
+    command : str
+        The command that made the runs.
+    varied, fixed : str
+        What differs between the runs, and what does not.
+    sections : sequence of Section
+    failures : str
+        The runs without a final network.
+    provenance : str
+        Where the results come from.
+    reproduce : sequence of str
+        Commands.
+    notes : str
+        What somebody wrote by hand.
+    figures : sequence of FigureFile
     """
 
     name: str
@@ -74,7 +94,8 @@ class Document:
 
         Parameters
         ----------
-        folder : that holds the figures
+        folder : Path
+            It holds the figures.
         """
         inlined = [
             replace(figure, address=_data_address(folder / figure.address))
@@ -88,15 +109,23 @@ class Document:
         return page.render(title=self.title, body=Markup(body))  # noqa: S704 - rendered above
 
 
-def table(titles: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1) -> str:
-    """Write a table in Markdown; the first columns are set from the left, the others right."""
-    rule = ["---"] * left + ["---:"] * (len(titles) - left)
-    lines = [titles, rule, *rows]
-    return "\n".join("| " + " | ".join(_cell(cell) for cell in line) + " |" for line in lines)
+class Heading(TypedDict):
+    """The first fields of a ``Document``."""
+
+    title: str
+    question: str
+    expected: str
 
 
-def _cell(text: str) -> str:
-    return text.replace("|", "\\|").replace("\n", " ")
+def heading(study: Study | None, name: str) -> Heading:
+    """Return what a study says of itself; ``name`` is the title of runs without a study."""
+    if study is None:
+        return {"title": name, "question": "", "expected": ""}
+    return {
+        "title": study.name.replace("_", " "),
+        "question": study.question,
+        "expected": " ".join(study.expected.split()),
+    }
 
 
 def _environment() -> Environment:

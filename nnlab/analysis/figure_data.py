@@ -1,4 +1,4 @@
-"""What a sweep's pictures are drawn from, read from its store."""
+"""The data of a sweep's figures, read from its store."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,29 +7,39 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from nnlab.analysis.comparison import METRIC
-from nnlab.analysis.configurations import leading, once_each, varying
+from nnlab.analysis.configurations import common_target, leading, once_each, varying
+from nnlab.analysis.ranking import METRIC
 from nnlab.plots.best_and_worst import RunFilters
 from nnlab.tracking.frames import read_curves, read_runs
 
-CURVES = ("val/accuracy", "dead_fraction", "grad_norm/w1", "grad_norm/w2")  # that are shown
+CURVES = ("val/accuracy", "dead_fraction", "grad_norm/w1", "grad_norm/w2")  # that figures show
 
-Extreme = tuple[str, float, Path]  # a run's name, its accuracy, its weights.npz
+WeightsFile = tuple[str, float, Path]  # a run's name, its accuracy, its weights.npz
 
 
 @dataclass(frozen=True)
 class FigureData:
-    """All that a sweep's pictures are drawn from.
+    """The data of a sweep's figures.
 
     Attributes
     ----------
-    runs : one row a configuration and seed, see ``configurations.once_each``
-    fields : the parameters that vary
-    curves : see ``frames.read_curves``; of ``CURVES``
-    target : the validation accuracy that counts as learned, where all runs agree in it
-    filters : of the best and of the worst run, or none
-    image_shape : of those
-    reference : a value of the metric, and whose it is
+    title : str
+    runs : DataFrame
+        A row for each configuration and seed, see ``configurations.once_each``.
+    fields : list of str
+        The parameters that vary.
+    metric : str
+        The metric that runs are judged by.
+    curves : DataFrame
+        The metrics of ``CURVES`` by epoch, see ``frames.read_curves``.
+    target : float or None
+        The validation accuracy that counts as learned; None if the runs differ in it.
+    filters : sequence of RunFilters
+        Those of the best and of the worst run; or none.
+    image_shape : tuple of int
+        Rows and columns of the images.
+    reference : tuple or None
+        A value of the metric, and whose it is.
     """
 
     title: str
@@ -43,32 +53,43 @@ class FigureData:
     reference: tuple[float, str] | None = None
 
 
-def filters_of(extreme: Extreme) -> RunFilters:
-    """Read a run's filters."""
-    label, accuracy, path = extreme
-    with np.load(path, allow_pickle=False) as file:
-        return RunFilters(label, accuracy, file["W1"], None)
+def read_filters(file: WeightsFile) -> RunFilters:
+    """Read the weights of a run's hidden units."""
+    label, accuracy, path = file
+    with np.load(path, allow_pickle=False) as arrays:
+        return RunFilters(label, accuracy, arrays["W1"], None)
 
 
-def figure_data(
+def read_figure_data(
     uri: str,
     run_ids: Sequence[str],
     title: str,
-    extremes: Sequence[Extreme],
+    best_and_worst: Sequence[WeightsFile],
     image_shape: tuple[int, int],
 ) -> FigureData:
-    """Read from a store what the pictures of some runs show.
+    """Read the data of the figures of some runs from a store.
 
     Parameters
     ----------
-    extremes : the best run and the worst; or none
+    uri : str
+    run_ids : sequence of str
+        Whole ids.
+    title : str
+    best_and_worst : sequence of WeightsFile
+        Those of the best run and of the worst; or none.
+    image_shape : tuple of int
+        Rows and columns of the images.
     """
-    everything = read_runs(uri, [",".join(run_ids)])
-    fields = leading(everything, varying(everything), title)
-    runs = once_each(everything, fields)
-    targets = set(runs["target_accuracy"])
+    all_runs = read_runs(uri, [",".join(run_ids)])
+    fields = leading(all_runs, varying(all_runs), title)
+    runs = once_each(all_runs, fields)
     return FigureData(
-        title, runs, fields, METRIC, read_curves(uri, runs["run_id"].tolist(), CURVES),
-        float(targets.pop()) if len(targets) == 1 else None, list(map(filters_of, extremes)),
-        image_shape,
-    )  # fmt: skip
+        title=title,
+        runs=runs,
+        fields=fields,
+        metric=METRIC,
+        curves=read_curves(uri, runs["run_id"].tolist(), CURVES),
+        target=common_target(runs),
+        filters=list(map(read_filters, best_and_worst)),
+        image_shape=image_shape,
+    )

@@ -1,6 +1,5 @@
-"""Runs grouped into configurations, the best first: what pictures and verdicts are made of."""
+"""Runs grouped into configurations, the best first: the basis of tables, figures and sentences."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -8,21 +7,26 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
-from nnlab.analysis.configurations import SEED, endings, lower_is_better, results, value_key
+from nnlab.analysis.configurations import endings, run_results, value_key
+from nnlab.analysis.formatting import settings_text
+from nnlab.analysis.ranking import SEED, lower_is_better, order_key
 from nnlab.analysis.statistics import PairedDifference, Summary, paired_difference, summarise
 
 Value = int | float | str | None
 
 
 @dataclass(frozen=True)
-class Group:
+class RunGroup:
     """The runs of one configuration, which differ in their seed alone.
 
     Attributes
     ----------
-    settings : field -> its value, for all fields that vary between the groups
-    runs : one row a seed
-    metric : what they are judged by
+    settings : dict
+        Field -> value, for all fields that vary between the groups.
+    runs : DataFrame
+        A row for each seed.
+    metric : str
+        The metric that the runs are judged by.
     """
 
     settings: dict[str, Value]
@@ -31,14 +35,14 @@ class Group:
 
     @property
     def label(self) -> str:
-        """What tells it from the others: ``init=he lr=0.5``."""
-        return named(self.settings)
+        """What distinguishes it from the other groups: ``init=he lr=0.5``."""
+        return settings_text(self.settings)
 
     @cached_property
     def results(self) -> "pd.Series[float]":
-        """What each run counts as, by seed; see ``configurations.results``."""
-        found = results(self.runs, self.metric)
-        return found.set_axis(self.runs[SEED], axis=0) if SEED in self.runs else found
+        """What each run counts as, by seed; see ``ranking.result_of``."""
+        values = run_results(self.runs, self.metric)
+        return values.set_axis(self.runs[SEED], axis=0) if SEED in self.runs else values
 
     @cached_property
     def summary(self) -> Summary:
@@ -47,12 +51,9 @@ class Group:
         return summarise(self.results.dropna().tolist(), lower_is_better=lower)
 
     @cached_property
-    def rank(self) -> float:
-        """Smaller is better. A run without a result counts as the worst that there is."""
-        lower = lower_is_better(self.metric)
-        values = self.results.fillna(math.inf if lower else 0.0).to_numpy(np.float64)
-        mean = float(values.mean())
-        return mean if lower else -mean
+    def rank(self) -> tuple[float, float]:
+        """The key that sorts groups, the best first; see ``ranking.order_key``."""
+        return order_key(self.results.tolist(), self.metric)
 
     @cached_property
     def endings(self) -> "pd.Series[str]":
@@ -68,52 +69,45 @@ class Group:
         """Return the share of its runs that ended so."""
         return float((self.endings == ending).mean())
 
-    def against(self, other: "Group") -> PairedDifference:
-        """Compare it with another over the seeds of which both have a result."""
+    def common_results(self, other: "RunGroup") -> tuple["pd.Series[float]", "pd.Series[float]"]:
+        """Return the results of both groups for the seeds of which both have one."""
         one, two = self.results.dropna(), other.results.dropna()
         seeds = one.index.intersection(two.index)
-        return paired_difference(
-            one[seeds].tolist(), two[seeds].tolist(), lower_is_better=lower_is_better(self.metric)
-        )
+        return one[seeds], two[seeds]
+
+    def against(self, other: "RunGroup") -> PairedDifference:
+        """Compare it with another group over their common seeds."""
+        one, two = self.common_results(other)
+        lower = lower_is_better(self.metric)
+        return paired_difference(one.tolist(), two.tolist(), lower_is_better=lower)
 
 
-def grouped(runs: pd.DataFrame, fields: Sequence[str], metric: str) -> list[Group]:
-    """Group runs by the fields that vary, and put the best group first."""
+def grouped(runs: pd.DataFrame, fields: Sequence[str], metric: str) -> list[RunGroup]:
+    """Group runs by the fields that vary, the best group first."""
     if not fields:
-        return [Group({}, runs, metric)]
+        return [RunGroup({}, runs, metric)]
+    bare = runs.copy(deep=False)
+    bare.attrs = {}  # pandas would copy them deeply for every group, and again at every step
     groups = [
-        Group(dict(zip(fields, map(_plain, key), strict=True)), rows, metric)
-        for key, rows in runs.groupby(list(fields), dropna=False, sort=False)
+        RunGroup(dict(zip(fields, map(_plain, key), strict=True)), rows, metric)
+        for key, rows in bare.groupby(list(fields), dropna=False, sort=False)
     ]
-    # Ties in the order of their values: pictures must not depend on the order of the store.
-    return sorted(groups, key=lambda each: (each.rank, *map(value_key, each.settings.values())))
+    # Equal groups are sorted by their values: figures must not depend on the order of the store.
+    return sorted(groups, key=lambda group: (group.rank, *map(value_key, group.settings.values())))
 
 
-def levels(groups: Sequence[Group], field: str) -> list[Value]:
+def levels(groups: Sequence[RunGroup], field: str) -> list[Value]:
     """Return the values that a field has: numbers by size, then words."""
     return sorted({group.settings[field] for group in groups}, key=value_key)
 
 
-def numeric(groups: Sequence[Group], field: str) -> bool:
+def numeric(groups: Sequence[RunGroup], field: str) -> bool:
     """Tell whether all values of a field are numbers."""
     return all(isinstance(group.settings[field], int | float) for group in groups)
 
 
-def named(values: dict[str, Value]) -> str:
-    """Write settings as they are typed: ``init=he lr=0.5``."""
-    return " ".join(f"{short(field)}={written(value)}" for field, value in values.items())
-
-
-def short(field: str) -> str:
-    """Return a field's name as it is typed: ``init`` for ``init.name``."""
-    return field.removesuffix(".name")
-
-
-def written(value: Value) -> str:
-    """Write a value as briefly as it can be typed."""
-    return f"{value:.6g}" if isinstance(value, float) else str(value)
-
-
 def _plain(value: object) -> Value:
-    found = value.item() if isinstance(value, np.generic) else value
-    return found if isinstance(found, int | float | str) else None
+    """Return a value as Python has it; NaN, which no run was given, as None."""
+    plain = value.item() if isinstance(value, np.generic) else value
+    known = isinstance(plain, int | float | str) and plain == plain  # noqa: PLR0124 - NaN
+    return plain if known else None  # type: ignore[return-value]

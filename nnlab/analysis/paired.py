@@ -9,18 +9,10 @@ from typing import Any
 import pandas as pd
 import yaml
 
-from nnlab.analysis.comparison import METRIC
 from nnlab.analysis.conditions import meeting
-from nnlab.analysis.configurations import (
-    DIGEST,
-    SEED,
-    lower_is_better,
-    metric_of,
-    once_each,
-    results,
-    varying,
-)
-from nnlab.analysis.statistics import paired_difference
+from nnlab.analysis.configurations import DIGEST, metric_of, once_each, varying
+from nnlab.analysis.groups import RunGroup
+from nnlab.analysis.ranking import METRIC, SEED
 from nnlab.errors import ComparisonError
 from nnlab.runs.config import fields_with
 from nnlab.runs.roles import Role, is_among
@@ -153,23 +145,22 @@ def _label(key: Key, fields: Sequence[str], shared: Sequence[str]) -> str:
 
 def _compared(a: pd.DataFrame, b: pd.DataFrame, metric: str) -> dict[str, Any]:
     """Compare two configurations over the seeds of which both have a result."""
-    one, other = (results(side, metric).set_axis(side[SEED], axis=0).dropna() for side in (a, b))
-    seeds = one.index.intersection(other.index)
-    one, other = one[seeds], other[seeds]
-    found = paired_difference(one.tolist(), other.tolist(), lower_is_better=lower_is_better(metric))
-    further = found.further
-    if found.n < 2:  # noqa: PLR2004 - a spread takes two
-        further = ENOUGH - found.n
+    one, other = RunGroup({}, a, metric), RunGroup({}, b, metric)
+    difference = one.against(other)
+    further = difference.further
+    if difference.n < 2:  # noqa: PLR2004 - a spread takes two
+        further = ENOUGH - difference.n
+    mean_a, mean_b = (float(side.mean()) for side in one.common_results(other))
     return {
-        "seeds": found.n,
-        "mean_a": float(one.mean()),
-        "mean_b": float(other.mean()),
-        "difference": found.mean,
-        "low": found.interval.low,
-        "high": found.interval.high,
-        "interval": found.interval.method,
-        "a_beats_b": found.a_beats_b,
-        "decided": found.decided,
+        "seeds": difference.n,
+        "mean_a": mean_a,
+        "mean_b": mean_b,
+        "difference": difference.mean,
+        "low": difference.interval.low,
+        "high": difference.interval.high,
+        "interval": difference.interval.method,
+        "a_beats_b": difference.a_beats_b,
+        "decided": difference.decided,
         "further": further,
     }
 

@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from nnlab.analysis.comparison import METRIC, compare
-from nnlab.analysis.document import MARK, Document, FigureFile
-from nnlab.analysis.figures import FigureSpec, gallery
+from nnlab.analysis.comparison import compare
+from nnlab.analysis.configurations import run_results
+from nnlab.analysis.document import SIGNATURE, Document, FigureFile
+from nnlab.analysis.figures import FigureSpec, sweep_figures
+from nnlab.analysis.ranking import METRIC, SEED, lower_is_better, worst_result
 from nnlab.analysis.stability_report import StabilityResults, stability_document, stability_figures
 from nnlab.analysis.sweep_report import sweep_document
 from nnlab.analysis.sweep_results import SweepResults
@@ -25,7 +27,7 @@ from nnlab.tracking.writer import Writer
 
 README = "README.md"
 PAGE = "report.html"
-NOTES = "notes.md"  # somebody's own words: read, and never written
+NOTES = "notes.md"  # written by hand: read, and never written
 BEST = "best.yaml"  # the config of the best configuration
 FOLDER = "experiments"
 
@@ -44,84 +46,92 @@ def report(
 ) -> Report:
     """Write the report of a sweep, or of a stability study.
 
-    ``README.md``, figures and tables go into a folder, and ``report.html``, a page that needs no
-    other file, beside them and among the files of the sweep's run in the store.
+    ``README.md``, figures and tables go into a folder. ``report.html``, a page that needs no other
+    file, goes there too, and to the files of the sweep's run in the store.
 
     Parameters
     ----------
-    sweep : beginning of its id, or ``last``
-    uri : of the store; None as in the config
-    metric : that configurations are judged by; None for the final validation accuracy
-    out : the folder; None for ``experiments/<name>``, with the study's name or else the sweep's
+    sweep : str
+        The beginning of its id, or ``last``.
+    uri : str or None
+        The store; None for the one of the config.
+    metric : str or None
+        The metric by which configurations are judged; None for the final validation accuracy.
+    out : Path or None
+        The folder; None for ``experiments/<name>``, named after the study, or after the sweep.
+
+    Returns
+    -------
+    Report
 
     Raises
     ------
     TrackingError, ComparisonError
-        Where there is no such sweep, or nothing to tell of it.
+        If there is no such sweep, or it has no results.
     ReportError
-        Where the folder holds a README that somebody else has written.
+        If the folder holds a README that somebody else has written.
     """
     store = existing_store(uri)
-    head = _head(store, sweep)
-    folder = out or provenance.project_root() / FOLDER / _name(head)
+    parent = _parent(store, sweep)
+    folder = out or provenance.project_root() / FOLDER / _name(parent)
     _refuse_to_overwrite(folder)
-    pictures: Iterable[FigureSpec]
-    kept: dict[str, str] = {}
-    if head.tags.get(Tag.KIND) == "stability":
-        edges = StabilityResults.read(store, head)
-        document, pictures = stability_document(edges, folder.name), stability_figures(edges)
-        tables = {"networks.csv": edges.networks, "trials.csv": edges.trials}
+    figures: Iterable[FigureSpec]
+    files: dict[str, str] = {}
+    if parent.tags.get(Tag.KIND) == "stability":
+        study = StabilityResults.read(store, parent)
+        document, figures = stability_document(study, folder.name), stability_figures(study)
+        tables = {"networks.csv": study.networks, "trials.csv": study.trials}
     else:
-        found = SweepResults.read(store, head, metric or METRIC)
-        document, pictures = sweep_document(found, folder.name), gallery(found.figure_data())
-        kept = {BEST: found.best_config}
+        results = SweepResults.read(store, parent, metric or METRIC)
+        document, figures = sweep_document(results, folder.name), sweep_figures(results.figure_data)
+        files = {BEST: results.best_config}
         tables = {
-            "runs.csv": _runs_table(found),
-            "configurations.csv": compare([head.run_id], store.uri, found.metric),
+            "runs.csv": _runs_table(results),
+            "configurations.csv": compare([parent.run_id], store.uri, results.metric),
         }
     with tempfile.TemporaryDirectory(prefix="nnlab-") as scratch:
         made = Path(scratch)
         for name, table in tables.items():
             table.to_csv(made / name, index=False)
-        for name, text in kept.items():
+        for name, text in files.items():
             (made / name).write_text(text, encoding="utf-8")
-        written = _draw(document, pictures, made, folder / NOTES)
-        (made / README).write_text(written.markdown(), encoding="utf-8")
-        (made / PAGE).write_text(written.html(made), encoding="utf-8")
+        complete = _draw(document, figures, made, folder / NOTES)
+        (made / README).write_text(complete.markdown(), encoding="utf-8")
+        (made / PAGE).write_text(complete.html(made), encoding="utf-8")
         folder.mkdir(parents=True, exist_ok=True)
-        _forget_figures(folder)
-        for file in made.iterdir():  # only now: what stood there is whole until all is made
+        _remove_figures(folder)
+        for file in made.iterdir():  # only now: the last report stays whole until this one is
             (folder / file.name).write_bytes(file.read_bytes())
-        _attach(store, head, [made / PAGE, *sorted(made.glob("*.png"))])
-    return Report(folder, folder / PAGE, head.run_id)
+        _attach(store, parent, [made / PAGE, *sorted(made.glob("*.png"))])
+    return Report(folder, folder / PAGE, parent.run_id)
 
 
-def _attach(store: Store, head: RunRecord, files: Sequence[Path]) -> None:
+def _attach(store: Store, parent: RunRecord, files: Sequence[Path]) -> None:
     """Put the page and its figures among the files of the sweep's run, where the UI shows them."""
-    with deferred(), Writer(store).folder(head.run_id) as place:
+    with deferred(), Writer(store).folder(parent.run_id) as folder:
         for file in files:
-            (place / file.name).write_bytes(file.read_bytes())
+            (folder / file.name).write_bytes(file.read_bytes())
 
 
-def _head(store: Store, which: str) -> RunRecord:
-    found = store.find_run(which, "sweep" if which == "last" else None)
-    if found.tags.get(Tag.KIND) in ("sweep", "stability"):
-        return found
-    parent = found.parent
-    hint = f": its sweep is {parent[:8]}" if parent else ""
-    raise ReportError(f"{found.run_id[:8]} is a single run, and no sweep{hint}.")
+def _parent(store: Store, sweep: str) -> RunRecord:
+    """Return the parent run of the sweep or study that was asked for."""
+    record = store.find_run(sweep, "sweep" if sweep == "last" else None)
+    if record.tags.get(Tag.KIND) in ("sweep", "stability"):
+        return record
+    hint = f": its sweep is {record.parent[:8]}" if record.parent else ""
+    raise ReportError(f"{record.run_id[:8]} is a single run, and no sweep{hint}.")
 
 
-def _name(head: RunRecord) -> str:
+def _name(parent: RunRecord) -> str:
     """Name a folder after the study, or after what the sweep varied and its id."""
-    study = head.tags.get(Tag.STUDY)
-    words = re.sub(r"[^A-Za-z0-9.]+", "-", head.name)[:40].strip("-.")
-    return study or f"{words or 'sweep'}-{head.run_id[:8]}"
+    study = parent.tags.get(Tag.STUDY)
+    words = re.sub(r"[^A-Za-z0-9.]+", "-", parent.name)[:40].strip("-.")
+    return study or f"{words or 'sweep'}-{parent.run_id[:8]}"
 
 
 def _refuse_to_overwrite(folder: Path) -> None:
     readme = folder / README
-    if readme.is_file() and MARK not in readme.read_text(encoding="utf-8", errors="replace"):
+    if readme.is_file() and SIGNATURE not in readme.read_text(encoding="utf-8", errors="replace"):
         raise ReportError(
             f"{readme} was not made by `nnlab report`, and is left alone: name another folder with "
             f"--out, or move your words to {NOTES}, which a report takes in."
@@ -130,31 +140,33 @@ def _refuse_to_overwrite(folder: Path) -> None:
         raise ReportError(f"{folder} is a file: name a folder with --out.")
 
 
-def _forget_figures(folder: Path) -> None:
-    """Remove the figures that an earlier report has shown: this one may have others."""
+def _remove_figures(folder: Path) -> None:
+    """Remove the figures of an earlier report: this one may have others."""
     readme = folder / README
     if readme.is_file():
         for name in re.findall(r"\]\((\w+\.png)\)", readme.read_text(encoding="utf-8")):
             (folder / name).unlink(missing_ok=True)
 
 
-def _draw(document: Document, pictures: Iterable[FigureSpec], made: Path, notes: Path) -> Document:
-    """Draw the figures into a folder, and return the document with them."""
-    figures = []
-    for picture in pictures:
-        save(picture.draw(), made / f"{picture.name}.png")
-        figures.append(FigureFile(f"{picture.name}.png", picture.caption))
-    own = notes.read_text(encoding="utf-8").strip() if notes.is_file() else ""
-    return replace(document, figures=figures, notes=own)
+def _draw(document: Document, figures: Iterable[FigureSpec], made: Path, notes: Path) -> Document:
+    """Draw the figures into a folder, and return the document with them and the notes."""
+    files = []
+    for figure in figures:
+        save(figure.draw(), made / f"{figure.name}.png")
+        files.append(FigureFile(f"{figure.name}.png", figure.caption))
+    text = notes.read_text(encoding="utf-8").strip() if notes.is_file() else ""
+    return replace(document, figures=files, notes=text)
 
 
-def _runs_table(found: SweepResults) -> pd.DataFrame:
-    """Return every run, the best first: its id, what varied, what became of it."""
-    runs = found.everything
-    seeds = [each for each in ("seed",) if each in runs]
-    columns: Sequence[str] = dict.fromkeys(  # type: ignore[assignment]
-        ("run_id", "name", *found.fields, *seeds, "status", "outcome", *runs.attrs["metrics"])
+def _runs_table(results: SweepResults) -> pd.DataFrame:
+    """Return all runs, the best first: ids, what varied, what became of them, metrics."""
+    runs = results.all_runs
+    seeds = [SEED] if SEED in runs else []
+    columns = dict.fromkeys(
+        ("run_id", "name", *results.fields, *seeds, "status", "outcome", *runs.attrs["metrics"])
     )
-    return runs[list(columns)].sort_values(
-        [found.metric, "run_id"], ascending=[False, True], na_position="last"
+    result = run_results(runs, results.metric).fillna(worst_result(results.metric))
+    ordered = runs.assign(_result=result).sort_values(
+        ["_result", "run_id"], ascending=[lower_is_better(results.metric), True]
     )
+    return ordered[list(columns)]

@@ -1,4 +1,4 @@
-"""The sections of a sweep's report, each with what of it belongs in the verdict."""
+"""The sections of a sweep's report, each with the sentences that it adds to the verdict."""
 
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
@@ -7,63 +7,80 @@ import numpy as np
 import pandas as pd
 
 from nnlab.analysis.comparison import compare, importance
-from nnlab.analysis.comparison_tables import markdown, shown
-from nnlab.analysis.configurations import SEED
-from nnlab.analysis.document import Section, table
+from nnlab.analysis.comparison_tables import as_text, markdown
+from nnlab.analysis.document import Section
 from nnlab.analysis.explanations import (
+    InitialState,
+    against_reference,
     best_across,
+    best_value_trend,
     dead_on_arrival,
-    explained,
-    held_against,
     learned_between,
-    moved,
+    short_cause,
+    variation_shares,
 )
 from nnlab.analysis.figures import axis, rows_of
-from nnlab.analysis.groups import Group, grouped, levels, numeric, short, written
+from nnlab.analysis.formatting import interval, markdown_table, number, short, written
+from nnlab.analysis.groups import RunGroup, grouped, levels, numeric
+from nnlab.analysis.ranking import SEED
 from nnlab.analysis.sweep_results import SweepResults
-from nnlab.analysis.verdicts import figure, interval
 from nnlab.errors import ComparisonError
 
-CROWD = 36  # configurations above which only the first and last are rows of the report
-ENDS = 10  # of these, at either end
+MAX_ROWS = 36  # of the table of results; with more, it has only the first and the last
+END_ROWS = 10  # at either end of such a table
 
-Part = tuple[Section, list[str]]  # a section, and what of it belongs in the verdict
+SectionAndSentences = tuple[Section, list[str]]  # a section, and what it adds to the verdict
 
 
-def sections(found: SweepResults) -> list[Part]:
+def sections(results: SweepResults) -> list[SectionAndSentences]:
     """Write the sections that the design of a sweep supports."""
-    parts = (_matters(found), _begins(found), _across(found), _reference(found))
-    return [(Section("Results", _results(found)), []), *(part for part in parts if part)]
+    optional = (
+        _what_matters(results),
+        _initial_states(results),
+        _best_across(results),
+        _against_reference(results),
+    )
+    return [(Section("Results", _results(results)), []), *filter(None, optional)]
 
 
-def _results(found: SweepResults) -> str:
-    whole = compare([found.head.run_id], found.store.uri, found.metric)
-    cells = shown(whole).rename(columns=short)
-    notes = "\n".join(f"- {each}" for each in whole.attrs["notes"])
-    text = ""
-    grid = _grid(found)
-    if len(cells) > CROWD:
-        text = f"{grid}\n\nThe first and the last {ENDS} of {len(cells)} configurations:\n\n"
-        cells = pd.concat([cells.head(ENDS), cells.tail(ENDS)])
-    text += f"{markdown(cells)}\n\nMetric: `{found.metric}`; `configurations.csv` has every row, "
-    return f"{text}`runs.csv` every run.\n\n{notes}".strip()
+def _results(results: SweepResults) -> str:
+    table = compare([results.parent.run_id], results.store.uri, results.metric)
+    cells = as_text(table).rename(columns=short)
+    parts = []
+    if len(cells) > MAX_ROWS:
+        parts += [
+            _grid_of_means(results),
+            f"The first and the last {END_ROWS} of {len(cells)} configurations:",
+        ]
+        cells = pd.concat([cells.head(END_ROWS), cells.tail(END_ROWS)])
+    parts += [
+        markdown(cells),
+        f"Metric: `{results.metric}`; `configurations.csv` has every row, `runs.csv` every run.",
+        _bullets(table.attrs["notes"]),
+    ]
+    return "\n\n".join(filter(None, parts))
 
 
-def _grid(found: SweepResults) -> str:
-    """Write the means as a table of two fields, where there are just two and one is a number."""
-    across = axis(found.groups)
-    if across is None or len(found.fields) != 2:  # noqa: PLR2004 - a table has two sides
+def _bullets(notes: Sequence[str]) -> str:
+    return "\n".join(f"- {note}" for note in notes)
+
+
+def _grid_of_means(results: SweepResults) -> str:
+    """Write the means as a grid of two fields, if just two vary and one is a number."""
+    across = axis(results.groups)
+    if across is None or len(results.fields) != 2:  # noqa: PLR2004 - a table has two sides
         return ""
-    columns = levels(found.groups, across)
-    (down,) = [field for field in found.fields if field != across]
+    columns = levels(results.groups, across)
+    (down,) = [field for field in results.fields if field != across]
     rows = []
-    for members in rows_of(found.groups, across).values():
+    for members in rows_of(results.groups, across).values():
         means = {group.settings[across]: group.summary.mean for group in members}
-        best = max(means.values())
+        best = members[0].summary.mean
         cells = [_mean(means.get(column), best) for column in columns]
         rows.append([written(members[0].settings[down]), *cells])
-    heads = [f"{short(down)} \\ {short(across)}", *(written(each) for each in columns)]
-    return f"Mean {found.metric} over seeds, the best of each row in bold:\n\n{table(heads, rows)}"
+    titles = [f"{short(down)} \\ {short(across)}", *map(written, columns)]
+    table = markdown_table(titles, rows)
+    return f"Mean {results.metric} over seeds, the best of each row in bold:\n\n{table}"
 
 
 def _mean(value: float | None, best: float) -> str:
@@ -72,135 +89,128 @@ def _mean(value: float | None, best: float) -> str:
     return f"**{value:.3f}**" if value == best else f"{value:.3f}"
 
 
-def _matters(found: SweepResults) -> Part | None:
+def _what_matters(results: SweepResults) -> SectionAndSentences | None:
     title = "What matters"
-    if len(found.fields) < 2:  # noqa: PLR2004 - one matters, or nothing does
+    if len(results.fields) < 2:  # noqa: PLR2004 - a single field cannot be compared with another
         return None
     try:
-        effects = importance([found.head.run_id], found.store.uri, found.metric)
+        effects = importance([results.parent.run_id], results.store.uri, results.metric)
     except ComparisonError as error:
         return Section(title, str(error)), []
-    notes = "\n".join(f"- {each}" for each in effects.attrs["notes"])
-    told = shown(effects)
-    told["cause"] = [" × ".join(map(short, each.split(" × "))) for each in told["cause"]]
-    return Section(title, f"{markdown(told)}\n\n{notes}"), [explained(effects, found.metric)]
+    cells = as_text(effects)
+    cells["cause"] = cells["cause"].map(short_cause)
+    text = f"{markdown(cells)}\n\n{_bullets(effects.attrs['notes'])}"
+    return Section(title, text), [variation_shares(effects, results.metric)]
 
 
-def _begins(found: SweepResults) -> Part | None:
-    """Tell how the networks start, by what decides their initial weights."""
-    fields = [each for each in found.fields if each.startswith("init.") or each == "hidden_size"]
-    if not any(each.startswith("init.") for each in fields):
+def _initial_states(results: SweepResults) -> SectionAndSentences | None:
+    """Describe how the networks begin, by the fields that determine their initial weights."""
+    fields = [name for name in results.fields if name.startswith("init.") or name == "hidden_size"]
+    if not any(name.startswith("init.") for name in fields):
         return None
-    ends = found.curves.groupby("run_id")[["dead_fraction", "train/loss"]].agg(["first", "last"])
-    rows, dead = [], []
+    ends = results.curves.groupby("run_id")[["dead_fraction", "train/loss"]].agg(["first", "last"])
+    rows, states = [], []
     for group in sorted(
-        grouped(found.runs, fields, found.metric), key=lambda each: _order(found, each, fields)
+        grouped(results.runs, fields, results.metric),
+        key=lambda group: _init_key(results, group, fields),
     ):
         once = group.runs.drop_duplicates(SEED)
-        means, spreads = zip(*(_initial(found, each) for each in once["run_id"]), strict=True)
-        own, mean = ends.reindex(group.runs["run_id"]).mean(), float(np.mean(means))
-        dead.append((group.label, float(own["dead_fraction", "first"]), mean))
+        moments = [_initial_moments(results, run_id) for run_id in once["run_id"]]
+        mean, deviation = np.mean(moments, axis=0)
+        at = ends.reindex(group.runs["run_id"]).mean()
+        states.append(InitialState(group.label, float(at["dead_fraction", "first"]), float(mean)))
         rows.append(
-            [group.label, f"{mean:+.4f}", f"{np.mean(spreads):.4f}",
-             f"{own['train/loss', 'first']:.4g}",
-             *(f"{own['dead_fraction', when]:.1%}" for when in ("first", "last"))]
+            [group.label, f"{mean:+.4f}", f"{deviation:.4f}", f"{at['train/loss', 'first']:.4g}",
+             *(f"{at['dead_fraction', when]:.1%}" for when in ("first", "last"))]
         )  # fmt: skip
-    titles = ["", "mean of W1", "its standard deviation", "loss at first (nats)",
-              "dead units at first", "at the end"]  # fmt: skip
+    titles = ["", "mean of W1", "standard deviation of W1", "initial loss (nats)",
+              "dead units at first", "dead units at the end"]  # fmt: skip
     note = (
-        "Dead: silent on every training image. A loss of ln 10 = 2.303 is that of guessing. In "
-        "the mean over all runs that begin so."
+        "A dead unit is silent on every training image. A loss of ln 10 = 2.303 is that of "
+        "guessing. Each number is the mean over all runs that begin so."
     )
-    return Section("How the networks begin", f"{table(titles, rows)}\n\n{note}"), [
-        *dead_on_arrival(dead)
-    ]
+    section = Section("How the networks begin", f"{markdown_table(titles, rows)}\n\n{note}")
+    return section, [*dead_on_arrival(states)]
 
 
-def _order(found: SweepResults, group: Group, fields: Sequence[str]) -> tuple[float, ...]:
-    """Order initial weights by size, where they are numbers, or as they were given."""
-    if all(numeric([group], each) for each in fields):
-        return tuple(float(group.settings[each] or 0) for each in fields)
-    return (-float(found.runs.index.tolist().index(group.runs.index[-1])),)
+def _init_key(results: SweepResults, group: RunGroup, fields: Sequence[str]) -> tuple[float, ...]:
+    """Return the key that sorts initial weights: by size if they are numbers, or by first run."""
+    if all(numeric([group], field) for field in fields):
+        return tuple(float(group.settings[field] or 0) for field in fields)
+    return (-float(results.runs.index.tolist().index(group.runs.index[-1])),)
 
 
-def _initial(found: SweepResults, run_id: str) -> tuple[float, float]:
-    path = found.store.download(run_id, "weights_initial.npz")
+def _initial_moments(results: SweepResults, run_id: str) -> tuple[float, float]:
+    """Return the mean and the standard deviation of a run's initial W1."""
+    path = results.store.download(run_id, "weights_initial.npz")
     if not path.is_file():
         return np.nan, np.nan
     with np.load(path, allow_pickle=False) as file:
         return float(file["W1"].mean()), float(file["W1"].std())
 
 
-def _across(found: SweepResults) -> Part | None:
-    """Tell how the best learning rate (or whatever goes across) moves with the rest."""
-    across = axis(found.groups)
-    if across is None or len(levels(found.groups, across)) < 3:  # noqa: PLR2004 - a trend takes three
+def _best_across(results: SweepResults) -> SectionAndSentences | None:
+    """Describe how the best learning rate (or other horizontal field) changes with the rest."""
+    across = axis(results.groups)
+    if across is None or len(levels(results.groups, across)) < 3:  # noqa: PLR2004 - too few
         return None
-    rows = rows_of(found.groups, across)
-    if len(rows) < 2:  # noqa: PLR2004 - nothing to move with
+    rows = rows_of(results.groups, across)
+    if len(rows) < 2:  # noqa: PLR2004 - a change takes two
         return None
     cells = []
     for label, members in rows.items():
-        best = min(members, key=lambda each: each.rank)
-        summary = best.summary
-        between = interval(summary.interval.low, summary.interval.high)
+        best, value = members[0].summary, best_across(members, across)
+        between = interval(best.interval.low, best.interval.high)
         cells.append(
-            [label, _best_value(members, across), f"{figure(summary.mean)} {between}".strip(),
-             learned_between(members, across)]
+            [label, "any: all are equal" if value is None else written(value),
+             f"{number(best.mean)} {between}".strip(), learned_between(members, across)]
         )  # fmt: skip
     name = short(across)
-    titles = ["", f"best {name}", f"{found.metric} there", f"most seeds learn at {name}"]
-    text = f"{table(titles, cells)}\n\n{_ladder(rows, name)}"
-    others = [field for field in found.fields if field != across]
+    titles = ["", f"best {name}", f"{results.metric} there", f"most seeds learn at {name}"]
+    text = f"{markdown_table(titles, cells)}\n\n{_best_rows_compared(rows, name)}"
+    others = [field for field in results.fields if field != across]
     sentences = []
     if len(others) == 1:
-        best_at = [
-            (members[0].settings[others[0]], best_across(members, across))
-            for members in rows.values()
+        (field,) = others
+        best_values = [
+            (members[0].settings[field], best_across(members, across)) for members in rows.values()
         ]
-        sentences = [each for each in [moved(best_at, others[0], across)] if each]
-    return Section(f"The best {name}", text), sentences
+        sentences = [best_value_trend(best_values, field, across)]
+    return Section(f"The best {name}", text), [*filter(None, sentences)]
 
 
-def _best_value(members: Sequence[Group], across: str) -> str:
-    best = best_across(members, across)
-    return "any: all are equal" if best is None else written(best)
-
-
-def _ladder(rows: Mapping[str, Sequence[Group]], across: str) -> str:
+def _best_rows_compared(rows: Mapping[str, Sequence[RunGroup]], across: str) -> str:
     """Compare each row at its best with the next one, seed by seed."""
-    best = sorted(
-        (min(members, key=lambda each: each.rank) for members in rows.values()),
-        key=lambda each: each.rank,
-    )
+    best = sorted((members[0] for members in rows.values()), key=lambda group: group.rank)
     cells = []
     for better, worse in pairwise(best):
-        found = better.against(worse)
-        mean = "-" if found.mean is None else f"{found.mean:+.4f}"
-        between = interval(found.interval.low, found.interval.high)
-        further = "" if found.further is None else f": about {found.further} more seeds would tell"
+        difference = better.against(worse)
+        mean = number(difference.mean, "+")
+        between = interval(difference.interval.low, difference.interval.high)
+        further = difference.further
+        open_ = "open" if further is None else f"open: about {further} more seeds would tell"
         cells.append(
-            [better.label, worse.label, f"{mean} {between}".strip(), f"{found.a_beats_b:.2f}",
-             "the seeds suffice" if found.decided else f"open{further}"]
+            [better.label, worse.label, f"{mean} {between}".strip(), f"{difference.a_beats_b:.2f}",
+             "the seeds suffice" if difference.decided else open_]
         )  # fmt: skip
     titles = ["better", "worse", "mean difference", "P(better beats worse)", ""]
-    return f"Each at its best {across} against the next, seed by seed:\n\n" + table(
-        titles, cells, left=2
-    )
+    table = markdown_table(titles, cells, left=(0, 1))
+    return f"Each at its best {across} against the next, seed by seed:\n\n{table}"
 
 
-def _reference(found: SweepResults) -> Part | None:
-    reference = found.study.reference if found.study else None
-    if reference is None or reference.metric not in found.runs:
+def _against_reference(results: SweepResults) -> SectionAndSentences | None:
+    reference = results.study.reference if results.study else None
+    if reference is None or reference.metric not in results.runs:
         return None
-    groups = grouped(found.runs, found.fields, reference.metric)
-    rows, sentence = held_against(groups, reference)
+    groups = grouped(results.runs, results.fields, reference.metric)
+    rows, sentence = against_reference(groups, reference)
     if not rows:
         return None
     titles = ["", "reference", "mean here", "seeds between", "difference"]
     cells = [
-        [name, f"{value:g}", f"{mean:.4f}", f"{low:.4f} and {high:.4f}", f"{difference:+.4f}"]
-        for name, value, mean, low, high, difference in rows
-    ]
-    text = f"`{reference.metric}`, {reference.source}.\n\n{table(titles, cells)}"
+        [row.label, f"{row.reference:g}", number(row.mean),
+         f"{number(row.low)} and {number(row.high)}", number(row.difference, "+")]
+        for row in rows
+    ]  # fmt: skip
+    text = f"`{reference.metric}`, {reference.source}.\n\n{markdown_table(titles, cells)}"
     return Section("Against what others found", text), [sentence]

@@ -11,10 +11,12 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from nnlab.analysis.configurations import DIGEST, SEED, varying
-from nnlab.analysis.document import Document, Section, table
+from nnlab.analysis.configurations import DIGEST, varying
+from nnlab.analysis.document import Document, Section, heading
+from nnlab.analysis.explanations import TREND_VALUES
 from nnlab.analysis.figures import FigureSpec
-from nnlab.analysis.groups import short, written
+from nnlab.analysis.formatting import markdown_table, short, written
+from nnlab.analysis.ranking import SEED
 from nnlab.analysis.sweep_report import provenance_table
 from nnlab.errors import ReportError
 from nnlab.plots.stability import StabilityPoint, stable_learning_rates
@@ -25,14 +27,7 @@ from nnlab.tracking.records import RunRecord
 from nnlab.tracking.store import Store
 from nnlab.training.stability_search import EDGES, judged
 
-FOUND = (
-    "run_id",
-    "sharpness",
-    "lr_predicted",
-    "holes",
-    SEED,
-    DIGEST,
-)  # columns that are no settings
+NO_PARAMETERS = ("run_id", "sharpness", "holes", SEED, DIGEST)  # nor columns of learning rates
 
 
 @dataclass(frozen=True)
@@ -41,34 +36,41 @@ class StabilityResults:
 
     Attributes
     ----------
-    networks : a row each; the middles of the intervals are added to what was recorded
-    trials : a row each training
+    parent : RunRecord
+        The study's parent run.
+    networks : DataFrame
+        A row for each network. The middles of the recorded intervals are added.
+    trials : DataFrame
+        A row for each training.
+    study : Study or None
+    environment : dict
+        The record of code, libraries and machine.
     """
 
-    head: RunRecord
+    parent: RunRecord
     networks: pd.DataFrame
     trials: pd.DataFrame
     study: Study | None
     environment: dict[str, Any]
 
     @classmethod
-    def read(cls, store: Store, head: RunRecord) -> "StabilityResults":
+    def read(cls, store: Store, parent: RunRecord) -> "StabilityResults":
         """Read what ``nnlab stability`` recorded.
 
         Raises
         ------
         ReportError
-            Where it has not come to its end.
+            If the study has not come to its end.
         """
         names = ("stability.csv", "trials.csv", STUDY_FILE, ENVIRONMENT)
-        paths = {name: store.download(head.run_id, name) for name in names}
+        paths = {name: store.download(parent.run_id, name) for name in names}
         texts = {
             name: path.read_text(encoding="utf-8") for name, path in paths.items() if path.is_file()
         }
         if "stability.csv" not in texts or "trials.csv" not in texts:
             raise ReportError(
-                f"{head.run_id[:8]} is {head.status}, and has no table of edges: there is nothing "
-                "to tell. Start `nnlab stability` again."
+                f"{parent.run_id[:8]} is {parent.status}, and has no table of learning rates: "
+                "there is nothing to report. Start `nnlab stability` again."
             )
         networks, trials = (pd.read_csv(io.StringIO(texts[name])) for name in names[:2])
         for edge in EDGES:
@@ -78,114 +80,119 @@ class StabilityResults:
             networks[f"{edge}_over_predicted"] = networks[f"lr_{edge}"] / networks["lr_predicted"]
         first = store.get(str(networks["run_id"].iloc[0]))  # one command, one dataset
         networks[DIGEST] = first.tags.get(Tag.DATA_DIGEST)
-        study = head.tags.get(Tag.STUDY)
+        study = parent.tags.get(Tag.STUDY)
         return cls(
-            head, networks, trials,
+            parent, networks, trials,
             Study(study, texts[STUDY_FILE]) if study and STUDY_FILE in texts else None,
             json.loads(texts.get(ENVIRONMENT, "{}")),
         )  # fmt: skip
 
     @cached_property
     def fields(self) -> list[str]:
-        """What varies, but for the seed."""
-        params = [
-            each
-            for each in map(str, self.networks)
-            if not each.startswith("lr_")
-            and not each.endswith("_over_predicted")
-            and each not in FOUND
-        ]
+        """The parameters that vary, without the seed."""
         runs = self.networks.copy()
-        runs.attrs["params"] = params
+        runs.attrs["params"] = [
+            name
+            for name in map(str, self.networks)
+            if name not in NO_PARAMETERS
+            and not name.startswith("lr_")
+            and not name.endswith("_over_predicted")
+        ]
         return varying(runs)
 
     @property
     def label(self) -> "pd.Series[Any]":
-        """What tells a network from others, but for the seed: a number, where one number does."""
+        """What distinguishes each network, apart from its seed: a number if one number does."""
         if len(self.fields) == 1:
             return self.networks[self.fields[0]]
-        told = self.networks[self.fields].astype(str)
-        return told.agg(" ".join, axis=1) if self.fields else told.assign(all="all")["all"]
+        settings = self.networks[self.fields].astype(str)
+        return settings.agg(" ".join, axis=1) if self.fields else settings.assign(all="all")["all"]
+
+    @property
+    def label_name(self) -> str | None:
+        """The short name of the one field that varies; None if there is not just one."""
+        return short(self.fields[0]) if len(self.fields) == 1 else None
 
 
-def stability_figures(found: StabilityResults) -> Iterator[FigureSpec]:
-    """Yield the picture of a stability study."""
-    rates = [found.networks[f"lr_{each}"].tolist() for each in ("predicted", *EDGES)]
-    seeds = found.networks[SEED].tolist()
-    points = list(map(StabilityPoint, found.label.tolist(), *rates, seeds))
-    name = short(found.fields[0]) if len(found.fields) == 1 else "network"
+def stability_figures(results: StabilityResults) -> Iterator[FigureSpec]:
+    """Yield the figure of a stability study."""
+    networks = results.networks
+    rates = [networks[f"lr_{name}"].tolist() for name in ("predicted", *EDGES)]
+    points = list(map(StabilityPoint, results.label.tolist(), *rates, networks[SEED].tolist()))
+    x_name = results.label_name or "network"
     yield FigureSpec(
         "edge",
         "Above: 2 / sharpness, the largest stable learning rate that was found, and the largest at "
         "which the loss still settles; a dot is a network. Below: found over predicted.",
-        lambda: stable_learning_rates(points, found.head.name, name),
+        lambda: stable_learning_rates(points, results.parent.name, x_name),
     )
 
 
-def stability_document(found: StabilityResults, name: str) -> Document:
+def stability_document(results: StabilityResults, name: str) -> Document:
     """Write the report of a stability study, without its figures."""
-    networks, study = found.networks, found.study
+    networks, tags = results.networks, results.parent.tags
     ratios = [networks[f"{edge}_over_predicted"].dropna().tolist() for edge in EDGES]
     verdict = [judged(ratios[0], ratios[1], len(networks), int((networks["holes"] > 0).sum()))]
-    verdict += _ranks(found)
-    settings = [[f"`{short(each)}`", str(len(set(networks[each]))),
-                 ", ".join(written(value) for value in sorted(set(networks[each]), key=str))]
-                for each in (*found.fields, SEED)]  # fmt: skip
+    settings = [
+        [f"`{short(field)}`", str(len(values)), ", ".join(map(written, values))]
+        for field in (*results.fields, SEED)
+        for values in [sorted(set(networks[field]), key=str)]
+    ]
     return Document(
+        **heading(results.study, results.parent.name),
         name=name,
-        title=study.name.replace("_", " ") if study else found.head.name,
-        question=study.question if study else "",
-        expected=" ".join(study.expected.split()) if study else "",
-        verdict=verdict,
-        command=found.head.tags.get(
-            Tag.COMMAND, f"nnlab stability {found.head.tags[Tag.OVERRIDES]}"
-        ),
-        varied=table(["field", "values", ""], settings, left=3),
-        fixed=f"{len(found.trials)} trainings of {len(networks)} networks; each row of "
+        verdict=[*verdict, *_rank_correlation(results)],
+        command=tags.get(Tag.COMMAND, f"nnlab stability {tags[Tag.OVERRIDES]}"),
+        varied=markdown_table(["field", "values", ""], settings, left=(0, 1, 2)),
+        fixed=f"{len(results.trials)} trainings of {len(networks)} networks; each row of "
         "`networks.csv` is a network, of `trials.csv` a training.",
-        sections=[Section("Results", _results(found))],
+        sections=[Section("Results", _results(results))],
         failures="None: the search came to its end.",
-        provenance=provenance_table(found.head, found.environment, networks, "networks.csv"),
+        provenance=provenance_table(results.parent, results.environment, networks, "networks.csv"),
         reproduce=[
-            f"git checkout {found.environment.get('git_commit') or '<commit>'}",
-            found.head.tags.get(Tag.COMMAND, ""),
+            f"git checkout {results.environment.get('git_commit') or '<commit>'}",
+            tags.get(Tag.COMMAND, ""),
         ],
     )
 
 
-def _results(found: StabilityResults) -> str:
+def _results(results: StabilityResults) -> str:
     columns = ("sharpness", "lr_predicted", "lr_stable", "stable_over_predicted", "lr_largest",
                "largest_over_predicted")  # fmt: skip
-    rows = []
-    for value, own in found.networks.groupby(found.label):
-        cells = [_spread(own[column].dropna()) for column in columns]
-        rows.append([written(value), str(len(own)), *cells])
-    name = short(found.fields[0]) if len(found.fields) == 1 else ""
-    titles = [name, "seeds", "sharpness", "2 / sharpness", "lr stable", "found / predicted",
-              "lr largest", "found / predicted"]  # fmt: skip
+    rows = [
+        [
+            written(value),
+            str(len(group)),
+            *(_mean_and_range(group[name].dropna()) for name in columns),
+        ]
+        for value, group in results.networks.groupby(results.label)
+    ]
+    titles = [results.label_name or "", "seeds", "sharpness", "2 / sharpness", "lr stable",
+              "found / predicted", "lr largest", "found / predicted"]  # fmt: skip
     return (
-        f"{table(titles, rows)}\n\nGeometric means over seeds, and the range. *lr stable*: up to "
-        "it the loss never rises above where it began; *lr largest*: up to it the loss settles "
-        "below where it began."
+        f"{markdown_table(titles, rows)}\n\nGeometric means over seeds, and the range. *lr "
+        "stable*: up to it the loss never rises above its initial value; *lr largest*: up to it "
+        "the loss settles below its initial value."
     )
 
 
-def _spread(values: "pd.Series[float]") -> str:
+def _mean_and_range(values: "pd.Series[float]") -> str:
     if not len(values):
         return "-"
     return f"{stats.gmean(values):.3g} ({values.min():.3g}–{values.max():.3g})"
 
 
-def _ranks(found: StabilityResults) -> Iterator[str]:
+def _rank_correlation(results: StabilityResults) -> Iterator[str]:
     """Say whether the prediction at least orders the networks."""
-    both = found.networks[["lr_predicted", "lr_stable"]].dropna()
-    if len(both) < 5 or both.nunique().min() < 2:  # noqa: PLR2004 - ranks need something to order
+    rates = results.networks[["lr_predicted", "lr_stable"]].dropna()
+    if len(rates) < TREND_VALUES or rates.nunique().min() < 2:  # noqa: PLR2004 - an order takes two
         return
-    rho, p = stats.spearmanr(both["lr_predicted"], both["lr_stable"])
-    told = "orders the networks as the search does" if rho > 0 else "does not order them"
+    rho, p = stats.spearmanr(rates["lr_predicted"], rates["lr_stable"])
+    predicted, stable = (rates[name].max() / rates[name].min() for name in rates)
     yield (
-        f"Over all networks, 2 / sharpness {told}: Spearman's ρ = {rho:+.2f} (p = {p:.2g}) between "
-        f"it and the largest stable learning rate. While 2 / sharpness ranges over a factor of "
-        f"{both['lr_predicted'].max() / both['lr_predicted'].min():.3g}, the rate that was found "
-        f"does over one of {both['lr_stable'].max() / both['lr_stable'].min():.3g}."
+        "Over all networks, 2 / sharpness "
+        f"{'orders the networks as the search does' if rho > 0 else 'does not order them'}: "
+        f"Spearman's ρ = {rho:+.2f} (p = {p:.2g}) between it and the largest stable learning rate. "
+        f"2 / sharpness ranges over a factor of {predicted:.3g}, the rate that was found over one "
+        f"of {stable:.3g}."
     )

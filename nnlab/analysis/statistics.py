@@ -8,6 +8,7 @@ import math
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import fmean
 from typing import Literal
 
 import numpy as np
@@ -116,7 +117,7 @@ def summarise(values: Sequence[float] | Values, *, lower_is_better: bool = False
     low, high = float(found.min()), float(found.max())
     return Summary(
         n=found.size,
-        mean=float(found.mean()),
+        mean=fmean(found),
         interval=bootstrap_interval(found),
         median=float(np.median(found)),
         iqm=interquartile_mean(found),

@@ -1,4 +1,4 @@
-"""What the store has of a sweep, read once for its report."""
+"""A sweep's results as the store has them, read once for its report."""
 
 import json
 from dataclasses import dataclass
@@ -7,10 +7,10 @@ from typing import Any
 
 import pandas as pd
 
-from nnlab.analysis.comparison import METRIC
-from nnlab.analysis.configurations import SEED, leading, lower_is_better, once_each, varying
-from nnlab.analysis.figure_data import CURVES, Extreme, FigureData, filters_of
-from nnlab.analysis.groups import Group, grouped
+from nnlab.analysis.configurations import common_target, leading, once_each, varying
+from nnlab.analysis.figure_data import CURVES, FigureData, WeightsFile, read_filters
+from nnlab.analysis.groups import RunGroup, grouped
+from nnlab.analysis.ranking import METRIC, SEED, lower_is_better
 from nnlab.runs.study import STUDY_FILE, Study
 from nnlab.runs.tags import Tag
 from nnlab.tracking.artifacts import ENVIRONMENT
@@ -21,48 +21,59 @@ from nnlab.tracking.store import Store
 
 @dataclass(frozen=True)
 class SweepResults:
-    """A sweep as the store has it."""
+    """A sweep as the store has it.
+
+    Attributes
+    ----------
+    store : Store
+    parent : RunRecord
+        The sweep's parent run.
+    all_runs : DataFrame
+        All runs of the sweep, see ``frames.read_runs``.
+    metric : str
+        The metric that they are judged by.
+    """
 
     store: Store
-    head: RunRecord
-    everything: pd.DataFrame
+    parent: RunRecord
+    all_runs: pd.DataFrame
     metric: str
 
     @classmethod
-    def read(cls, store: Store, head: RunRecord, metric: str = METRIC) -> "SweepResults":
+    def read(cls, store: Store, parent: RunRecord, metric: str = METRIC) -> "SweepResults":
         """Read a sweep's runs."""
-        return cls(store, head, read_runs(store.uri, [head.run_id]), metric)
+        return cls(store, parent, read_runs(store.uri, [parent.run_id]), metric)
 
     @cached_property
     def fields(self) -> list[str]:
         """The parameters that vary, without those that only follow another."""
-        return leading(self.everything, varying(self.everything), self.head.name)
+        return leading(self.all_runs, varying(self.all_runs), self.parent.name)
 
     @cached_property
     def runs(self) -> pd.DataFrame:
-        """One run a configuration and seed."""
-        return once_each(self.everything, self.fields)
+        """One run for each configuration and seed."""
+        return once_each(self.all_runs, self.fields)
 
     @cached_property
-    def groups(self) -> list[Group]:
-        """Its configurations, the best first."""
+    def groups(self) -> list[RunGroup]:
+        """The configurations, best first."""
         return grouped(self.runs, self.fields, self.metric)
 
     @cached_property
     def curves(self) -> pd.DataFrame:
-        """What pictures and tables need of the runs' curves."""
+        """The metrics by epoch that figures and tables need."""
         names = (*CURVES, "train/loss")
         return read_curves(self.store.uri, self.runs["run_id"].tolist(), names)
 
     @cached_property
     def study(self) -> Study | None:
-        """The study that it carried out, if it did."""
-        name, text = self.head.tags.get(Tag.STUDY), self._text(STUDY_FILE)
+        """The study that the sweep carried out, if any."""
+        name, text = self.parent.tags.get(Tag.STUDY), self._text(STUDY_FILE)
         return Study(name, text) if name and text else None
 
     @cached_property
     def environment(self) -> dict[str, Any]:
-        """What was recorded of code, libraries and machine."""
+        """The record of code, libraries and machine."""
         text = self._text(ENVIRONMENT)
         return dict(json.loads(text)) if text else {}
 
@@ -75,32 +86,38 @@ class SweepResults:
 
     @property
     def planned(self) -> int:
-        """How many runs it was to have."""
-        return int(self.head.metrics.get("runs/planned", len(self.everything)))
+        """How many runs the sweep was to have."""
+        return int(self.parent.metrics.get("runs/planned", len(self.all_runs)))
 
     @property
     def target(self) -> float | None:
-        """The validation accuracy that counts as learned, where all runs agree in it."""
-        found = set(self.runs.get("target_accuracy", pd.Series(dtype=float)))
-        return float(found.pop()) if len(found) == 1 else None
+        """The validation accuracy that counts as learned; None if the runs differ in it."""
+        return common_target(self.runs)
 
+    @property
     def figure_data(self) -> FigureData:
-        """Return what its pictures are drawn from."""
-        extremes = self._extremes()
-        filters = list(map(filters_of, extremes))
+        """The data of the sweep's figures."""
+        filters = list(map(read_filters, self._best_and_worst()))
         pixels = filters[0].w1.shape[1] if filters else 0
         side = int(pixels**0.5)
         reference = self.study.reference if self.study else None
-        line = None  # to hold the curves against: one figure of the same metric
+        line = None  # across the figure, if the reference has one number of the same metric
         if reference and reference.metric == self.metric and len(reference.figures) == 1:
             line = next(iter(reference.figures.values())), "reference"
         return FigureData(
-            self.head.name, self.runs, self.fields, self.metric, self.curves, self.target,
-            filters if side * side == pixels else [], (side, side), line,
-        )  # fmt: skip
+            title=self.parent.name,
+            runs=self.runs,
+            fields=self.fields,
+            metric=self.metric,
+            curves=self.curves,
+            target=self.target,
+            filters=filters if side * side == pixels else [],
+            image_shape=(side, side),
+            reference=line,
+        )
 
-    def _extremes(self) -> list[Extreme]:
-        """Find the best and the worst run, where there are two with weights."""
+    def _best_and_worst(self) -> list[WeightsFile]:
+        """Return the weights of the best and of the worst run, if there are two runs."""
         complete = self.runs[self.runs["status"] == "FINISHED"].dropna(subset=[self.metric])
         upwards = lower_is_better(self.metric)
         ordered = complete.sort_values([self.metric, "run_id"], ascending=[upwards, True])
@@ -113,5 +130,5 @@ class SweepResults:
         ]  # fmt: skip
 
     def _text(self, name: str) -> str | None:
-        path = self.store.download(self.head.run_id, name)
+        path = self.store.download(self.parent.run_id, name)
         return path.read_text(encoding="utf-8") if path.is_file() else None

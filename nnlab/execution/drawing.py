@@ -20,13 +20,13 @@ def draw_sweep(
     extremes: list[tuple[str, float, Path]],
     image_shape: tuple[int, int],
 ) -> None:
-    """Draw a sweep's figures into a folder; see ``figures.gallery``."""
-    from nnlab.analysis.figure_data import figure_data
-    from nnlab.analysis.figures import gallery
+    """Draw a sweep's figures into a folder; see ``figures.sweep_figures``."""
+    from nnlab.analysis.figure_data import read_figure_data
+    from nnlab.analysis.figures import sweep_figures
     from nnlab.plots.style import save
 
-    for picture in gallery(figure_data(uri, run_ids, title, extremes, image_shape)):
-        save(picture.draw(), folder / f"{picture.name}.png")
+    for figure in sweep_figures(read_figure_data(uri, run_ids, title, extremes, image_shape)):
+        save(figure.draw(), folder / f"{figure.name}.png")
 
 
 def draw(folder: Path, name: str, contents: dict[str, Any]) -> None:

@@ -12,11 +12,11 @@ from typing import Any
 
 import numpy as np
 
+from nnlab.analysis.ranking import ranked
 from nnlab.execution import drawing
 from nnlab.execution.processes import close_pool, open_pool
 from nnlab.interrupts import deferred
 from nnlab.plots.names import RUN_FIGURES
-from nnlab.runs.ranking import ranked
 from nnlab.runs.run import Run
 from nnlab.tracking.artifacts import read_history, read_weights
 from nnlab.tracking.tracker import Tracker

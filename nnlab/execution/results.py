@@ -1,68 +1,66 @@
-"""The results on the terminal: of one run, or of a sweep from best to worst."""
+"""Results on the terminal: those of one run, or of a sweep from best to worst."""
 
-import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 
-from nnlab.runs.ranking import SEED, over_seeds, ranked, value_of, verdict
+from nnlab.analysis.formatting import number
+from nnlab.analysis.ranking import (
+    ENDINGS,
+    METRIC,
+    SEED,
+    Configuration,
+    outcome_of,
+    over_seeds,
+    ranked,
+    value_of,
+)
+from nnlab.analysis.terminal import ROWS, results_console, results_table
 from nnlab.runs.run import Run
 
-PLAIN_WIDTH = 200  # of a table that goes to a file or a pipe, so that no cell is folded
-ROWS = 40  # of a table in the terminal; runs.csv has them all
-COLOURS = {
-    "learned": "green",
-    "stalled": "yellow",
-    "dead": "red",
-    "diverged": "red",
-    "pruned": "dim",
-    "FAILED": "bold red",
-    "KILLED": "bold red",
-    "not started": "dim",
-}
+LEFT = ("outcome", "outcomes", "run", "best run")  # columns of words
 
 
 def report_run(run: Run, artifacts: str) -> None:
-    """Print what one run came to, and how to look at it."""
+    """Print the result of one run, and how to look at it."""
     console = Console(highlight=False, soft_wrap=True)
     assert run.outcome is not None
     metrics = run.metrics
-    figures = {
+    lines = {
         "outcome": _coloured(run.outcome)
         + (f" at epoch {metrics['diverged_at']:.0f}" if run.outcome == "diverged" else ""),
-        "val accuracy": _figure(metrics, "final_val_accuracy"),
-        "best": _figure(metrics, "best_val_accuracy")
+        "val accuracy": _number(run, METRIC),
+        "best": _number(run, "best_val_accuracy")
         + (f" at epoch {metrics['best_epoch']:.0f}" if "best_epoch" in metrics else ""),
-        "test accuracy": _figure(metrics, "test/accuracy"),
-        "train loss": _figure(metrics, "final_train_loss"),
+        "test accuracy": _number(run, "test/accuracy"),
+        "train loss": _number(run, "final_train_loss"),
         "run": run.run_id + (" (of before: reuse=true)" if run.reused else ""),
-        "artifacts": escape(_from_here(artifacts)),
+        "artifacts": escape(_relative(artifacts)),
         "open it": f"nnlab ui {run.run_id[:8]}",
     }
     console.print(f"[bold]{escape(run.job.name)}[/]")
-    for label, text in figures.items():
+    for label, text in lines.items():
         if text:
             console.print(f"  {label:14}{text}")
-
-
-def _from_here(path: str) -> str:
-    """Return a folder below the working directory as it would be typed; any other as it is."""
-    here = Path.cwd()
-    return str(Path(path).relative_to(here)) if Path(path).is_relative_to(here) else path
 
 
 def report_sweep(
     runs: Sequence[Run], varying: Sequence[str], parent: str, failed_by: BaseException | None
 ) -> None:
     """Print a sweep's runs from best to worst, what failed and why, and what can be done next."""
-    console = Console(highlight=False, width=None if sys.stdout.isatty() else PLAIN_WIDTH)
-    table = _seeds_table(runs, varying) if SEED in varying else _runs_table(runs, varying)
+    console = results_console()
+    rows = result_rows(runs, varying)
+    table = results_table(("#", *rows[0]), LEFT)
+    for place, row in enumerate(rows[:ROWS], start=1):
+        cells = {name: escape(cell) for name, cell in row.items()}
+        if "outcome" in cells:
+            cells["outcome"] = _coloured(cells["outcome"])
+        table.add_row(str(place), *cells.values())
     console.print(table)
-    if table.row_count == ROWS:
-        console.print(f"… and more: runs.csv of sweep {parent[:8]} has every run")
+    if len(rows) > ROWS:
+        console.print(f"… and {len(rows) - ROWS} more: runs.csv of sweep {parent[:8]} has them all")
     for run in runs:
         if run.status == "FAILED":
             console.print(f"{run.job.name}: {run.status} ({run.reason})", style="red", markup=False)
@@ -74,62 +72,60 @@ def report_sweep(
     console.print(f"\nsweep {parent}: {len(runs)} runs{notes}", soft_wrap=True)
     left = sum(not run.complete for run in runs)
     if left:
-        what = "of its runs are not complete; to go on with them"
-        console.print(f"{left} {what}: nnlab resume {parent[:8]}", soft_wrap=True)
+        text = "of its runs are not complete; to go on with them"
+        console.print(f"{left} {text}: nnlab resume {parent[:8]}", soft_wrap=True)
     if failed_by is None or left < len(runs):
         console.print(f"compare them: nnlab ui {parent[:8]}", soft_wrap=True)
 
 
-def _runs_table(runs: Sequence[Run], varying: Sequence[str]) -> Table:
-    titles = ("val accuracy", "best", "train loss", "to target", "outcome", "run")
-    table = _table(varying, titles, words=("outcome", "run"))
-    for place, run in enumerate(ranked(runs)[:ROWS], start=1):
-        metrics = run.metrics
-        table.add_row(
-            str(place),
-            *(escape(value_of(run, key)) for key in varying),
-            _figure(metrics, "final_val_accuracy"),
-            _figure(metrics, "best_val_accuracy"),
-            _figure(metrics, "final_train_loss"),
-            f"{metrics['epochs_to_target']:.0f}" if "epochs_to_target" in metrics else "-",
-            _coloured(verdict(run)),
-            run.run_id[:8],
-        )
-    return table
+def result_rows(runs: Sequence[Run], varying: Sequence[str]) -> list[dict[str, str]]:
+    """Write the results of a sweep as a table, the best first.
+
+    Returns
+    -------
+    list of dict
+        Title -> cell: a row for each run, or for each configuration if the seed varies.
+    """
+    if SEED not in varying:
+        return [_run_row(run, varying) for run in ranked(runs)]
+    return [_configuration_row(configuration) for configuration in over_seeds(runs, varying)]
 
 
-def _seeds_table(runs: Sequence[Run], varying: Sequence[str]) -> Table:
-    fields = [field for field in varying if field != SEED]
-    titles = ("seeds", "mean val accuracy", "worst", "best", "outcomes", "best run")
-    table = _table(fields, titles, words=("outcomes", "best run"))
-    for place, group in enumerate(over_seeds(runs, varying)[:ROWS], start=1):
-        found, mean = group.accuracies, group.mean
-        table.add_row(
-            str(place),
-            *map(escape, group.values),
-            str(len(group.runs)),
-            "" if mean is None else f"{mean:.4f}",
-            f"{min(found):.4f}" if found else "",
-            f"{max(found):.4f}" if found else "",
-            group.verdicts,
-            ranked(group.runs)[0].run_id[:8],
-        )
-    return table
+def _run_row(run: Run, fields: Sequence[str]) -> dict[str, str]:
+    reached = run.metrics.get("epochs_to_target")
+    return {
+        **{field: value_of(run, field) for field in fields},
+        "val accuracy": _number(run, METRIC),
+        "best": _number(run, "best_val_accuracy"),
+        "train loss": _number(run, "final_train_loss"),
+        "to target": "-" if reached is None else f"{reached:.0f}",
+        "outcome": outcome_of(run),
+        "run": run.run_id[:8],
+    }
 
 
-def _table(fields: Sequence[str], titles: Sequence[str], words: Sequence[str]) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("#", justify="right")
-    for field in fields:
-        table.add_column(field, justify="right", overflow="fold")
-    for title in titles:
-        table.add_column(title, justify="left" if title in words else "right")
-    return table
+def _configuration_row(configuration: Configuration) -> dict[str, str]:
+    known = configuration.known
+    return {
+        **configuration.settings,
+        "seeds": str(len(configuration.runs)),
+        "mean val accuracy": number(configuration.mean, missing=""),
+        "worst": number(min(known, default=None), missing=""),
+        "best": number(max(known, default=None), missing=""),
+        "outcomes": configuration.outcomes,
+        "best run": ranked(configuration.runs)[0].run_id[:8],
+    }
 
 
-def _coloured(word: str) -> str:
-    return f"[{COLOURS[word]}]{word}[/]"
+def _relative(path: str) -> str:
+    """Return a folder below the working directory relative to it; any other as it is."""
+    here = Path.cwd()
+    return str(Path(path).relative_to(here)) if Path(path).is_relative_to(here) else path
 
 
-def _figure(metrics: Mapping[str, float], name: str) -> str:
-    return f"{metrics[name]:.4f}" if name in metrics else ""
+def _coloured(outcome: str) -> str:
+    return f"[{ENDINGS[outcome]}]{outcome}[/]"
+
+
+def _number(run: Run, metric: str) -> str:
+    return number(run.metrics.get(metric), missing="")

@@ -1,25 +1,23 @@
 """``nnlab stability``: the edge of stability for a grid of configs, recorded and reported."""
 
 import csv
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from statistics import geometric_mean
 
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from nnlab.analysis.ranking import SEED, value_of
+from nnlab.analysis.terminal import results_console, results_table
 from nnlab.errors import ConfigError, TrackingError
 from nnlab.execution.failures import status_and_reason
-from nnlab.execution.results import PLAIN_WIDTH
 from nnlab.execution.stability import Network, check, find_edges
 from nnlab.interrupts import deferred
 from nnlab.runs import provenance
 from nnlab.runs.code_version import code_version
 from nnlab.runs.compose import compose_grid
-from nnlab.runs.ranking import SEED, value_of
 from nnlab.runs.run import plan_runs
 from nnlab.runs.study import parent_tags, write_study
 from nnlab.runs.sweep import Sweep
@@ -148,7 +146,7 @@ def _write(path: Path, rows: Sequence[dict[str, object]]) -> None:
 
 def _report(networks: Sequence[Network], fields: Sequence[str], parent: str) -> None:
     """Print a table of the networks, one of the configs over their seeds, and a verdict."""
-    console = Console(highlight=False, width=None if sys.stdout.isatty() else PLAIN_WIDTH)
+    console = results_console()
     console.print(_networks_table(networks, fields))
     groups: dict[tuple[str, ...], list[Network]] = {}
     for network in networks:
@@ -164,7 +162,7 @@ def _report(networks: Sequence[Network], fields: Sequence[str], parent: str) -> 
 
 def _networks_table(networks: Sequence[Network], fields: Sequence[str]) -> Table:
     titles = ("sharpness", "2/sharpness", "lr stable", "ratio", "lr largest", "ratio")
-    table = _table((*fields, SEED, *titles))
+    table = results_table((*fields, SEED, *titles))
     for network in networks:
         edges, figures = network.edges, network.figures
         table.add_row(
@@ -182,7 +180,7 @@ def _networks_table(networks: Sequence[Network], fields: Sequence[str]) -> Table
 
 def _seeds_table(groups: Mapping[tuple[str, ...], list[Network]], fields: Sequence[str]) -> Table:
     titles = ("2/sharpness", "lr stable", "ratio", "lr largest", "ratio")
-    table = _table((*fields, "seeds", *titles))
+    table = results_table((*fields, "seeds", *titles))
     for values, members in groups.items():
         found = [network.figures for network in members]
         names = ("lr_predicted", "lr_stable", "stable_over_predicted", "lr_largest",
@@ -205,13 +203,6 @@ def verdict(networks: Sequence[Network]) -> str:
 def _ratios(networks: Sequence[Network], edge: str) -> list[float]:
     name = f"{edge}_over_predicted"
     return [network.figures[name] for network in networks if network.figures.get(name)]
-
-
-def _table(titles: Sequence[str]) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for title in titles:
-        table.add_column(title, justify="right")
-    return table
 
 
 def _interval(bracket: Bracket) -> str:

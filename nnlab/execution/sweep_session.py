@@ -9,7 +9,7 @@ from nnlab.execution.pruning import Halving
 from nnlab.execution.recorder import Recorder
 from nnlab.execution.results import report_sweep
 from nnlab.execution.session import Session
-from nnlab.execution.summing import write_end
+from nnlab.execution.sweep_summary import write_end
 from nnlab.runs import provenance
 from nnlab.runs.config import RunConfig
 from nnlab.runs.launch_config import LaunchConfig

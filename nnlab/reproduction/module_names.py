@@ -12,21 +12,21 @@ _MODULES = {
         curvature stability=stability_search""",
     "runs": """
         config checked=validation resolvers compose sweep study prepare=prepared_data plan=run
-        ranking codebase=code_version provenance""",
+        codebase=code_version provenance""",
     "tracking": """
         locations database connection store tracking=tracker moving=relocation owner=process
         artifacts serving served_model predictions readers rows=sqlite_reader frames
         views=ui_views links=ui_links ui""",
     "analysis": """
         statistics variance conditions configurations groups compare=comparison pairs=paired
-        comparison_tables verdicts explanations exhibit=figure_data gallery=figures
-        evidence=sweep_results sections=report_sections sweep_report
+        comparison_tables verdicts=conclusions explanations ranking exhibit=figure_data
+        gallery=figures evidence=sweep_results sections=report_sections sweep_report
         edge_report=stability_report document report""",
     "execution": """
         pools=processes child=processes crews=workers cluster=dask_workers stacks pruning
-        checkpoints ledger recorder runner=scheduler earlier=reuse session resume summing
-        descriptions notes=descriptions display=progress results pictures drawing edge=stability
-        edge_study=stability_study""",
+        checkpoints ledger recorder runner=scheduler earlier=reuse session resume
+        summing=sweep_summary descriptions=sweep_summary notes=sweep_summary display=progress
+        results pictures drawing edge=stability edge_study=stability_study""",
     "reproduction": """
         derive=config_from records=recorded_run differences certificate reproduce=repeat
         original=checkout explain=explanation findings=printing""",

@@ -130,6 +130,16 @@ def test_the_order_is_the_one_of_the_table_at_the_sweeps_end(compared):
     assert done.stderr == ""
 
 
+def test_the_description_on_the_uis_page_has_the_means_of_the_comparison(compared):
+    client = mlflow.MlflowClient(compared)
+    sweep = read_runs(compared, ["last"])["sweep"].iloc[0]
+    lines = client.get_run(sweep).data.tags["mlflow.note.content"].splitlines()
+    titles, _, *rows = [line.strip("| ").split(" | ") for line in lines if line.startswith("|")]
+    described = [row[titles.index("mean val accuracy")] for row in rows]
+    assert described == [f"{mean:.4f}" for mean in compare([sweep], compared)["mean"]]
+    assert described[1] == "0.0000"
+
+
 def test_pruned_and_unfinished_runs_are_not_in_the_statistics_but_count_in_the_order(
     compared, first, monkeypatch
 ):

@@ -6,15 +6,14 @@ import pandas as pd
 import pytest
 
 from nnlab.analysis.configurations import (
-    counted,
     endings,
-    lower_is_better,
     metric_of,
     once_each,
-    results,
+    run_results,
     value_key,
     varying,
 )
+from nnlab.analysis.ranking import lower_is_better, tally
 from nnlab.errors import ComparisonError
 
 
@@ -61,7 +60,7 @@ def test_only_what_diverged_has_a_result_without_a_value():
     )  # fmt: skip
 
     def found(metric):
-        return [None if math.isnan(each) else each for each in results(runs, metric)]
+        return [None if math.isnan(each) else each for each in run_results(runs, metric)]
 
     assert found("final_val_accuracy") == [0.5, 0, None, None]
     assert found("final_val_loss") == [0.5, math.inf, None, None]
@@ -72,7 +71,7 @@ def test_only_what_diverged_has_a_result_without_a_value():
 def test_of_runs_that_all_diverged_the_final_accuracy_is_known_without_a_value():
     runs = made({"lr": [0.1, 0.2]}, outcome="diverged", best_val_accuracy=0.1)
     assert metric_of(runs, "final_val_accuracy") == "final_val_accuracy"
-    assert results(runs, "final_val_accuracy").tolist() == [0, 0]
+    assert run_results(runs, "final_val_accuracy").tolist() == [0, 0]
 
 
 def test_a_run_that_is_complete_stands_for_its_repetitions_and_of_those_the_newest():
@@ -88,7 +87,7 @@ def test_a_run_that_is_complete_stands_for_its_repetitions_and_of_those_the_newe
 def test_an_ending_is_the_outcome_or_else_the_status():
     runs = pd.DataFrame({"outcome": ["dead", None, "dead"], "status": ["FINISHED", "FAILED", "F"]})
     assert endings(runs).tolist() == ["dead", "FAILED", "dead"]
-    assert counted(endings(runs)) == "2 dead, 1 FAILED"
+    assert tally(endings(runs)) == "2 dead, 1 FAILED"
 
 
 def test_accuracies_are_better_the_higher_and_all_else_the_lower():

@@ -6,7 +6,8 @@ from dataclasses import replace
 import pytest
 from support.pages import Page
 
-from nnlab.analysis.document import MARK, Document, FigureFile, Section, table
+from nnlab.analysis.document import MARK, Document, FigureFile, Section
+from nnlab.analysis.formatting import markdown_table
 
 PIXEL = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
@@ -17,8 +18,9 @@ PIXEL = base64.b64decode(
 def document():
     return Document(
         name="mine", title="mine", question="Why?", expected="This.", verdict=["It learns."],
-        command="python run.py -m lr=1,2", varied=table(["field"], [["lr"]]), fixed="The rest.",
-        sections=[Section("Results", table(["a", "b"], [["x|y", "1"], ["z", "2"]]))],
+        command="python run.py -m lr=1,2", varied=markdown_table(["field"], [["lr"]]),
+        fixed="The rest.",
+        sections=[Section("Results", markdown_table(["a", "b"], [["x|y", "1"], ["z", "2"]]))],
         failures="None.", provenance="Here.", reproduce=["one", "two"],
         figures=[FigureFile("map.png", "A map.")],
     )  # fmt: skip
@@ -52,7 +54,7 @@ def test_what_was_typed_is_shown_and_never_run(document, tmp_path):
     hostile = "<script>alert(1)</script>"
     changed = replace(
         document, title=hostile, verdict=[hostile], notes=hostile, command=hostile, figures=(),
-        sections=[Section(hostile, table([hostile], [[hostile]]))],
+        sections=[Section(hostile, markdown_table([hostile], [[hostile]]))],
     )  # fmt: skip
     page = Page(changed.html(tmp_path))
     assert "script" not in page.tags

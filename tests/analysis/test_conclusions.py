@@ -5,17 +5,18 @@ import pandas as pd
 import pytest
 from scipy import stats
 
+from nnlab.analysis.conclusions import conclusions
 from nnlab.analysis.configurations import once_each
 from nnlab.analysis.explanations import (
+    InitialState,
+    against_reference,
     best_across,
+    best_value_trend,
     dead_on_arrival,
-    explained,
-    held_against,
     learned_between,
-    moved,
+    variation_shares,
 )
-from nnlab.analysis.groups import Group, grouped, levels
-from nnlab.analysis.verdicts import verdict
+from nnlab.analysis.groups import RunGroup, grouped, levels
 from nnlab.runs.study import Reference
 
 ACCURACY = "final_val_accuracy"
@@ -39,7 +40,7 @@ def made(accuracies, outcomes=None, field="init.name", **columns):
 
 def said(runs, field="init.name", planned=None, target=0.8):
     groups = grouped(runs, [field], ACCURACY)
-    return verdict(groups, runs, planned=planned or len(runs), target=target)
+    return conclusions(groups, runs, planned=planned or len(runs), target=target)
 
 
 def test_the_best_is_named_with_its_mean_interval_and_range():
@@ -111,15 +112,15 @@ def test_the_shares_of_a_decomposition_are_said():
     effects = pd.DataFrame(
         {"cause": ["init.name", "init.name × lr", "seed"], "eta_squared": [0.9, 0.06, 0.04]}
     )
-    assert explained(effects, ACCURACY) == (
-        "Of the variation of final validation accuracy over this grid, init 90.0%, init × lr 6.0% "
-        "and the seed 4.0% are accounted for."
+    assert variation_shares(effects, ACCURACY) == (
+        "The variation of final validation accuracy over this grid is accounted for by init 90.0%, "
+        "init × lr 6.0% and the seed 4.0%."
     )
 
 
 def test_a_trend_of_the_best_value_is_scipys_rank_correlation():
     scales, best = [0.001, 0.01, 0.1, 1.0, 3.0], [3.0, 1.6, 0.8, 0.4, 0.2]
-    line = moved(list(zip(scales, best, strict=True)), "init.scale", "lr")
+    line = best_value_trend(list(zip(scales, best, strict=True)), "init.scale", "lr")
     found = stats.spearmanr(scales, best)
     assert found.statistic == pytest.approx(-1)
     assert "The best lr lies between 0.2 and 3 (0.001: 3, 0.01: 1.6, " in line
@@ -127,26 +128,32 @@ def test_a_trend_of_the_best_value_is_scipys_rank_correlation():
 
 
 def test_no_trend_is_claimed_where_the_best_goes_up_and_down():
-    line = moved(list(zip([1, 2, 3, 4, 5], [1.0, 3.0, 2.0, 3.0, 1.0], strict=True)), "x", "lr")
+    line = best_value_trend(
+        list(zip([1, 2, 3, 4, 5], [1.0, 3.0, 2.0, 3.0, 1.0], strict=True)), "x", "lr"
+    )
     assert "no one-way trend is shown" in line
 
 
 def test_of_few_or_of_words_no_trend_is_told():
-    assert "Spearman" not in moved([("he", 0.5), ("randn", 0.1)], "init.name", "lr")
-    assert moved([("he", 0.5), ("randn", None)], "init.name", "lr") is None
-    assert moved([("he", 0.5), ("lecun", 0.5)], "init.name", "lr") == (
+    assert "Spearman" not in best_value_trend([("he", 0.5), ("randn", 0.1)], "init.name", "lr")
+    assert best_value_trend([("he", 0.5), ("randn", None)], "init.name", "lr") is None
+    assert best_value_trend([("he", 0.5), ("lecun", 0.5)], "init.name", "lr") == (
         "The best lr is 0.5 at every init."
     )
 
 
 def test_units_that_are_dead_at_first_are_explained_by_the_mean_weights_sign():
     dead, rest = dead_on_arrival(
-        [("init=he", 0.0, 0.0), ("init=half", 0.98, -0.5), ("init=u", 0.1, 0.0)]
+        [
+            InitialState("init=he", 0.0, 0.0),
+            InitialState("init=half", 0.98, -0.5),
+            InitialState("init=u", 0.1, 0.0),
+        ]
     )
     assert dead.startswith("init=half is dead on arrival: 98% of its hidden units are silent")
     assert "its mean weight is -0.50, and pixels are never negative" in dead
     assert rest == "All others begin with at most 10.0% of their units dead."
-    assert list(dead_on_arrival([("init=he", 0.0, 0.0)])) == []
+    assert list(dead_on_arrival([InitialState("init=he", 0.0, 0.0)])) == []
 
 
 def test_reference_figures_count_as_met_within_the_seeds_range():
@@ -154,11 +161,12 @@ def test_reference_figures_count_as_met_within_the_seeds_range():
     reference = Reference(
         ACCURACY, "somebody", {("init=he",): 0.91, ("init=randn",): 0.6, ("init=none",): 1.0}
     )
-    rows, line = held_against(groups, reference)
+    rows, line = against_reference(groups, reference)
     assert [row[0] for row in rows] == ["init=he", "init=randn"]
-    assert rows[0][1:] == pytest.approx((0.91, 0.90, 0.88, 0.92, -0.01))
+    assert rows[0][1:] == pytest.approx((0.91, 0.90, 0.88, 0.92))
+    assert rows[0].difference == pytest.approx(-0.01)
     assert line == (
-        "Of 2 reference figures (somebody), 1 lie within the range of our seeds; the mean "
+        "1 of 2 reference figures (somebody) lie within the range of our seeds; the mean "
         "deviation is 0.095, the largest -0.180 (init=randn)."
     )
 
@@ -166,7 +174,7 @@ def test_reference_figures_count_as_met_within_the_seeds_range():
 @pytest.mark.parametrize(("value", "word"), [(0.953, "better than"), (0.99, "not better than")])
 def test_a_single_reference_is_beaten_or_not(value, word):
     groups = grouped(made({300: [0.97, 0.98]}, field="hidden_size"), ["hidden_size"], ACCURACY)
-    _, line = held_against(groups, Reference(ACCURACY, "paper", {("hidden_size=300",): value}))
+    _, line = against_reference(groups, Reference(ACCURACY, "paper", {("hidden_size=300",): value}))
     assert "of 0.9750 [" in line
     assert f"], {word} the reference's {value:.4f} (paper)." in line
 
@@ -188,7 +196,9 @@ def test_paired_differences_use_the_seeds_that_both_have():
 
 
 def test_the_best_value_across_is_none_where_all_are_equal():
-    equal = [Group({"lr": rate}, made({rate: [0.1]}, field="lr"), ACCURACY) for rate in (0.1, 0.5)]
+    equal = [
+        RunGroup({"lr": rate}, made({rate: [0.1]}, field="lr"), ACCURACY) for rate in (0.1, 0.5)
+    ]
     assert best_across(equal, "lr") is None
     assert best_across(equal[1:], "lr") == 0.5
 

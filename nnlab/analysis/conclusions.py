@@ -1,0 +1,166 @@
+"""What follows from a sweep's numbers, in sentences: each by a rule, and with its figures."""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import pandas as pd
+
+from nnlab.analysis.configurations import endings
+from nnlab.analysis.formatting import interval, number, short, written
+from nnlab.analysis.groups import RunGroup, Value, levels, numeric
+from nnlab.analysis.ranking import tally
+from nnlab.analysis.statistics import PairedDifference, summarise
+
+NAMED = 3  # configurations, or values, that a sentence lists before it counts them or gives ranges
+METRIC_NAMES = {"final_val_accuracy": "final validation accuracy", "test/accuracy": "test accuracy"}
+
+
+def conclusions(
+    groups: Sequence[RunGroup], runs: pd.DataFrame, *, planned: int, target: float | None
+) -> list[str]:
+    """Say what a sweep has found.
+
+    Parameters
+    ----------
+    groups : sequence of RunGroup
+        The configurations, best first.
+    runs : DataFrame
+        All runs, a row for each configuration and seed.
+    planned : int
+        How many runs the sweep was to have.
+    target : float or None
+        The validation accuracy that counts as learned; None if the runs differ in it.
+    """
+    sentences = list(_completeness(runs, planned))
+    if np.isnan(groups[0].summary.mean):
+        name = metric_name(groups[0].metric)
+        return [*sentences, f"No run has a {name}: there is nothing to judge."]
+    sentences.append(_best(groups))
+    if len(groups) > 1:
+        sentences.append(_rivals(groups))
+    sentences += _outcomes(groups, runs, target)
+    sentences += _test_error(groups)
+    return sentences
+
+
+def metric_name(metric: str) -> str:
+    """Return a metric's name as it is said in a sentence."""
+    return METRIC_NAMES.get(metric, metric.replace("_", " ").replace("/", " "))
+
+
+def _completeness(runs: pd.DataFrame, planned: int) -> Iterator[str]:
+    done = int(runs["outcome"].notna().sum())
+    if done < planned:
+        yield (
+            f"**Not complete:** {done} of {planned} runs have come to their end; all that follows "
+            "holds for these."
+        )
+
+
+def _best(groups: Sequence[RunGroup]) -> str:
+    best, summary = groups[0], groups[0].summary
+    between = interval(summary.interval.low, summary.interval.high)
+    note = (
+        f" (95 % interval {between}, {summary.n} seeds)" if between else " (one seed: no interval)"
+    )
+    which = f"Best of {len(groups)} configurations: **{best.label}**, with" if best.label else "All"
+    spread = f"; the seeds lie between {number(summary.worst)} and {number(summary.best)}"
+    return (
+        f"{which} a mean {metric_name(best.metric)} of {number(summary.mean)}{note}"
+        f"{spread if summary.n > 1 else ''}."
+    )
+
+
+def _rivals(groups: Sequence[RunGroup]) -> str:
+    """Say which configurations the seeds do not distinguish from the best one."""
+    best, *others = groups
+    compared = [(other, best.against(other)) for other in others]
+    if all(difference.n < 2 for _, difference in compared):  # noqa: PLR2004 - a spread takes two
+        return (
+            "With one seed in common, no difference between configurations can be told from "
+            "chance: add `'seed=range(0,5)'`."
+        )
+    level = [(other, difference) for other, difference in compared if not difference.decided]
+    if not level:
+        return (
+            f"It is better than each of the other {len(others)}, seed by seed: every paired "
+            "difference has a 95 % interval that leaves 0 out."
+        )
+    listed = "; ".join(
+        f"{other.label} ({_lead(difference)})" for other, difference in level[:NAMED]
+    )
+    more = f"; and {len(level) - NAMED} more" if len(level) > NAMED else ""
+    return (
+        f"Seed by seed, these seeds do not tell it from {len(level)} of the other {len(others)} "
+        f"configurations: {listed}{more}. From the rest it differs by paired differences whose "
+        "95 % intervals, each taken for itself, leave 0 out."
+        if len(level) < len(others)
+        else f"These seeds do not tell it from any other configuration: {listed}{more}."
+    )
+
+
+def _lead(difference: PairedDifference) -> str:
+    if difference.mean is None:
+        return "no mean difference"
+    between = interval(difference.interval.low, difference.interval.high)
+    return f"ahead by {number(difference.mean)} {between}".strip()
+
+
+def _outcomes(
+    groups: Sequence[RunGroup], runs: pd.DataFrame, target: float | None
+) -> Iterator[str]:
+    goal = f", that is, reached a validation accuracy of {target:g}" if target is not None else ""
+    ended = endings(runs)
+    rest = ended[ended != "learned"]
+    others = f"; {tally(rest)}" if len(rest) else ""
+    yield f"{len(runs) - len(rest)} of {len(runs)} runs learned{goal}{others}."
+    for field in groups[0].settings:
+        values = levels(groups, field)
+        shares: dict[Value, list[float]] = {value: [] for value in values}
+        for group in groups:
+            shares[group.settings[field]].append(group.share("learned"))
+        never = [value for value in values if max(shares[value]) == 0]
+        always = [value for value in values if min(shares[value]) == 1]
+        if 0 < len(never) < len(values):
+            yield f"Nothing learned with {_values(groups, field, never)}, whatever the rest."
+        if 0 < len(always) < len(values):
+            yield f"Every run learned with {_values(groups, field, always)}."
+
+
+def _values(groups: Sequence[RunGroup], field: str, chosen: Sequence[Value]) -> str:
+    """Write some of a field's values; neighbouring numbers as ranges if there are many."""
+    known, name = levels(groups, field), short(field)
+    if not numeric(groups, field) or len(chosen) <= NAMED:
+        return f"{name} = {' or '.join(map(written, chosen))}"
+    ranges: list[list[Value]] = []
+    for value in chosen:
+        place = known.index(value)
+        if ranges and place and known[place - 1] == ranges[-1][-1]:
+            ranges[-1].append(value)
+        else:
+            ranges.append([value])
+    return f"{name} = {' or '.join(map(value_range, ranges))}"
+
+
+def value_range(values: Sequence[Value]) -> str:
+    """Write the first and the last of some values: ``0.05 … 0.5``."""
+    first, last = written(values[0]), written(values[-1])
+    return first if len(values) == 1 else f"{first} … {last}"
+
+
+def _test_error(groups: Sequence[RunGroup]) -> Iterator[str]:
+    best = groups[0]
+    if "test/accuracy" not in best.runs or best.metric == "test/accuracy":
+        return
+    errors = 1 - best.runs["test/accuracy"].dropna().to_numpy(np.float64)
+    if not errors.size:
+        return
+    summary = summarise(errors, lower_is_better=True)
+    between = ""
+    if summary.interval.low is not None and summary.interval.high is not None and summary.n > 1:
+        low, high = summary.interval.low, summary.interval.high
+        between = f", 95 % interval [{low:.2%}, {high:.2%}]"
+    yield (
+        f"On the test images, by which no choice was made, this configuration errs in "
+        f"{summary.mean:.2%} ({summary.n} seed{'s' * (summary.n != 1)}{between})."
+    )

@@ -1,0 +1,66 @@
+"""How numbers, settings and Markdown tables are written, for all tables and sentences."""
+
+import math
+from collections.abc import Collection, Mapping, Sequence
+
+
+def number(value: float | None, sign: str = "", missing: str = "-") -> str:
+    """Write a result: to four decimals, or to five digits from 10 on.
+
+    Parameters
+    ----------
+    value : float or None
+    sign : str
+        ``+`` writes the sign of positive numbers too.
+    missing : str
+        Returned for None and NaN.
+    """
+    if value is None or math.isnan(value):
+        return missing
+    return f"{value:{sign}.4f}" if abs(value) < 10 else f"{value:{sign}.5g}"  # noqa: PLR2004
+
+
+def interval(low: float | None, high: float | None, sign: str = "") -> str:
+    """Write an interval; an empty text if there is none."""
+    if low is None or high is None or math.isnan(low) or math.isnan(high):
+        return ""
+    return f"[{number(low, sign)}, {number(high, sign)}]" if low != high else "all equal"
+
+
+def written(value: object) -> str:
+    """Write the value of a parameter as briefly as it can be typed."""
+    if value is None or value != value:  # noqa: PLR0124 - NaN
+        return "-"
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def short(field: str) -> str:
+    """Return the name under which a field is typed: ``init`` for ``init.name``."""
+    return field.removesuffix(".name")
+
+
+def settings_text(settings: Mapping[str, object]) -> str:
+    """Write settings as they are typed: ``init=he lr=0.5``."""
+    return " ".join(f"{short(field)}={written(value)}" for field, value in settings.items())
+
+
+def markdown_table(
+    titles: Sequence[str], rows: Sequence[Sequence[str]], left: Collection[int] = (0,)
+) -> str:
+    """Write a table in Markdown.
+
+    Parameters
+    ----------
+    titles : sequence of str
+    rows : sequence of sequence of str
+    left : collection of int
+        The columns that are aligned to the left, counted from 0; the others are aligned to the
+        right.
+    """
+    rule = ["---" if place in left else "---:" for place in range(len(titles))]
+    lines = [titles, rule, *rows]
+    return "\n".join("| " + " | ".join(map(_cell, line)) + " |" for line in lines)
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("\n", " ")

@@ -1,0 +1,119 @@
+"""The end of a sweep in the store: its table, best run, counts of outcomes, status, description."""
+
+import csv
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from nnlab.analysis.formatting import markdown_table, number
+from nnlab.analysis.ranking import METRIC, SEED, outcome_of, ranked, tally, value_of
+from nnlab.errors import RunsFailedError
+from nnlab.execution.failures import count_failed, status_and_reason
+from nnlab.execution.results import result_rows
+from nnlab.interrupts import deferred
+from nnlab.runs.run import Run
+from nnlab.runs.study import Study, read_study
+from nnlab.runs.tags import Tag
+from nnlab.tracking.tracker import Tracker
+from nnlab.training.outcomes import Status
+
+ROWS = 10  # of the description's table; runs.csv has all runs
+RUN_TITLES = ("val accuracy", "outcome", "run")  # its columns, of those that the terminal shows
+SEEDS_TITLES = ("seeds", "mean val accuracy", "worst", "best", "outcomes")
+
+
+def write_end(
+    tracker: Tracker,
+    parent: str,
+    runs: Sequence[Run],
+    varying: Sequence[str],
+    error: BaseException | None,
+    study: Study | None = None,
+) -> None:
+    """End a sweep's parent run: as FINISHED only if no run failed and nothing broke it off."""
+    best = ranked(runs)[0]
+    points = [(name, value, 0) for name, value in best.metrics.items() if not name.endswith("_at")]
+    outcomes = Counter(run.outcome for run in runs if run.outcome is not None)
+    points += [(f"runs/{outcome}", float(count), 0) for outcome, count in outcomes.items()]
+    points.append(("runs/planned", float(len(runs)), 0))
+
+    tags = {Tag.BEST_RUN: best.run_id}
+    status: Status = "FINISHED"
+    if error is not None and not isinstance(error, RunsFailedError):
+        status, tags[Tag.REASON] = status_and_reason(error)
+    elif failed := count_failed(runs):
+        status, tags[Tag.REASON] = "FAILED", failed
+    with deferred():
+        with tracker.folder(parent) as folder:
+            write_table(folder / "runs.csv", runs, varying)
+            tags[Tag.DESCRIPTION] = describe_sweep(
+                parent, runs, varying, study or read_study(folder)
+            )
+        tracker.log(parent, points, tags)
+        tracker.finish(parent, status)
+
+
+def write_table(path: Path, runs: Sequence[Run], varying: Sequence[str]) -> None:
+    """Write a sweep's runs as CSV, best first."""
+    metrics = sorted({name for run in runs for name in run.metrics})
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["run_id", "name", *varying, "status", "outcome", *metrics, "reason"])
+        for run in ranked(runs):
+            writer.writerow(
+                [
+                    run.run_id,
+                    run.job.name,
+                    *(value_of(run, field) for field in varying),
+                    run.status or "",
+                    run.outcome or "",
+                    *(run.metrics.get(name, "") for name in metrics),
+                    run.reason or "",
+                ]
+            )
+
+
+def describe_sweep(
+    parent: str, runs: Sequence[Run], varying: Sequence[str], study: Study | None = None
+) -> str:
+    """Describe a sweep at its end, in Markdown: its results, and commands that go on from there.
+
+    MLflow's UI shows the description on the page of the sweep's parent run.
+
+    Parameters
+    ----------
+    parent : str
+        The id of the sweep's parent run.
+    runs : sequence of Run
+    varying : sequence of str
+        The fields in which the runs differ.
+    study : Study or None
+        The study that the sweep carries out; its question comes first.
+    """
+    summary = tally(map(outcome_of, runs))
+    best = ranked(runs)[0]
+    if METRIC in best.metrics:
+        accuracy = number(best.metrics[METRIC])
+        summary += f". Best: **{best.job.name}**, validation accuracy {accuracy}, "
+        summary += f"run `{best.run_id[:8]}`"
+    commands = ["nnlab ui", "nnlab compare", "nnlab reproduce --all"]
+    if not all(run.complete for run in runs):
+        commands.insert(0, "nnlab resume")
+    parts = [
+        *([study.question] if study is not None and study.question else []),
+        f"{len(runs)} runs: {summary}.",
+        _results_table(runs, varying),
+        "\n".join(f"- `{command} {parent[:8]}`" for command in commands),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _results_table(runs: Sequence[Run], varying: Sequence[str]) -> str:
+    fields = [field for field in varying if field != SEED]
+    titles = (*fields, *(SEEDS_TITLES if SEED in varying else RUN_TITLES))
+    rows = result_rows(runs, varying)
+    cells = [[row[title] for title in titles] for row in rows[:ROWS]]
+    table = markdown_table(titles, cells, left=range(len(titles)))
+    if len(rows) > ROWS:
+        table += f"\n\n… and {len(rows) - ROWS} more: `runs.csv` among the artifacts has every run."
+    return table
