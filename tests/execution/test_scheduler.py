@@ -2,7 +2,7 @@
 
 import mlflow
 import pytest
-from support.configs import VALID, config
+from support.configs import config
 from support.sweeps import run_sweep
 
 from nnlab.errors import RunsFailedError
@@ -207,9 +207,7 @@ def test_finished_runs_of_the_same_identity_are_taken_over_where_reuse_is_asked_
 
 def test_runs_on_other_data_than_the_sweeps_first_keep_their_own_split(store):
     batches = [
-        sweep_of(
-            store, [{"data": {**VALID["data"], "val_size": size}, "lr": lr} for lr in (0.1, 0.2)]
-        )
+        sweep_of(store, [{"data__val_size": size, "lr": lr} for lr in (0.1, 0.2)])
         for size in (4000, 3000)
     ]
     with SweepSession("sizes", batches[0].jobs[0].config, LaunchConfig()) as session:
