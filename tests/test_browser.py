@@ -19,8 +19,8 @@ FLAGS = (
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
     "--disable-background-networking", "--disable-component-update", "--disable-sync",
 )  # fmt: skip
-PAINTED = "() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
-PATIENCE = 120_000  # milliseconds that an element may take on a loaded machine
+AFTER_PAINT = "() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
+TIMEOUT = 120_000  # milliseconds that an element may take on a loaded machine
 
 pytestmark = pytest.mark.skipif(
     CHROMIUM is None, reason="no chromium, chromium-browser or google-chrome on PATH"
@@ -75,28 +75,28 @@ def page():
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         page = browser.new_page(viewport={"width": 1600, "height": 1000})
-        page.set_default_timeout(PATIENCE)
+        page.set_default_timeout(TIMEOUT)
         yield page
         browser.close()
 
 
 @pytest.fixture
-def shown(page, tmp_path):
+def screenshot(page, tmp_path):
     """Keep a picture of the page as it is, under a name."""
     folder = Path(os.environ.get("NNLAB_SCREENSHOTS", tmp_path / "screenshots"))
     folder.mkdir(parents=True, exist_ok=True)
 
     def keep(name):
         for frame in page.frames:  # what is attached already may not be painted yet
-            frame.evaluate(PAINTED)
+            frame.evaluate(AFTER_PAINT)
         page.screenshot(path=folder / f"{name}.png")
 
     return keep
 
 
-def see(place, what):
+def expect_visible(place, description):
     """Fail in a sentence where a place of the page does not appear."""
-    expect(place.first, f"not to be seen: {what}").to_be_visible(timeout=PATIENCE)
+    expect(place.first, f"not visible: {description}").to_be_visible(timeout=TIMEOUT)
 
 
 def visit(page, link):
@@ -116,72 +116,74 @@ def cell(page, run_id, column):
 
 
 def test_a_sweep_is_followed_from_its_link_to_its_curves_and_its_report(
-    swept, runs, report, links, page, shown
+    swept, runs, report, links, page, screenshot
 ):
     visit(page, links["all runs"])
-    see(page.get_by_role("link", name=swept.name, exact=True), "the sweep's row")
-    see(cell(page, swept.run_id, "metrics.`runs/planned`").get_by_text("4", exact=True), "4 runs")
+    expect_visible(page.get_by_role("link", name=swept.name, exact=True), "the sweep's row")
+    expect_visible(
+        cell(page, swept.run_id, "metrics.`runs/planned`").get_by_text("4", exact=True), "4 runs"
+    )
     expect(page.get_by_role("link", name="lr=0.5 seed=1", exact=True)).to_have_count(
-        0, timeout=PATIENCE
+        0, timeout=TIMEOUT
     )
     cell(page, swept.run_id, "attributes.`Run Name`").get_by_role("button").click()
     for name in runs:
-        see(page.get_by_role("link", name=name, exact=True), f"{name} below its sweep")
-    shown("1-runs")
+        expect_visible(page.get_by_role("link", name=name, exact=True), f"{name} below its sweep")
+    screenshot("1-runs")
 
     visit(page, links[f"sweep {swept.run_id[:8]}"])
     for name, run in runs.items():
-        see(page.get_by_role("link", name=name, exact=True), name)
+        expect_visible(page.get_by_role("link", name=name, exact=True), name)
         for field, value in values_in(name).items():
             place = cell(page, run.run_id, f"params.`{field}`").get_by_text(value, exact=True)
-            see(place, f"{field} of {name}")
+            expect_visible(place, f"{field} of {name}")
     first = page.locator(".ag-row[row-index='0']").first
     best = max(runs.values(), key=lambda run: run.metrics["final_val_accuracy"])
     expect(first, "the best run is not the first").to_have_attribute(
-        "row-id", best.run_id, timeout=PATIENCE
+        "row-id", best.run_id, timeout=TIMEOUT
     )
-    shown("2-sweep")
+    screenshot("2-sweep")
 
     visit(page, links["its charts"])
-    see(page.get_by_text("val/accuracy", exact=True), "the chart of val/accuracy")
-    drawn(page, at_least=len(runs))
-    shown("3-charts")
+    expect_visible(page.get_by_text("val/accuracy", exact=True), "the chart of val/accuracy")
+    expect_lines(page, at_least=len(runs))
+    screenshot("3-charts")
 
     visit(page, links["MLflow UI"])
     summary = page.get_by_text(f"4 runs: 4 stalled. Best: {best.name}")
-    see(summary, "the sweep's description")
-    see(page.get_by_role("columnheader", name="mean val accuracy"), "the table in it")
+    expect_visible(summary, "the sweep's description")
+    expect_visible(page.get_by_role("columnheader", name="mean val accuracy"), "the table in it")
     summary.scroll_into_view_if_needed()
-    shown("4-description")
+    screenshot("4-description")
 
     visit(page, links["compare all 4"])
-    see(page.get_by_text("Comparing 4 Runs from 1 Experiment"), "the comparison")
+    expect_visible(page.get_by_text("Comparing 4 Runs from 1 Experiment"), "the comparison")
     for name, run in runs.items():
-        see(page.get_by_role("link", name=run.run_id), f"the id of {name}")
-        see(page.get_by_text(name, exact=True), f"the name of {name}")
+        expect_visible(page.get_by_role("link", name=run.run_id), f"the id of {name}")
+        expect_visible(page.get_by_text(name, exact=True), f"the name of {name}")
     for field in ("lr", "seed"):
         row = page.get_by_role("row").filter(has=page.get_by_text(field, exact=True))
         for name in runs:
             value = values_in(name)[field]
-            see(row.get_by_text(value, exact=True), f"{field}={value} in the comparison")
+            expect_visible(row.get_by_text(value, exact=True), f"{field}={value} in the comparison")
     page.get_by_text("lr", exact=True).last.scroll_into_view_if_needed()
-    shown("5-compare")
+    screenshot("5-compare")
 
     page.get_by_role("link", name=best.run_id).click()
     page.get_by_role("tab", name="Model metrics").click()
-    see(page.get_by_text("grad_norm", exact=False), "the section of gradient norms")
-    drawn(page, at_least=1)
-    shown("6-curves")
+    expect_visible(page.get_by_text("grad_norm", exact=False), "the section of gradient norms")
+    expect_lines(page, at_least=1)
+    screenshot("6-curves")
 
     visit(page, links["its report"])
-    see(page.get_by_text("report.html", exact=True), "the report among the files")
-    see(page.frame_locator("iframe").get_by_text(report), "the report's text")
-    shown("7-report")
+    expect_visible(page.get_by_text("report.html", exact=True), "the report among the files")
+    expect_visible(page.frame_locator("iframe").get_by_text(report), "the report's text")
+    screenshot("7-report")
 
 
-def drawn(page, *, at_least):
+def expect_lines(page, *, at_least):
     """Fail where the first chart has fewer lines (MLflow may draw each twice), or empty ones."""
     lines = page.locator(".js-plotly-plot").first.locator("path.js-line")
-    see(lines.nth(at_least - 1), f"the {at_least} lines of a chart")
+    expect_visible(lines.nth(at_least - 1), f"the {at_least} lines of a chart")
     for line in lines.all():
         assert len(re.findall(r"[MLCQSHVlchv,]", line.get_attribute("d"))) > 10, "an empty line"

@@ -155,7 +155,7 @@ def test_a_store_without_a_sweep_has_no_last_one(copy):
         read_runs(copy, ["last"])
 
 
-def test_a_file_that_is_no_store_is_said_plainly(tmp_path):
+def test_a_file_that_is_no_store_is_refused_with_a_sentence(tmp_path):
     (tmp_path / "mlflow.db").write_text("nonsense" * 100)
     with pytest.raises(TrackingError, match="cannot be read: file is not a database"):
         read_runs(f"sqlite:///{tmp_path}/mlflow.db", ["last"])

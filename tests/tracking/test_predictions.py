@@ -344,7 +344,7 @@ def weights(made):
     made.weights.write_bytes(whole)
 
 
-def test_weights_that_were_changed_behind_the_runs_back_are_not_used(made, tmp_path, weights):
+def test_weights_that_were_changed_after_the_run_are_not_used(made, tmp_path, weights):
     path = as_array(made.pixels[:1], tmp_path / "x.npy")
     with np.load(weights) as file:
         arrays = dict(file)
@@ -359,7 +359,7 @@ def test_weights_that_were_changed_behind_the_runs_back_are_not_used(made, tmp_p
 
 
 @pytest.mark.parametrize("how", ["cut", "another file", "without b2", "pickled"])
-def test_weights_that_cannot_be_read_are_said_to_be_broken(made, tmp_path, weights, how):
+def test_weights_that_cannot_be_read_are_reported_as_broken(made, tmp_path, weights, how):
     path = as_array(made.pixels[:1], tmp_path / "x.npy")
     with np.load(weights) as file:
         arrays = dict(file)
@@ -374,7 +374,7 @@ def test_weights_that_cannot_be_read_are_said_to_be_broken(made, tmp_path, weigh
     assert re.search(r"Run \w{8} has broken weights: .* cannot be read \(", made.refusal(*path))
 
 
-def test_weights_that_are_gone_are_said_to_be_lost(made, tmp_path, weights):
+def test_weights_that_are_missing_are_reported_as_lost(made, tmp_path, weights):
     path = as_array(made.pixels[:1], tmp_path / "x.npy")
     weights.unlink()
     assert f"has lost its weights: there is no {weights}" in made.refusal(*path)
@@ -389,7 +389,7 @@ def test_a_store_that_is_not_there_is_not_made(tmp_path):
     assert not (tmp_path / "none.db").exists()
 
 
-def test_sixty_thousand_images_are_never_all_there_as_floats(made, tmp_path):
+def test_sixty_thousand_images_are_never_all_converted_to_floats_at_once(made, tmp_path):
     path = tmp_path / "x.npy"
     np.lib.format.open_memmap(path, "w+", np.uint8, (60_000, 784))[0] = 255
     params = read_weights(made.weights.parent)

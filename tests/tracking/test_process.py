@@ -9,11 +9,11 @@ from nnlab.tracking.process import ProcessId
 
 
 def test_this_process_lives_and_its_description_is_read_back():
-    owner = ProcessId.this_process()
-    assert owner.is_here
-    assert owner.lives
-    found = ProcessId.parse(str(owner))
-    assert found.pid == owner.pid
+    process_id = ProcessId.this_process()
+    assert process_id.is_here
+    assert process_id.lives
+    found = ProcessId.parse(str(process_id))
+    assert found.pid == process_id.pid
     assert found.lives
 
 
@@ -21,7 +21,7 @@ def test_a_host_may_have_colons_in_its_name():
     assert ProcessId.parse("fe80::1:42:17.50") == ProcessId("fe80::1", 42, 17.5)
 
 
-def test_something_else_is_no_owner():
+def test_other_text_is_no_process_id():
     for text in ("", "somebody", "host:pid:when", "host:1"):
         assert ProcessId.parse(text) is None
 
@@ -34,18 +34,18 @@ def test_a_process_that_ended_does_not_live_even_before_it_is_waited_for():
         ],
         stdout=subprocess.PIPE, text=True,
     )  # fmt: skip
-    owner = ProcessId.parse(process.stdout.read().strip())
+    process_id = ProcessId.parse(process.stdout.read().strip())
     os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
-    assert not owner.lives  # a zombie
+    assert not process_id.lives  # a zombie
     process.wait()
     process.stdout.close()
-    assert not owner.lives
+    assert not process_id.lives
 
 
-def test_another_process_under_the_same_number_is_not_the_owner():
-    owner = ProcessId.this_process()
-    assert not replace(owner, started=owner.started - 3600).lives
+def test_another_process_under_the_same_number_is_not_the_same_process():
+    process_id = ProcessId.this_process()
+    assert not replace(process_id, started=process_id.started - 3600).lives
 
 
-def test_of_another_machine_nothing_is_claimed():
+def test_whether_a_process_of_another_machine_lives_is_not_claimed():
     assert not replace(ProcessId.this_process(), host="elsewhere").is_here

@@ -255,6 +255,8 @@ def test_images_are_taken_in_any_form_that_mlflow_makes_of_them(network, digits,
         (lambda x: pd.DataFrame(x).set_axis(map(str, x[0]), axis=1), "or the first image is lost"),
     ],
 )
-def test_input_that_would_give_rubbish_is_refused_with_a_sentence(network, digits, form, sentence):
+def test_input_that_would_give_wrong_predictions_is_refused_with_a_sentence(
+    network, digits, form, sentence
+):
     with pytest.raises(ValueError, match=sentence):
         network.predict(form(digits))

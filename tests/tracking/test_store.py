@@ -64,7 +64,7 @@ def test_a_database_that_is_locked_for_longer_than_sqlite_waits_is_waited_for(tr
     assert (point.value, point.step) == (0.5, 3)
 
 
-def test_what_is_not_finite_is_not_sent(tracker):
+def test_values_that_are_not_finite_are_not_sent(tracker):
     run_id = tracker.start("run", {}, {})
     values = [float("inf"), float("-inf"), float("nan"), 1.5]
     tracker.log(run_id, [("train/loss", value, step) for step, value in enumerate(values)])

@@ -73,7 +73,7 @@ def test_a_file_that_is_no_database_is_not_touched(tmp_path):
 
 
 @pytest.mark.long
-def test_a_torn_database_is_named_and_not_touched(tmp_path):
+def test_a_damaged_database_is_named_and_not_changed(tmp_path):
     whole, torn = tmp_path / "whole.db", tmp_path / "torn.db"
     done = run_py("epochs=0", "pictures=0", f"tracking.uri=sqlite:///{whole}")
     assert done.returncode == 0, done.stderr

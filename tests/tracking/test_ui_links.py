@@ -87,7 +87,7 @@ def test_a_sweeps_view_has_a_column_for_what_varies_and_a_chart_for_every_metric
     assert {chart["metricSectionId"] for chart in state["compareRunCharts"]} == sections
 
 
-def test_somebodys_own_view_stays_as_it_is(filled):
+def test_a_users_own_view_stays_as_it_is(filled):
     run = filled.find_run("last")
     Writer(filled).tag_experiment(run.experiment_id, f"{VIEW_TAG}mine", "my columns")
     links(filled, None)

@@ -33,7 +33,7 @@ def test_any_finite_value_is_read_back_to_the_bit(tmp_path):
     assert [bits(found[step].value) for step in range(len(values))] == list(map(bits, values))
 
 
-def test_a_name_without_a_flaw_stays_below_its_folder(tmp_path):
+def test_a_name_without_an_error_stays_below_its_folder(tmp_path):
     draw = random.Random(2)  # noqa: S311
     pieces = ["..", ".", "/", "a", "\\", "C:", "~", "\0", "é", " ", "con", "$HOME", "%2e%2e"]
     root = tmp_path.resolve()
@@ -59,7 +59,7 @@ def test_nothing_is_left_of_an_archive_that_could_not_be_completed(tmp_path):
 
 
 @pytest.mark.parametrize("limits", [ArchiveLimits(files=2), ArchiveLimits(size=400)])
-def test_what_no_reader_would_take_is_not_written(limits, tmp_path):
+def test_what_a_reader_would_refuse_is_not_written(limits, tmp_path):
     folder = tmp_path / "artifacts"
     folder.mkdir()
     (folder / "weights").write_bytes(bytes(300))
@@ -71,7 +71,7 @@ def test_what_no_reader_would_take_is_not_written(limits, tmp_path):
     assert list(tmp_path.iterdir()) == [folder]
 
 
-def test_what_deflates_like_a_bomb_is_stored_and_read_back(tmp_path):
+def test_a_file_that_deflates_like_a_zip_bomb_is_stored_and_read_back(tmp_path):
     folder = tmp_path / "artifacts"
     folder.mkdir()
     (folder / "zeros").write_bytes(bytes(3_000_000))
@@ -86,6 +86,6 @@ def test_what_deflates_like_a_bomb_is_stored_and_read_back(tmp_path):
         assert (found.artifacts / "zeros").read_bytes() == bytes(3_000_000)
 
 
-def test_a_run_that_no_archive_may_hold_is_named_with_its_field():
+def test_a_run_with_an_invalid_field_is_not_archived_and_the_field_is_named():
     with pytest.raises(ArchiveError, match=r"Run 1{32} cannot go into an archive: status: Input"):
         archived_run(**{**zips.RUN, "status": "SCHEDULED"})

@@ -257,7 +257,7 @@ def test_a_manifest_that_does_not_list_just_what_is_there_is_refused(manifest, w
         ({"pickle": "gASV"}, "pickle: Extra inputs are not permitted"),
     ],
 )
-def test_a_run_that_is_not_what_a_run_is_is_refused(changes, why, refused, path):
+def test_a_run_with_an_invalid_field_is_refused(changes, why, refused, path):
     assert why in refused(zips.write(path, zips.files(**changes)))
 
 
@@ -277,7 +277,7 @@ def test_a_run_that_is_not_what_a_run_is_is_refused(changes, why, refused, path)
         (zips.METRICS + b'"val/loss,1,1,1\n', "unexpected end of data"),
     ],
 )
-def test_metrics_that_are_none_are_refused(metrics, why, refused, path):
+def test_invalid_metrics_are_refused(metrics, why, refused, path):
     content = {**zips.files(), f"runs/{ONE}/metrics.csv": metrics}
     assert why in refused(zips.write(path, content))
 
@@ -289,7 +289,7 @@ def test_a_run_without_a_part_of_its_record_is_refused(missing, refused, path):
     assert f"'runs/{ONE}/{missing}' is missing" in refused(zips.write(path, content))
 
 
-def test_what_is_no_archive_at_all_is_refused(refused, path):
+def test_a_file_that_is_no_archive_is_refused(refused, path):
     path.write_bytes(b"no zip")
     assert "is no zip file, or a damaged one" in refused(path)
     assert "it holds no runs" in refused(zips.write(path, {}))
@@ -298,7 +298,7 @@ def test_what_is_no_archive_at_all_is_refused(refused, path):
     assert "it has no manifest.json: it was not made by `nnlab export`" in refused(path)
 
 
-def test_a_file_that_is_not_there_is_said_to_be(tmp_path):
+def test_a_file_that_does_not_exist_is_named(tmp_path):
     done = CliRunner().invoke(main, ["import", str(tmp_path / "none.zip")])
     assert done.exit_code == 2
     assert "none.zip cannot be unpacked: [Errno 2] No such file" in done.output

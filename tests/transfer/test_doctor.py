@@ -51,7 +51,7 @@ def test_a_run_whose_process_is_gone_is_closed_with_the_reason(store, tracker, d
     assert "every run that is RUNNING has a living owner" in doctor().output
 
 
-def test_of_another_machine_only_what_is_said_to_be_gone_is_closed(tracker, doctor):
+def test_runs_of_another_machine_are_closed_only_where_it_is_said_to_be_gone(tracker, doctor):
     run_id = tracker.start("far away", {}, {"owner": "elsewhere:1:5.00"})
     told = doctor()
     assert "it runs on elsewhere, of which nothing can be told from here" in told.output
@@ -80,7 +80,7 @@ def test_a_reused_process_number_does_not_keep_a_run_alive(tracker, doctor):
     assert status(tracker, run_id) == "KILLED"
 
 
-def test_a_damaged_database_is_said_to_be_and_the_exit_code_is_1(store, tracker, doctor):
+def test_a_damaged_database_is_reported_and_the_exit_code_is_1(store, tracker, doctor):
     tracker.start("run", {}, {})
     MlflowClient(tracker.store.uri)._tracking_client.store.engine.dispose()
     database = store.removeprefix("sqlite:///")

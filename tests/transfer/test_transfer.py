@@ -277,7 +277,7 @@ def test_runs_that_have_not_ended_are_not_exported(tracker, out):
         (lambda folder: os.mkfifo(folder / "pipe"), "is a link or no file"),
     ],
 )
-def test_files_that_no_reader_would_take_are_not_exported(make, why, tracker, out):
+def test_files_that_a_reader_would_refuse_are_not_exported(make, why, tracker, out):
     run_id = tracker.start("run", {}, {})
     with tracker.folder(run_id) as folder:
         make(folder)
@@ -288,7 +288,7 @@ def test_files_that_no_reader_would_take_are_not_exported(make, why, tracker, ou
     assert not list(out.parent.glob("*out.zip*"))
 
 
-def test_a_run_that_the_sweep_lists_and_nobody_has_is_said_to_be_left_out(lab, out, other):
+def test_a_listed_run_that_the_store_no_longer_has_is_reported_as_left_out(lab, out, other):
     uri, _, second = lab
     export_runs(second, out, uri)
     made = import_runs(out, other).created
