@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from contextvars import ContextVar
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from hydra.core.utils import JobReturn, JobStatus
@@ -17,26 +18,16 @@ if TYPE_CHECKING:
     from nnlab.runs.run import Run
 
 
-class LaunchedSweep:
-    """The sweep of one command; an optimising sweeper launches it in several batches.
+@dataclass
+class _Launched:
+    """What one command has launched so far; an optimising sweeper launches several batches."""
 
-    Attributes
-    ----------
-    session : SweepSession or None
-        Entered by ``closing``; None before the first batch.
-    runs : list[Run]
-        The runs of all batches so far.
-    closing : ExitStack
-        Ends the session.
-    """
-
-    def __init__(self) -> None:
-        self.session: SweepSession | None = None
-        self.runs: list[Run] = []
-        self.closing = ExitStack()
+    runs: list["Run"] = field(default_factory=list)
+    session: "SweepSession | None" = None
+    closing: ExitStack = field(default_factory=ExitStack)  # ends the session
 
 
-_launched: ContextVar[LaunchedSweep] = ContextVar("launched sweep")  # of the command under way
+_launched: ContextVar[_Launched] = ContextVar("launched")  # by the command under way
 
 
 @contextmanager
@@ -50,7 +41,7 @@ def sweep_of_command() -> Iterator[None]:
     RunsFailedError
         Where all runs were tried, but some failed.
     """
-    launched = LaunchedSweep()
+    launched = _Launched()
     token = _launched.set(launched)
     try:
         with suppress(RunFailedError), launched.closing:  # the error below counts them all

@@ -4,6 +4,9 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from nnlab.runs.config import PruneConfig
+from nnlab.runs.run import Run
+
 
 @dataclass(frozen=True)
 class Halving:
@@ -27,6 +30,14 @@ class Halving:
     rungs: Sequence[int]
     eta: int
     planned: int
+
+    @classmethod
+    def of(cls, config: PruneConfig, runs: Sequence[Run]) -> "Halving | None":
+        """Return the rule that a config asks for; None where no run can be pruned."""
+        if config.rule == "none" or not config.rungs:
+            return None
+        planned = sum(run.job.config.epochs > config.rungs[0] for run in runs)
+        return cls(config.rungs, config.eta, planned) if planned > 1 else None
 
     def next_rung(self, epoch: int) -> int | None:
         """Return the first rung after an epoch, if there is one."""

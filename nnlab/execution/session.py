@@ -164,7 +164,7 @@ class Session(ABC):
         with open_workers(settings.backend, count, threads, settings.address) as workers:
             Scheduler(
                 self.runs, workers, self._recorder(), self._ledger(self.head).checkpoints,
-                settings, self._halving(),
+                settings, Halving.of(self._config.prune, self.runs),
             ).train()  # fmt: skip
 
     def _ledger(self, head: str) -> Ledger:
@@ -222,10 +222,6 @@ class Session(ABC):
     @abstractmethod
     def _recorder(self) -> Recorder:
         """Return the recorder of the runs so far."""
-
-    def _halving(self) -> Halving | None:
-        """Return the rule by which runs are pruned, if there is one."""
-        return None
 
     @abstractmethod
     def _draw(self) -> None:

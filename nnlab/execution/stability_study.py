@@ -182,13 +182,13 @@ def _seeds_table(groups: Mapping[tuple[str, ...], list[Network]], fields: Sequen
     titles = ("2/sharpness", "lr stable", "ratio", "lr largest", "ratio")
     table = results_table((*fields, "seeds", *titles))
     for values, members in groups.items():
-        found = [network.figures for network in members]
+        rows = [network.figures for network in members]
         names = ("lr_predicted", "lr_stable", "stable_over_predicted", "lr_largest",
                  "largest_over_predicted")  # fmt: skip
         table.add_row(
             *map(escape, values),
             str(len(members)),
-            *(_spread([figures[name] for figures in found if name in figures]) for name in names),
+            *(_spread([row[name] for row in rows if name in row]) for name in names),
         )
     return table
 

@@ -5,7 +5,6 @@ from typing import ClassVar
 
 from nnlab.execution.ledger import PLAN, PlannedJob
 from nnlab.execution.pictures import draw
-from nnlab.execution.pruning import Halving
 from nnlab.execution.recorder import Recorder
 from nnlab.execution.results import report_sweep
 from nnlab.execution.session import Session
@@ -73,13 +72,6 @@ class SweepSession(Session):
         digests = {run.prepared.digest for run in self.runs}
         shared = digests.pop() if len(digests) == 1 else None
         return Recorder(self.tracker, self._progress, parent=self.head, shared_data=shared)
-
-    def _halving(self) -> Halving | None:
-        prune = self._config.prune
-        if prune.rule == "none" or not prune.rungs:
-            return None
-        competing = sum(run.job.config.epochs > prune.rungs[0] for run in self.runs)
-        return Halving(prune.rungs, prune.eta, competing)
 
     def _draw(self) -> None:
         draw(self.runs, self._drawing, self.tracker, (self.head, self._name))
