@@ -107,8 +107,8 @@ def checked_out(code: RecordedCode) -> Iterator[Path]:
                 git("apply", "--whitespace=nowarn", str(patch), folder=tree)
             # The project may be in a subfolder of its repository.
             yield tree / git("rev-parse", "--show-prefix").decode().strip()
-        except subprocess.CalledProcessError as error:
-            reason = error.stderr.decode(errors="replace").strip().splitlines()
+        except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
+            reason = (error.stderr or b"").decode(errors="replace").strip().splitlines()
             raise RecordError(
                 f"{code.summary} cannot be checked out: {reason[0] if reason else error}"
             ) from error

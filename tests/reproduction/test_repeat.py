@@ -435,7 +435,7 @@ def test_two_runs_are_explained_by_what_differs_and_where_their_curves_part(lab,
 @pytest.mark.long
 def test_a_run_of_a_killed_and_resumed_sweep_is_bit_identical(tmp_path):
     lab = Checkout(tmp_path / "lab")
-    words = ("run.py", "-m", "lr=0.1,0.5", "seed=0,1", "epochs=150", *SMALL,
+    words = ("run.py", "-m", "lr=0.1,0.5", "seed=0,1", "epochs=1500", *SMALL,
              "hydra.launcher.stack=1")  # fmt: skip
     process = subprocess.Popen(
         [sys.executable, *words], cwd=lab.folder,
