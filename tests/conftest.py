@@ -1,4 +1,4 @@
-"""What all tests share: a cache and a store of their own, and the real MNIST where it is."""
+"""Fixtures that several tests share: cache, stores, the real MNIST, and sweeps made once."""
 
 import json
 import os
@@ -12,7 +12,7 @@ from support.paths import ROOT
 
 @pytest.fixture(scope="session", autouse=True)
 def cache(tmp_path_factory):
-    """Keep the user's cache out of the tests, and the tests out of the user's cache."""
+    """A cache folder for the tests, apart from the user's."""
     folder = tmp_path_factory.mktemp("cache")
     before = os.environ.get("NNLAB_CACHE")
     os.environ["NNLAB_CACHE"] = str(folder)
@@ -27,7 +27,7 @@ def cache(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def mnist_dir():
-    """The real MNIST's IDX files."""
+    """The folder of the full MNIST's IDX files, where there is one."""
     for folder in (os.environ.get("NNLAB_MNIST_DIR"), ROOT.parent / "shared" / "mnist"):
         if folder and Path(folder).is_dir():
             return Path(folder)

@@ -7,7 +7,7 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
-from support.idx_files import idx, write_set
+from support.idx_files import idx_bytes, write_idx_files
 
 from nnlab.data import download
 from nnlab.data.download import fetch_mnist
@@ -44,9 +44,9 @@ class Mirrors(BaseHTTPRequestHandler):
 def server(tmp_path, monkeypatch):
     """A server of a tiny set, which stands in for MNIST."""
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    arrays = write_set(tmp_path / "served")
+    arrays = write_idx_files(tmp_path / "served")
     with ThreadingHTTPServer(("127.0.0.1", 0), Mirrors) as server:
-        server.files = {name: idx(array) for name, array in arrays.items()}
+        server.files = {name: idx_bytes(array) for name, array in arrays.items()}
         server.asked = []
         digests = {name: hashlib.sha256(file).hexdigest() for name, file in server.files.items()}
         monkeypatch.setattr(download, "DIGESTS", digests)

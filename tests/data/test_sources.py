@@ -6,7 +6,7 @@ import shutil
 import numpy as np
 import pytest
 from support.commands import python
-from support.idx_files import idx, some_images, write_set
+from support.idx_files import idx_bytes, random_images, write_idx_files
 
 from nnlab.data import download, sources
 from nnlab.errors import DataError
@@ -120,7 +120,7 @@ def test_mnist_in_the_cache_is_what_the_files_hold(mnist_dir, own_cache):
 
 
 def test_files_that_are_not_mnist_are_refused_with_the_source_that_reads_them(tmp_path):
-    write_set(tmp_path / "set")
+    write_idx_files(tmp_path / "set")
     message = (
         r"train-images-idx3-ubyte: these are not the bytes of the original MNIST; .* "
         r"data=idx data\.name=… data\.dir=.*set\.$"
@@ -140,7 +140,7 @@ def test_mnist_without_its_test_set_is_refused(mnist_dir, tmp_path):
 @pytest.mark.parametrize("prefix", ["", "emnist-byclass-"])
 @pytest.mark.parametrize("classes", [1, 3, 62])
 def test_any_idx_set_is_read_whatever_its_image_size_and_classes(tmp_path, prefix, classes):
-    arrays = write_set(tmp_path, train=70, test=5, classes=classes, prefix=prefix)
+    arrays = write_idx_files(tmp_path, train=70, test=5, classes=classes, prefix=prefix)
     dataset = sources.load_idx("some", tmp_path)
     np.testing.assert_array_equal(dataset.pixels, arrays["train-images-idx3-ubyte"].reshape(70, 6))
     np.testing.assert_array_equal(dataset.labels, arrays["train-labels-idx1-ubyte"])
@@ -152,14 +152,14 @@ def test_any_idx_set_is_read_whatever_its_image_size_and_classes(tmp_path, prefi
 
 
 def test_an_idx_set_needs_no_test_set(tmp_path):
-    write_set(tmp_path, test=0)
+    write_idx_files(tmp_path, test=0)
     dataset = sources.load_idx("some", tmp_path)
     assert dataset.test_pixels is dataset.test_labels is None
 
 
 def test_different_numbers_of_images_and_labels_name_both_files(tmp_path):
-    write_set(tmp_path)
-    (tmp_path / "t10k-labels-idx1-ubyte").write_bytes(idx([0, 1, 2]))
+    write_idx_files(tmp_path)
+    (tmp_path / "t10k-labels-idx1-ubyte").write_bytes(idx_bytes([0, 1, 2]))
     message = (
         r"t10k-images-idx3-ubyte: found 2 images but 3 labels in t10k-labels-idx1-ubyte, "
         r"expected one each\.$"
@@ -169,15 +169,17 @@ def test_different_numbers_of_images_and_labels_name_both_files(tmp_path):
 
 
 def test_test_images_of_another_size_are_refused(tmp_path):
-    write_set(tmp_path)
-    (tmp_path / "t10k-images-idx3-ubyte").write_bytes(idx(some_images(2, rows=2, columns=3)))
+    write_idx_files(tmp_path)
+    (tmp_path / "t10k-images-idx3-ubyte").write_bytes(
+        idx_bytes(random_images(2, rows=2, columns=3))
+    )
     with pytest.raises(DataError, match=r"test images are 2 × 3, expected 3 × 2 as the training"):
         sources.load_idx("some", tmp_path)
 
 
 def test_a_test_label_that_training_never_saw_is_refused(tmp_path):
-    write_set(tmp_path, classes=3)
-    (tmp_path / "t10k-labels-idx1-ubyte").write_bytes(idx([0, 3]))
+    write_idx_files(tmp_path, classes=3)
+    (tmp_path / "t10k-labels-idx1-ubyte").write_bytes(idx_bytes([0, 3]))
     with pytest.raises(DataError, match=r"found the test label 3, expected labels up to 2"):
         sources.load_idx("some", tmp_path)
 

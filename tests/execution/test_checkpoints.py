@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from support.digits import assert_same_bits, start, training_data
+from support.digits import assert_same_bits, training_data, untrained
 
 from nnlab.errors import TrackingError
 from nnlab.execution.checkpoints import Checkpoint, Checkpoints
@@ -22,8 +22,8 @@ def checkpoints(tmp_path):
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_training_goes_on_from_a_checkpoint_with_the_same_bits(checkpoints, dtype):
     data = training_data(dtype)
-    whole, history = train_segment(start(runs=1, dtype=dtype), data, 7)
-    half, first = train_segment(start(runs=1, dtype=dtype), data, 3)
+    whole, history = train_segment(untrained(runs=1, dtype=dtype), data, 7)
+    half, first = train_segment(untrained(runs=1, dtype=dtype), data, 3)
     checkpoints.save({4: Checkpoint(half.params, 3, Curve.of(first, 0))})
 
     found = checkpoints.load(4)
@@ -39,7 +39,7 @@ def test_training_goes_on_from_a_checkpoint_with_the_same_bits(checkpoints, dtyp
 
 
 def some(epoch=1):
-    state, history = train_segment(start(runs=1), training_data(), 1)
+    state, history = train_segment(untrained(runs=1), training_data(), 1)
     return Checkpoint(state.params, epoch, Curve.of(history, 0))
 
 

@@ -10,7 +10,7 @@ import sys
 
 import psutil
 import pytest
-from support.idx_files import idx
+from support.idx_files import idx_bytes
 from support.labs import EPOCHS, SWEEP, WORKERS, Lab, workers_of
 from support.paths import ROOT
 
@@ -201,7 +201,7 @@ def write_idx(folder, pixels, labels):
     for name, array in (
         ("train-images-idx3-ubyte", pixels.reshape(-1, 28, 28)), ("train-labels-idx1-ubyte", labels)
     ):  # fmt: skip
-        (folder / f"{name}.gz").write_bytes(gzip.compress(idx(array), 1))
+        (folder / f"{name}.gz").write_bytes(gzip.compress(idx_bytes(array), 1))
 
 
 @pytest.mark.long

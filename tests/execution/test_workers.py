@@ -9,7 +9,7 @@ import time
 import numpy as np
 import psutil
 import pytest
-from support.digits import assert_same_bits, start, training_data
+from support.digits import assert_same_bits, training_data, untrained
 
 from nnlab.errors import ConfigError
 from nnlab.execution import dask_workers
@@ -20,7 +20,7 @@ from nnlab.training.segments import Segment
 
 @pytest.fixture
 def segment():
-    return Segment(start(runs=3), epochs=4, last=True, threads=1)
+    return Segment(untrained(runs=3), epochs=4, last=True, threads=1)
 
 
 @pytest.mark.parametrize(
@@ -80,12 +80,12 @@ def loky_workers(parent):
 def test_workers_go_when_their_parent_is_killed():
     code = (
         "import sys; sys.path.insert(0, 'tests')\n"
-        "from support.digits import start, training_data\n"
+        "from support.digits import untrained, training_data\n"
         "from nnlab.execution.workers import open_workers\n"
         "from nnlab.training.segments import Segment\n"
         "if __name__ == '__main__':\n"
         "    with open_workers('loky', 2, 1, None) as workers:\n"
-        "        long = Segment(start(), 1_000_000, True, 1)\n"
+        "        long = Segment(untrained(), 1_000_000, True, 1)\n"
         "        futures = [workers.submit(long, training_data()) for _ in range(2)]\n"
         "        print('ready', flush=True)\n"
         "        workers.wait(futures)\n"

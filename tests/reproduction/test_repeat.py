@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 from support.checkouts import Checkout
-from support.idx_files import idx
+from support.idx_files import idx_bytes
 from support.servers import mlflow_server
 
 from nnlab.cli import main
@@ -276,7 +276,7 @@ def test_data_with_one_pixel_changed_is_named(lab, tmp_path):
             ("train-images-idx3-ubyte", pixels.reshape(-1, 28, 28)),
             ("train-labels-idx1-ubyte", labels),
         ):
-            (folder / f"{name}.gz").write_bytes(gzip.compress(idx(array), 1))
+            (folder / f"{name}.gz").write_bytes(gzip.compress(idx_bytes(array), 1))
         return folder
 
     first = write(tmp_path / "digits")

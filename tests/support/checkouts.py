@@ -1,4 +1,4 @@
-"""A repository of its own with the project's code in it, in which tests may commit and change."""
+"""Git repositories with a copy of the project's code, in which tests may change and commit."""
 
 import os
 import shutil
@@ -12,7 +12,7 @@ CODE = ("nnlab", "hydra_plugins", "conf", "run.py", "pyproject.toml", "requireme
 
 
 class Checkout:
-    """A git repository with the code as it stands here, committed."""
+    """A git repository in a new folder, with a copy of the code in its first commit."""
 
     def __init__(self, folder):
         self.folder = folder
@@ -30,18 +30,21 @@ class Checkout:
         self.commit("The first version")
 
     def git(self, *words):
+        """Run git; return what it printed."""
         done = subprocess.run(
             ["git", *words], cwd=self.folder, capture_output=True, text=True, check=True,
-            env={**os.environ, "GIT_OPTIONAL_LOCKS": "0"},  # to look changes nothing
+            env={**os.environ, "GIT_OPTIONAL_LOCKS": "0"},  # `git status` writes no index
         )  # fmt: skip
         return done.stdout
 
     def commit(self, message):
+        """Commit all changes; return the commit's hash."""
         self.git("add", "-A")
         self.git("commit", "-q", "-m", message)
         return self.git("rev-parse", "HEAD").strip()
 
     def edit(self, file, before, after):
+        """Replace a text of a file, which must be there."""
         path = self.folder / file
         text = path.read_text()
         assert before in text
@@ -49,7 +52,7 @@ class Checkout:
 
     @property
     def state(self):
-        """All that a command must leave as it was: the tree, the index, HEAD, the worktrees."""
+        """What commands must not change: the files, the index, HEAD and the worktrees."""
         files = {
             path.relative_to(self.folder): path.read_bytes()
             for path in sorted(self.folder.rglob("*"))
@@ -61,7 +64,7 @@ class Checkout:
         ]  # fmt: skip
 
     def python(self, *words, env=None, python=sys.executable, stdin=subprocess.DEVNULL):
-        """Run something with this repository's code and its own store."""
+        """Run Python in this repository: with its code, and with its own store."""
         inherited = {name: value for name, value in os.environ.items() if name != "NNLAB_ROOT"}
         return subprocess.run(
             [str(python), *map(str, words)], cwd=self.folder, env={**inherited, **(env or {})},
@@ -69,11 +72,13 @@ class Checkout:
         )  # fmt: skip
 
     def run(self, *overrides, **options):
+        """Run ``run.py``, which must succeed."""
         done = self.python("run.py", *overrides, **options)
         assert done.returncode == 0, done.stderr
         return done
 
     def nnlab(self, *words, **options):
+        """Run the command ``nnlab``."""
         return self.python("-m", "nnlab", *words, **options)
 
     @property
@@ -81,4 +86,5 @@ class Checkout:
         return f"sqlite:///{self.folder}/mlruns/mlflow.db"
 
     def artifacts(self, run_id) -> Path:
+        """The folder of a run's artifacts."""
         return self.folder / "mlruns" / "artifacts" / run_id / "artifacts"

@@ -1,4 +1,4 @@
-"""Small real training data for tests of the engine."""
+"""A few real digits to train on, and untrained networks."""
 
 from functools import cache
 
@@ -13,7 +13,7 @@ from nnlab.training.training_data import TrainingData
 
 @cache
 def training_data(dtype="float32", batch_size=None, train=640, val=100):
-    """A few hundred real digits."""
+    """Prepared training data: ``train`` and ``val`` images of the sample, shuffled."""
     dataset = load_mnist_sample()
     order = np.random.default_rng(0).permutation(len(dataset.labels))
     split = Split(order[:train], order[train : train + val])
@@ -21,7 +21,7 @@ def training_data(dtype="float32", batch_size=None, train=640, val=100):
 
 
 def rows_and_labels(data, which="train"):
-    """The images of a prepared set as plain rows, undoing what the blocks did to them."""
+    """The images of prepared data as plain rows, in the order of its blocks, and their labels."""
     rows, labels = [], []
     for block in getattr(data, which):
         full = np.zeros((block.samples, 784), block.x.dtype)
@@ -31,8 +31,8 @@ def rows_and_labels(data, which="train"):
     return np.concatenate(rows), np.concatenate(labels)
 
 
-def start(runs=1, hidden=10, dtype="float32", init="he", lr=None, classes=10):
-    """A stack that differs in seed and learning rate."""
+def untrained(runs=1, hidden=10, dtype="float32", init="he", lr=None, classes=10):
+    """A stack of untrained runs that differ in seed and learning rate."""
     params = [
         draw_params(
             named(init), seed, pixels=784, hidden=hidden, classes=classes, dtype=np.dtype(dtype)
@@ -44,6 +44,6 @@ def start(runs=1, hidden=10, dtype="float32", init="he", lr=None, classes=10):
 
 
 def assert_same_bits(one, other):
-    """Parameters equal to the last bit."""
+    """Check that parameters are equal to the last bit."""
     for left, right in zip(one, other, strict=True):
         np.testing.assert_array_equal(left, right)

@@ -1,4 +1,4 @@
-"""The modules of nnlab and what each imports, read from their source."""
+"""The modules of nnlab, and what each of them imports, from their source."""
 
 import ast
 
@@ -9,18 +9,19 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 
 
 def name_of(path):
+    """The dotted name of a module, from its path."""
     parts = path.relative_to(ROOT).with_suffix("").parts
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
 def imports_of(path, *, top_level_only=False):
-    """Names of all that a file imports, inside functions and for types too."""
+    """The dotted names that a file imports, also inside functions and for annotations."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
-    found = set()
+    names = set()
     for node in tree.body if top_level_only else ast.walk(tree):
         if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
+            names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             assert not node.level, f"{path}: a relative import"
-            found |= {f"{node.module}.{alias.name}" for alias in node.names}
-    return found
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return names

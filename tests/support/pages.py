@@ -1,10 +1,10 @@
-"""A page of HTML, read."""
+"""Reading a page of HTML."""
 
 from html.parser import HTMLParser
 
 
 class Page(HTMLParser):
-    """What of a page points elsewhere, and what it shows."""
+    """A parsed page: its tags, the addresses of its links and images, its cells and its text."""
 
     def __init__(self, text):
         super().__init__()

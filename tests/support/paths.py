@@ -1,4 +1,4 @@
-"""Where the project is."""
+"""Where the project's checkout is."""
 
 from pathlib import Path
 

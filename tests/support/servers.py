@@ -1,4 +1,4 @@
-"""Real servers on this machine for tests: MLflow's, PostgreSQL's, dask's."""
+"""Servers on this machine: MLflow's tracking server, PostgreSQL, and a dask cluster."""
 
 import contextlib
 import os
@@ -16,6 +16,7 @@ import pytest
 
 
 def free_port():
+    """A port on which nothing listens now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
@@ -23,7 +24,7 @@ def free_port():
 
 @contextlib.contextmanager
 def started(words, log, **options):
-    """A process that is ended behind the block; its output goes to a file."""
+    """Start a process, which is ended after the block; its output goes to the file ``log``."""
     with log.open("w") as file:
         process = subprocess.Popen(words, stdout=file, stderr=subprocess.STDOUT, **options)
         try:
@@ -38,6 +39,7 @@ def started(words, log, **options):
 
 
 def wait_until(condition, process, log, seconds=90):
+    """Wait for a condition; the test fails if the process ends before, or after so many seconds."""
     deadline = time.monotonic() + seconds
     while not condition():
         assert process.poll() is None, log.read_text()
@@ -55,7 +57,7 @@ def listens(port):
 
 @contextlib.contextmanager
 def mlflow_server(backend, folder):
-    """MLflow's tracking server on a store; yields its address."""
+    """Start MLflow's tracking server on a store; yield its address."""
     port, log = free_port(), folder / "mlflow.txt"
     words = [
         sys.executable, "-m", "mlflow", "server", "--backend-store-uri", backend,
@@ -78,8 +80,8 @@ def mlflow_server(backend, folder):
 
 @contextlib.contextmanager
 def postgres():
-    """A fresh PostgreSQL; yields the address of an empty database."""
-    programs = Path(_postgres_programs())
+    """Start a new PostgreSQL server; yield the address of an empty database."""
+    programs = _postgres_programs()
     # PostgreSQL refuses to run as root.
     user = {"user": "nobody", "group": "nogroup"} if os.getuid() == 0 else {}
     folder = Path(tempfile.mkdtemp(prefix="nnlab-postgres-"))
@@ -111,9 +113,9 @@ def postgres():
 
 
 def _postgres_programs():
-    found = shutil.which("postgres")
-    if found:
-        return Path(found).resolve().parent
+    program = shutil.which("postgres")
+    if program:
+        return Path(program).resolve().parent
     versions = sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"))
     if versions:
         return versions[-1].parent
@@ -122,7 +124,7 @@ def _postgres_programs():
 
 @contextlib.contextmanager
 def dask_scheduler(folder):
-    """A dask scheduler; yields its address and process."""
+    """Start a dask scheduler; yield its address and its process."""
     port, log = free_port(), folder / "scheduler.txt"
     words = [
         sys.executable, "-m", "distributed.cli.dask_scheduler", "--host", "127.0.0.1",
@@ -135,7 +137,7 @@ def dask_scheduler(folder):
 
 @contextlib.contextmanager
 def dask_worker(address, folder, number):
-    """A dask worker process."""
+    """Start a dask worker; yield its process."""
     words = [
         sys.executable, "-m", "distributed.cli.dask_worker", address, "--nthreads", "1",
         "--no-dashboard", "--no-nanny", "--local-directory", str(folder), "--name", str(number),

@@ -30,7 +30,7 @@ def files(**changes):
     }
 
 
-def listing(content, **changes):
+def manifest_of(content, **changes):
     """The manifest of some files."""
     entries = {
         name: {"sha256": hashlib.sha256(data).hexdigest(), "size": len(data)}
@@ -47,7 +47,7 @@ def write(path, content, manifest=None, *, infos=(), method=zipfile.ZIP_DEFLATED
     with zipfile.ZipFile(path, "w", method) as file:
         for name, data in content.items():
             file.writestr(name, data)
-        file.writestr("manifest.json", listing(content) if manifest is None else manifest)
+        file.writestr("manifest.json", manifest_of(content) if manifest is None else manifest)
         for info, data in infos:
             file.writestr(info, data)
     return path

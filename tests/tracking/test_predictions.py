@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 from support.configs import config
-from support.idx_files import idx
+from support.idx_files import idx_bytes
 from support.sweeps import run_sweep
 
 from nnlab.cli import main
@@ -91,7 +91,7 @@ def as_array(array, path):
 
 
 def as_idx(pixels, path, compress=bytes):
-    path.write_bytes(compress(idx(pixels.reshape(-1, 28, 28))))
+    path.write_bytes(compress(idx_bytes(pixels.reshape(-1, 28, 28))))
     return [path]
 
 
@@ -277,10 +277,18 @@ BAD = [
     ("x.npy", lambda p: np.save(p, DIGIT.astype(int) - 1), "int64 values from -1 to -1"),
     ("x.npy", lambda p: np.save(p, DIGIT + 2.0), "float64 values from 2.0 to 2.0, expected whole"),
     ("x.npy", lambda p: np.save(p, DIGIT * np.nan), "values from nan to nan"),
-    ("x-ubyte", lambda p: p.write_bytes(idx(DIGIT)), r"magic number 0x00000802, expected 0x00000"),
+    (
+        "x-ubyte",
+        lambda p: p.write_bytes(idx_bytes(DIGIT)),
+        r"magic number 0x00000802, expected 0x00000",
+    ),
     ("x.idx", lambda p: as_idx(DIGIT, p, lambda b: b[:-5]), "the file is cut off: found 1,563"),
     ("x-ubyte.gz", lambda p: as_idx(DIGIT, p, lambda b: gzip.compress(b)[:-3]), "is cut off"),
-    ("x.idx", lambda p: p.write_bytes(idx(DIGIT[:, :9].reshape(2, 3, 3))), r"shape \(2, 3, 3\)"),
+    (
+        "x.idx",
+        lambda p: p.write_bytes(idx_bytes(DIGIT[:, :9].reshape(2, 3, 3))),
+        r"shape \(2, 3, 3\)",
+    ),
     ("x.png", lambda p: p.write_text("1"), "found no whole PNG or JPEG picture"),
     ("x.png", cut, "found no whole PNG or JPEG picture"),
     ("x.jpg", cut, "found no whole PNG or JPEG picture"),

@@ -2,8 +2,7 @@
 
 import numpy as np
 import pytest
-from support.digits import rows_and_labels, training_data
-from support.digits import start as starting
+from support.digits import rows_and_labels, training_data, untrained
 from support.small_networks import gradients, losses, random_params
 
 from nnlab.training.curvature import (
@@ -81,7 +80,7 @@ def test_a_product_over_blocks_is_that_over_plain_images():
     data = training_data("float64", train=2500)
     assert len(data.train) > 1
     assert all(block.used < 784 for block in data.train)
-    params = starting(dtype="float64").params
+    params = untrained(dtype="float64").params
     v = random_params(np.random.default_rng(6), hidden=10, pixels=784, classes=10)
     rows, labels = rows_and_labels(data)
     expected = hessian_product(params, v, rows.T, labels)
@@ -93,7 +92,7 @@ def test_a_product_over_blocks_is_that_over_plain_images():
 def small_network(init="he", hidden=2):
     """A real one, of few enough parameters for a Hessian in full."""
     data = training_data("float64", train=160)
-    return starting(hidden=hidden, dtype="float64", init=init).params, data
+    return untrained(hidden=hidden, dtype="float64", init=init).params, data
 
 
 def test_the_sharpness_is_the_largest_eigenvalue_of_the_assembled_hessian():
@@ -120,7 +119,7 @@ def test_the_sharpness_is_the_same_number_at_every_call():
 
 def dead_network(data):
     """No image reaches the logits: the loss is that of ten biases, placed at its minimum."""
-    state = starting(dtype="float64", init="randn_minus_half")
+    state = untrained(dtype="float64", init="randn_minus_half")
     _, labels = rows_and_labels(data)
     shares = np.bincount(labels, minlength=10) / len(labels)
     return state.params._replace(b2=np.log(shares).reshape(1, 10, 1)), shares

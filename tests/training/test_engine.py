@@ -5,7 +5,7 @@ import warnings
 
 import numpy as np
 import pytest
-from support.digits import assert_same_bits, rows_and_labels, start, training_data
+from support.digits import assert_same_bits, rows_and_labels, training_data, untrained
 
 from nnlab.training import first_layer, minibatches, network
 from nnlab.training.engine import State, measure, train_segment
@@ -24,7 +24,7 @@ def test_fifty_epochs_give_the_losses_and_weights_of_scikit_learns_mlp():
 
     data = training_data("float64")
     rows, labels = rows_and_labels(data)
-    state = start(dtype="float64", lr=[0.3])
+    state = untrained(dtype="float64", lr=[0.3])
     w1, b1, w2, b2 = (array[0] for array in state.params)
     peer = MLPClassifier(
         hidden_layer_sizes=(10,),
@@ -83,7 +83,7 @@ def test_mini_batches_take_the_steps_of_the_notes_in_the_documented_order():
     for epoch in range(3):
         order = batch_order(0, epoch, 640)
         batches += [order[at : at + 48] for at in range(0, 640, 48)]
-    state = start(dtype="float64", lr=[0.2])
+    state = untrained(dtype="float64", lr=[0.2])
     expected = plain_numpy(state.params, rows, data.batches.labels, 0.2, batches)
     trained, _ = train_segment(state, data, 3)
     for ours, theirs in zip(trained.params, expected, strict=True):
@@ -91,7 +91,7 @@ def test_mini_batches_take_the_steps_of_the_notes_in_the_documented_order():
 
 
 def test_one_batch_of_all_samples_is_the_full_batch():
-    state = start(dtype="float64", lr=[0.2])
+    state = untrained(dtype="float64", lr=[0.2])
     full, _ = train_segment(state, training_data("float64"), 5)
     batch, _ = train_segment(state, training_data("float64", batch_size=640), 5)
     np.testing.assert_allclose(full.params.w1, batch.params.w1, rtol=1e-9, atol=1e-12)
@@ -104,7 +104,7 @@ def test_a_run_has_the_same_bits_alone_in_a_stack_and_with_any_number_of_threads
     hidden, dtype, batch_size
 ):
     data = training_data(dtype, batch_size)
-    stack = start(5, hidden, dtype)
+    stack = untrained(5, hidden, dtype)
     together, history = train_segment(stack, data, 4, threads=2)
     for run in (0, 3):
         alone, its = train_segment(one(stack, run), data, 4, threads=1)
@@ -123,7 +123,7 @@ def test_a_run_has_the_same_bits_in_stacks_of_any_size_at_the_size_of_real_work(
     runs, hidden, dtype, batch_size
 ):
     data = training_data(dtype, batch_size, train=4000, val=1000)
-    stack = start(runs, hidden, dtype, lr=[0.1 + 0.001 * run for run in range(runs)])
+    stack = untrained(runs, hidden, dtype, lr=[0.1 + 0.001 * run for run in range(runs)])
     together, history = train_segment(stack, data, 2, threads=2)
     for run in (1, runs - 1):
         alone, its = train_segment(one(stack, run), data, 1)
@@ -137,8 +137,8 @@ def test_a_run_has_the_same_bits_in_stacks_of_any_size_at_the_size_of_real_work(
 @pytest.mark.parametrize("batch_size", [None, 64])
 def test_segments_give_the_bits_of_one_long_training(batch_size):
     data = training_data("float32", batch_size)
-    whole, history = train_segment(start(3), data, 7)
-    state, pieces = start(3), []
+    whole, history = train_segment(untrained(3), data, 7)
+    state, pieces = untrained(3), []
     for epochs in (1, 0, 4, 2):
         state, piece = train_segment(state, data, epochs)
         pieces.append(piece)
@@ -154,8 +154,8 @@ def test_segments_give_the_bits_of_one_long_training(batch_size):
 
 def test_the_last_measurement_is_the_first_of_a_longer_training():
     data = training_data()
-    short, _ = train_segment(start(2), data, 3)
-    _, longer = train_segment(start(2), data, 4)
+    short, _ = train_segment(untrained(2), data, 3)
+    _, longer = train_segment(untrained(2), data, 4)
     last = measure(short, data)
     assert last.epochs.tolist() == [3]
     for name in SCORES:
@@ -166,7 +166,7 @@ def test_the_last_measurement_is_the_first_of_a_longer_training():
 
 def test_metrics_mean_what_their_names_say():
     data = training_data("float64")
-    state = start(1, dtype="float64", lr=[0.4])
+    state = untrained(1, dtype="float64", lr=[0.4])
     after, history = train_segment(state, data, 1)
     w1, b1, w2, b2 = (array[0] for array in state.params)
     for which in ("train", "val"):
@@ -187,7 +187,7 @@ def test_metrics_mean_what_their_names_say():
 
 def test_dead_fraction_counts_units_that_no_training_sample_activates():
     data = training_data()
-    state = start(1, hidden=8)
+    state = untrained(1, hidden=8)
     w1 = state.params.w1.copy()
     w1[0, :3] = -1.0
     params = state.params._replace(w1=w1)
@@ -196,14 +196,14 @@ def test_dead_fraction_counts_units_that_no_training_sample_activates():
 
 
 def test_the_notes_first_init_is_dead_on_arrival():
-    _, history = train_segment(start(3, init="randn_minus_half"), training_data(), 1)
+    _, history = train_segment(untrained(3, init="randn_minus_half"), training_data(), 1)
     np.testing.assert_array_equal(history.values["dead_fraction"][:, 0], 1)
 
 
 @pytest.mark.parametrize("batch_size", [None, 64])
 def test_a_diverging_run_stops_with_its_last_finite_weights_and_leaves_the_others_alone(batch_size):
     data = training_data("float32", batch_size)
-    stack = start(3, lr=[0.1, 1e30, 0.2])
+    stack = untrained(3, lr=[0.1, 1e30, 0.2])
     together, history = train_segment(stack, data, 6)
     assert together.diverged_at[0] == -1
     assert 1 <= together.diverged_at[1] <= 3
@@ -217,14 +217,14 @@ def test_a_diverging_run_stops_with_its_last_finite_weights_and_leaves_the_other
 
 @pytest.mark.parametrize("lr", [1e37, 3e38, 1e39, 1e300])
 def test_a_learning_rate_at_the_end_of_the_floats_diverges_without_a_warning(lr):
-    state, _ = train_segment(start(1, lr=[lr]), training_data(), 3)
+    state, _ = train_segment(untrained(1, lr=[lr]), training_data(), 3)
     assert 0 <= state.diverged_at[0] <= 2
     assert np.isfinite(state.params.w1).all()
 
 
 def test_a_diverged_run_does_not_train_on():
     data = training_data()
-    stopped, _ = train_segment(start(2, lr=[0.1, 1e30]), data, 5)
+    stopped, _ = train_segment(untrained(2, lr=[0.1, 1e30]), data, 5)
     further, history = train_segment(stopped, data, 2)
     assert_same_bits(one(stopped, 1).params, one(further, 1).params)
     assert np.isnan(history.values["train/loss"][1]).all()
@@ -232,14 +232,14 @@ def test_a_diverged_run_does_not_train_on():
 
 
 def test_a_network_of_zeros_trains_without_a_warning():
-    zeros = Params(*(np.zeros_like(array) for array in start().params))
+    zeros = Params(*(np.zeros_like(array) for array in untrained().params))
     _, history = train_segment(State.start(zeros, [0.1]), training_data(), 2)
     assert np.isnan(history.values["update_ratio/w1"]).all()
     assert np.isfinite(history.values["train/loss"]).all()
 
 
 def test_a_segment_leaves_the_callers_state_alone():
-    state = start(2)
+    state = untrained(2)
     before = [array.copy() for array in state.params]
     train_segment(state, training_data(), 2)
     assert_same_bits(state.params, before)
@@ -251,7 +251,7 @@ def test_fifty_epochs_give_the_losses_of_pytorch():
 
     data = training_data("float64")
     rows, labels = (torch.tensor(array) for array in rows_and_labels(data))
-    state = start(dtype="float64", lr=[0.3])
+    state = untrained(dtype="float64", lr=[0.3])
     w1, b1, w2, b2 = (torch.tensor(array[0], requires_grad=True) for array in state.params)
     optimiser = torch.optim.SGD([w1, b1, w2, b2], lr=0.3)
     losses = []
@@ -270,7 +270,7 @@ def test_fifty_epochs_give_the_losses_of_pytorch():
 def test_where_a_stack_would_change_bits_each_run_trains_by_its_own_products(
     monkeypatch, batch_size
 ):
-    data, stack = training_data("float32", batch_size), start(3, lr=[0.1, 1e30, 0.2])
+    data, stack = training_data("float32", batch_size), untrained(3, lr=[0.1, 1e30, 0.2])
     expected, history = train_segment(stack, data, 3)
     for module in (first_layer, minibatches):
         monkeypatch.setattr(module, "stacks_exactly", lambda runs, *_: runs == 1)
@@ -281,7 +281,7 @@ def test_where_a_stack_would_change_bits_each_run_trains_by_its_own_products(
 
 
 def test_the_engines_gradient_is_that_of_the_plain_equations():
-    data, state = training_data("float64"), start(3, hidden=37, dtype="float64")
+    data, state = training_data("float64"), untrained(3, hidden=37, dtype="float64")
     rows, labels = rows_and_labels(data)
     a1, z2 = network.forward(state.params, rows.T)
     dz2 = network.softmax(z2)[0]

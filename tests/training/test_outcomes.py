@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from support.digits import start, training_data
+from support.digits import training_data, untrained
 
 from nnlab.training.engine import measure, train_segment
 from nnlab.training.history import METRICS, History
@@ -76,6 +76,6 @@ def test_a_curve_ends_with_the_last_row_that_was_measured():
 )
 def test_real_training_reaches_each_outcome(outcome, options, epochs):
     data = training_data()
-    state, history = train_segment(start(1, **options), data, epochs)
+    state, history = train_segment(untrained(1, **options), data, epochs)
     history = history.then(measure(state, data))
     assert summarise(Curve.of(history, 0), int(state.diverged_at[0]), 0.7).outcome == outcome

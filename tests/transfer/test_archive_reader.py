@@ -167,7 +167,7 @@ def test_a_zip_bomb_is_refused_by_what_it_says_of_itself(refused, path):
 def test_a_zip_bomb_that_lies_about_its_size_is_refused_where_it_goes_on(refused, path):
     whole, said = bytes(20_000_000), bytes(10)
     content = with_file(FILE, whole)
-    zips.write(path, content, zips.listing({**content, FILE: said}))
+    zips.write(path, content, zips.manifest_of({**content, FILE: said}))
     assert path.stat().st_size < 100_000
     zips.patch(path, FILE, size=len(said), crc=zlib.crc32(said))
     assert "inflates to more than 10 bytes" in refused(path)
@@ -177,7 +177,7 @@ def test_a_zip_bomb_that_lies_about_its_size_is_refused_where_it_goes_on(refused
 
 def test_a_manifest_that_lies_about_its_size_is_not_read_whole(refused, path, monkeypatch):
     monkeypatch.setattr("nnlab.transfer.archive_reader.JSON_SIZE", 1_000_000)
-    zips.write(path, zips.files(), zips.listing(zips.files()) + b" " * 5_000_000)
+    zips.write(path, zips.files(), zips.manifest_of(zips.files()) + b" " * 5_000_000)
     zips.patch(path, "manifest.json", size=1000)
     assert "'manifest.json' inflates to more than 1,000,000 bytes" in refused(path)
 
@@ -185,7 +185,7 @@ def test_a_manifest_that_lies_about_its_size_is_not_read_whole(refused, path, mo
 def test_a_file_that_breaks_off_is_refused(refused, path):
     content = zips.files()
     more = content[FILE] + b"more"
-    zips.write(path, content, zips.listing({**content, FILE: more}))
+    zips.write(path, content, zips.manifest_of({**content, FILE: more}))
     zips.patch(path, FILE, size=len(more))
     assert f"breaks off behind 800 of {len(more)} bytes" in refused(path)
 
@@ -229,11 +229,14 @@ def test_files_that_share_their_bytes_are_refused(refused, path):
         (b"[" * 100_000, "'manifest.json' cannot be read: Invalid JSON"),
         (b'{"format": 2}', "it has format 2, this version of nnlab reads 1"),
         (b'{"format": 1}', "nnlab: Field required"),
-        (zips.listing({}, more=1), "more: Extra inputs are not permitted"),
-        (zips.listing({FILE: b"x"}), "not listed in manifest.json"),
-        (zips.listing({**zips.files(), f"runs/{TWO}/run.json": b""}), "is missing"),
-        (zips.listing({**zips.files(), FILE: b"x" * 799}), "800 bytes by its header, 799 by"),
-        (zips.listing({**zips.files(), FILE: b"x" * 800}), "it was changed or damaged on its way"),
+        (zips.manifest_of({}, more=1), "more: Extra inputs are not permitted"),
+        (zips.manifest_of({FILE: b"x"}), "not listed in manifest.json"),
+        (zips.manifest_of({**zips.files(), f"runs/{TWO}/run.json": b""}), "is missing"),
+        (zips.manifest_of({**zips.files(), FILE: b"x" * 799}), "800 bytes by its header, 799 by"),
+        (
+            zips.manifest_of({**zips.files(), FILE: b"x" * 800}),
+            "it was changed or damaged on its way",
+        ),
     ],
 )
 def test_a_manifest_that_does_not_list_just_what_is_there_is_refused(manifest, why, refused, path):
