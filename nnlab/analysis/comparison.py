@@ -7,14 +7,14 @@ from typing import Any
 
 import pandas as pd
 
-from nnlab.analysis.conditions import column, meeting
+from nnlab.analysis.conditions import column, runs_where
 from nnlab.analysis.configurations import (
     endings,
     metric_of,
-    once_each,
+    one_run_per_seed,
     run_results,
     value_key,
-    varying,
+    varying_fields,
 )
 from nnlab.analysis.groups import RunGroup, grouped
 from nnlab.analysis.ranking import ENDINGS, METRIC, lower_is_better, tally, worst_result
@@ -52,7 +52,7 @@ def compare(
         Parameters to pivot by: the values of the last one become columns, and all else that varies
         stays in the rows. Only seeds are averaged.
     where : str or None
-        A condition on runs, see ``conditions.meeting``.
+        A condition on runs, see ``conditions.runs_where``.
 
     Returns
     -------
@@ -74,7 +74,7 @@ def compare(
         If a name or the condition is not understood, or no run has the metric.
     """
     runs, name, notes = _select(selection, uri, metric, where)
-    fields = varying(runs)
+    fields = varying_fields(runs)
     present = set(endings(runs))
     counts = [ending for ending in ENDINGS if ending in present]
     table = pd.DataFrame([_row(group, counts) for group in grouped(runs, fields, name)])
@@ -111,7 +111,7 @@ def importance(
         If the design does not support it, with the reason; and as in ``compare``.
     """
     runs, name, notes = _select(selection, uri, metric, where)
-    fields = varying(runs)
+    fields = varying_fields(runs)
     values = run_results(runs, name)
     try:
         effects = decompose(runs.assign(**{name: values}), fields, name)
@@ -148,8 +148,8 @@ def _select(
     runs = read_runs(uri, selection)
     name = metric_of(runs, metric)
     if where is not None:
-        runs = meeting(runs, where)
-    once = once_each(runs, varying(runs))
+        runs = runs_where(runs, where)
+    once = one_run_per_seed(runs, varying_fields(runs))
     repeated = len(runs) - len(once)
     notes = [
         f"{repeated} runs repeat a configuration and seed of others, and are not counted again."

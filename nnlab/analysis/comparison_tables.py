@@ -11,7 +11,7 @@ from rich.markup import escape
 
 from nnlab.analysis.comparison import PIVOTED, compare, importance
 from nnlab.analysis.formatting import interval, markdown_table, number, written
-from nnlab.analysis.paired import MOST, pair
+from nnlab.analysis.paired import MAX_FURTHER, pair
 from nnlab.analysis.ranking import ENDINGS, METRIC, lower_is_better
 from nnlab.analysis.terminal import ROWS, results_console, results_table
 from nnlab.errors import ComparisonError
@@ -180,8 +180,8 @@ def _pair_verdict(row: Row, *, a_is_better: bool) -> str:
         return "no mean difference"
     if pd.isna(row["further"]):
         return "open: no difference to go by"
-    if row["further"] > MOST:
-        return f"open: more than {MOST} more seeds"
+    if row["further"] > MAX_FURTHER:
+        return f"open: more than {MAX_FURTHER} more seeds"
     return f"open: about {row['further']:.0f} more seeds"
 
 

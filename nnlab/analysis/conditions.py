@@ -1,7 +1,7 @@
 """Conditions on runs, as they are typed: ``lr > 0.1 and outcome == 'learned'``.
 
-A condition is Python's syntax, and a small part of it: its tree is walked over the columns, and
-nothing is ever evaluated as code.
+A condition is written in a small part of Python's syntax. Its syntax tree is applied to the
+columns; nothing is evaluated as code.
 """
 
 import ast
@@ -28,56 +28,62 @@ ALLOWED = (
 
 
 def column(name: str, columns: Sequence[str]) -> str:
-    """Return the column that is meant by a name: by its own, or by a shorter one.
+    """Return the column that a name means: its own name or a shorter one.
 
     As on the command line, ``init`` is ``init.name``; and ``val_accuracy`` is ``val/accuracy``.
 
     Raises
     ------
     ComparisonError
-        Where there is none.
+        If there is no such column.
     """
-    short = {each.replace("/", "_"): each for each in columns}
-    short |= {each.removesuffix(".name"): each for each in columns if each.endswith(".name")}
-    short |= {each: each for each in columns}
-    if name in short:
-        return short[name]
-    close = difflib.get_close_matches(name, short, n=1)
+    names = {full.replace("/", "_"): full for full in columns}
+    names |= {full.removesuffix(".name"): full for full in columns if full.endswith(".name")}
+    names |= {full: full for full in columns}
+    if name in names:
+        return names[name]
+    close = difflib.get_close_matches(name, names, n=1)
     hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(columns)}."
     raise ComparisonError(f"{name} is no column of these runs: {hint}")
 
 
-def meeting(runs: pd.DataFrame, condition: str) -> pd.DataFrame:
-    """Return those runs that meet a condition.
+def runs_where(runs: pd.DataFrame, condition: str) -> pd.DataFrame:
+    """Return the runs that meet a condition.
 
     Names are columns of the runs (parameters, metrics, ``outcome``, ``status``, …). Only numbers
-    are ordered: a column's words are neither more nor less than a number. A value that a run does
-    not have equals nothing but ``None``.
+    are ordered: a word is neither more nor less than a number. A missing value equals only
+    ``None``.
+
+    Parameters
+    ----------
+    runs : DataFrame
+        See ``frames.read_runs``.
+    condition : str
 
     Raises
     ------
     ComparisonError
-        Where the condition cannot be read, names no column, or no run meets it.
+        If the condition cannot be read, names no column, or no run meets it.
     """
     try:
         tree = ast.parse(condition.strip(), mode="eval").body
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         raise ComparisonError(f"--where {condition!r} cannot be read: give {ALLOWED}.") from error
-    found = runs[_Condition(runs, condition).truth(tree)]
-    if found.empty:
-        raise ComparisonError(f"No run of the {len(runs)} meets --where {condition!r}.")
-    return found
+    chosen = runs[_Condition(runs, condition).truth(tree)]
+    if chosen.empty:
+        raise ComparisonError(f"None of the {len(runs)} runs meets --where {condition!r}.")
+    return chosen
 
 
 class _Condition:
-    """One condition over the columns of some runs."""
+    """A condition on the columns of some runs."""
 
     def __init__(self, runs: pd.DataFrame, text: str) -> None:
         self._runs = runs
         self._text = text
 
     def truth(self, node: ast.expr) -> "pd.Series[bool]":
-        """Tell of each run whether it meets this part."""
+        """Return for each run whether it meets this part of the condition."""
         match node:
             case ast.BoolOp(ast.And(), values):
                 return reduce(operator.and_, map(self.truth, values))

@@ -13,7 +13,7 @@ DIGEST = "data_digest"
 FINAL = ("final_val_accuracy", "final_val_loss", "final_train_loss")  # no diverged run has these
 
 
-def varying(runs: pd.DataFrame) -> list[str]:
+def varying_fields(runs: pd.DataFrame) -> list[str]:
     """Return the parameters that vary between runs, without the seed and what follows from others.
 
     An init's name decides its draw, and also its scale and shift unless it leaves these to the
@@ -30,7 +30,7 @@ def varying(runs: pd.DataFrame) -> list[str]:
     return fields
 
 
-def leading(runs: pd.DataFrame, fields: list[str], typed: str) -> list[str]:
+def leading_fields(runs: pd.DataFrame, fields: list[str], typed: str) -> list[str]:
     """Leave out varying fields that only follow another: epochs that are matched to a size.
 
     Parameters
@@ -67,7 +67,7 @@ def run_results(runs: pd.DataFrame, metric: str) -> "pd.Series[float]":
     return pd.Series(counted, index=runs.index, dtype=float)
 
 
-def once_each(runs: pd.DataFrame, fields: list[str]) -> pd.DataFrame:
+def one_run_per_seed(runs: pd.DataFrame, fields: list[str]) -> pd.DataFrame:
     """Keep one run of each configuration and seed: the newest one that is complete, if any is.
 
     Equal configurations and seeds have equal results: if one counted twice, it would pass for

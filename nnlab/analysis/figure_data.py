@@ -7,7 +7,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from nnlab.analysis.configurations import common_target, leading, once_each, varying
+from nnlab.analysis.configurations import (
+    common_target,
+    leading_fields,
+    one_run_per_seed,
+    varying_fields,
+)
 from nnlab.analysis.ranking import METRIC
 from nnlab.plots.best_and_worst import RunFilters
 from nnlab.tracking.frames import read_curves, read_runs
@@ -25,7 +30,7 @@ class FigureData:
     ----------
     title : str
     runs : DataFrame
-        A row for each configuration and seed, see ``configurations.once_each``.
+        A row for each configuration and seed, see ``configurations.one_run_per_seed``.
     fields : list of str
         The parameters that vary.
     metric : str
@@ -81,8 +86,8 @@ def read_figure_data(
         Rows and columns of the images.
     """
     all_runs = read_runs(uri, [",".join(run_ids)])
-    fields = leading(all_runs, varying(all_runs), title)
-    runs = once_each(all_runs, fields)
+    fields = leading_fields(all_runs, varying_fields(all_runs), title)
+    runs = one_run_per_seed(all_runs, fields)
     return FigureData(
         title=title,
         runs=runs,

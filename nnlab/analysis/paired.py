@@ -1,4 +1,4 @@
-"""Comparing two: the paired difference over common seeds, and the runs that would decide it."""
+"""Comparing two configurations: the difference over common seeds, and how many more decide it."""
 
 import re
 import shlex
@@ -9,8 +9,8 @@ from typing import Any
 import pandas as pd
 import yaml
 
-from nnlab.analysis.conditions import meeting
-from nnlab.analysis.configurations import DIGEST, metric_of, once_each, varying
+from nnlab.analysis.conditions import runs_where
+from nnlab.analysis.configurations import DIGEST, metric_of, one_run_per_seed, varying_fields
 from nnlab.analysis.groups import RunGroup
 from nnlab.analysis.ranking import METRIC, SEED
 from nnlab.errors import ComparisonError
@@ -20,9 +20,9 @@ from nnlab.runs.sweep import field_of
 from nnlab.tracking.frames import read_file, read_runs, read_tagged
 from nnlab.tracking.locations import tracking_uri
 
-ENOUGH = 5  # seeds in all, where a spread is not known yet from which to say more
-MOST = 1000  # further seeds for which a command is given
-PLAIN = re.compile(r"[\w.+-]+")  # a value that may stand in a list of values as it is
+FIRST_SEEDS = 5  # recommended in all while there are too few to know their spread
+MAX_FURTHER = 1000  # further seeds for which a command is given
+PLAIN = re.compile(r"[\w.+-]+")  # a value that needs no quotes in a list of values
 
 Key = tuple[Any, ...]  # a configuration: the values of the fields that vary
 
@@ -36,35 +36,37 @@ def pair(
 ) -> pd.DataFrame:
     """Compare two sides seed by seed: equal seeds draw equal random numbers.
 
-    A side is whatever selects runs: a sweep, an experiment, one run or several with commas. It
-    stands for the *configurations* of those runs, with every seed of them that the store has: one
-    run alone would prove nothing, and seeds that were added later belong to the comparison. Where
-    one side is a single configuration, it is compared with each of the other's; else those are
-    compared that agree in all that varies on either side.
+    A side selects runs: a sweep, an experiment, one run, or several with commas. It stands for the
+    *configurations* of those runs, with every seed that the store has of them: one run alone would
+    prove nothing, and seeds that were added later belong to the comparison. If one side is a
+    single configuration, it is compared with each one of the other side; otherwise, those
+    configurations are compared that agree in everything that varies within a side.
 
     Parameters
     ----------
-    a, b : see ``frames.read_runs``
-    uri, metric, where : as in ``comparison.compare``; runs without a result are left out,
-        a diverged one counts as accuracy 0 or as an infinite loss
+    a, b : str
+        See ``frames.read_runs``.
+    uri, metric, where
+        As in ``comparison.compare``. Runs without a result are left out; a diverged run counts as
+        accuracy 0 or as an infinite loss.
 
     Returns
     -------
     DataFrame
-        A row each pair of configurations: ``a`` and ``b``, what tells them apart; what else varies
-        between the rows; ``seeds`` in common; ``mean_a, mean_b`` over these; ``difference`` (A − B)
-        with its 95 % interval ``low, high`` and how that was found (``interval``); ``a_beats_b``,
-        the probability, ties counted half; ``decided``, whether the interval leaves 0 out;
-        ``further``, about how many more seeds would decide it (see
-        ``statistics.further_seeds``; NaN where that cannot be told); ``command``, which
-        runs just those, or None. ``attrs``: ``metric``, ``notes``.
+        A row for each pair of configurations: ``a`` and ``b``, in which they differ; the fields
+        that vary between the rows; ``seeds`` in common; ``mean_a, mean_b`` over these;
+        ``difference`` (A − B) with its 95 % interval ``low, high`` and the method that found it
+        (``interval``); ``a_beats_b``, the probability, with ties counted half; ``decided``,
+        whether the interval leaves 0 out; ``further``, about how many more seeds would decide it
+        (see ``statistics.further_seeds``; NaN if that is not known); ``command``, which runs just
+        these, or None. ``attrs``: ``metric``, ``notes``.
 
     Raises
     ------
     TrackingError
-        Where the store cannot be read, or a side is nothing in it.
+        If the store cannot be read, or has nothing of a side.
     ComparisonError
-        Where no two configurations can be paired, or as in ``comparison.compare``.
+        If no two configurations can be paired, or as in ``comparison.compare``.
     """
     chosen = [set(read_runs(uri, [side])["run_id"]) for side in (a, b)]
     pool = _with_all_seeds(uri, set.union(*chosen))
@@ -72,8 +74,8 @@ def pair(
         raise ComparisonError(f"The runs of {a} and {b} have no parameter `seed` to pair them by.")
     name, first = metric_of(pool, metric), int(pool[SEED].max()) + 1
     if where is not None:
-        pool = meeting(pool, where)
-    fields = varying(pool)
+        pool = runs_where(pool, where)
+    fields = varying_fields(pool)
     keys = pool[fields].apply(tuple, axis=1) if fields else pd.Series([()] * len(pool), pool.index)
     sides = [list(dict.fromkeys(keys[pool["run_id"].isin(ids)])) for ids in chosen]
     shared, pairs = _paired(*sides, fields=fields)
@@ -83,18 +85,18 @@ def pair(
             "that do not match one by one. Name two configurations by a run of each, or narrow "
             "them down with --where."
         )
-    once = once_each(pool, fields)
+    once = one_run_per_seed(pool, fields)
     rows = []
     for one, other in pairs:
-        configurations = [once[keys[once.index] == key] for key in (one, other)]
-        compared = _compared(configurations[0], configurations[1], name)
+        groups = [RunGroup({}, once[keys[once.index] == key], name) for key in (one, other)]
+        compared = _compared(*groups)
         rows.append(
             {
                 "a": _label(one, fields, shared),
                 "b": _label(other, fields, shared),
                 **{field: one[fields.index(field)] for field in shared},
                 **compared,
-                "command": _command(configurations, compared["further"], first, uri),
+                "command": _command(groups, compared["further"], first, uri),
             }
         )
     table = pd.DataFrame(rows)
@@ -110,9 +112,9 @@ def _with_all_seeds(uri: str | None, run_ids: set[str]) -> pd.DataFrame:
     if not len(digests):
         return chosen
     pool = read_tagged(uri, DIGEST, digests)
-    # A run that was made again is no further results.
+    # A reproduction of a run is not another result.
     pool = pool[pool["reproduces"].isna() | pool["run_id"].isin(run_ids)]
-    names = [each for each in pool.attrs["params"] if each != SEED]
+    names = [name for name in pool.attrs["params"] if name != SEED]
     keys = pool[[*names, DIGEST]].astype(str).apply(tuple, axis=1)
     return pool[keys.isin(set(keys[pool["run_id"].isin(run_ids)]))]
 
@@ -120,7 +122,7 @@ def _with_all_seeds(uri: str | None, run_ids: set[str]) -> pd.DataFrame:
 def _paired(
     a: Sequence[Key], b: Sequence[Key], *, fields: Sequence[str]
 ) -> tuple[list[str], list[tuple[Key, Key]]]:
-    """Return which configurations to compare, and the fields in which each two of them agree."""
+    """Return the fields in which each pair of configurations agrees, and the pairs."""
     if len(a) == 1 or len(b) == 1:
         return [], [(one, other) for one, other in product(a, b) if one != other]
     places = [
@@ -137,20 +139,18 @@ def _paired(
 
 
 def _label(key: Key, fields: Sequence[str], shared: Sequence[str]) -> str:
-    """Name a configuration by what tells it from the other."""
-    told = (f"{field}={value}" for field, value in zip(fields, key, strict=True)
-            if field not in shared)  # fmt: skip
-    return " ".join(told)
+    """Name a configuration by the fields in which it differs from the other."""
+    settings = dict(zip(fields, key, strict=True))
+    return " ".join(f"{name}={value}" for name, value in settings.items() if name not in shared)
 
 
-def _compared(a: pd.DataFrame, b: pd.DataFrame, metric: str) -> dict[str, Any]:
+def _compared(a: RunGroup, b: RunGroup) -> dict[str, Any]:
     """Compare two configurations over the seeds of which both have a result."""
-    one, other = RunGroup({}, a, metric), RunGroup({}, b, metric)
-    difference = one.against(other)
+    difference = a.against(b)
     further = difference.further
     if difference.n < 2:  # noqa: PLR2004 - a spread takes two
-        further = ENOUGH - difference.n
-    mean_a, mean_b = (float(side.mean()) for side in one.common_results(other))
+        further = FIRST_SEEDS - difference.n
+    mean_a, mean_b = (float(side.mean()) for side in a.common_results(b))
     return {
         "seeds": difference.n,
         "mean_a": mean_a,
@@ -166,63 +166,71 @@ def _compared(a: pd.DataFrame, b: pd.DataFrame, metric: str) -> dict[str, Any]:
 
 
 def _command(
-    configurations: Sequence[pd.DataFrame], further: int | None, first: int, uri: str | None
+    groups: Sequence[RunGroup], further: int | None, first: int, uri: str | None
 ) -> str | None:
     """Write the command that runs the further seeds of both, from the first unused one on."""
-    recorded = [typed(runs, uri) for runs in configurations]
-    if not further or further > MOST or None in recorded:
+    one, other = (typed_overrides(group.runs, uri) for group in groups)
+    if not further or further > MAX_FURTHER or one is None or other is None:
         return None
-    if recorded[0] == recorded[1]:  # what tells them apart is the code, which no command says
+    if one == other:  # they differ in their code, which no command can state
         return None
     seeds = f"seed=range({first},{first + further})"
-    elsewhere = [] if tracking_uri(uri) == tracking_uri(None) else [f"tracking.uri={uri}"]
+    store = [] if tracking_uri(uri) == tracking_uri(None) else [f"tracking.uri={uri}"]
     return "\n".join(
-        shlex.join(["python", "run.py", "-m", *overrides, seeds, *elsewhere])
-        for overrides in _joined(*(each for each in recorded if each is not None))
+        shlex.join(["python", "run.py", "-m", *overrides, seeds, *store])
+        for overrides in _joined(one, other)
     )
 
 
-def typed(runs: pd.DataFrame, uri: str | None) -> list[str] | None:
-    """Return what was typed for a configuration, but for what belongs to a run or its sweep.
+def typed_overrides(runs: pd.DataFrame, uri: str | None) -> list[str] | None:
+    """Return the overrides that were typed for a configuration, without those of a single run.
 
     Parameters
     ----------
-    runs : of one configuration
+    runs : DataFrame
+        The runs of one configuration.
+    uri : str or None
+        The store; None for the one of the config.
+
+    Returns
+    -------
+    list of str or None
+        None if no run has recorded them.
     """
-    for run_id, reproduces, derived in runs[["run_id", "reproduces", "derived_from"]].itertuples(
-        index=False
-    ):
-        if not (pd.isna(reproduces) and pd.isna(derived)):  # little was typed, or nothing
+    columns = runs[["run_id", "reproduces", "derived_from"]]
+    for run_id, reproduces, derived in columns.itertuples(index=False):
+        if not (pd.isna(reproduces) and pd.isna(derived)):  # its config was not typed
             return [f"--config-from={run_id}"]
         text = read_file(uri, run_id, "overrides.yaml")
         if text is not None:
             return [
-                each for each in map(str, yaml.safe_load(text) or [])
-                if not is_among(field_of(each), fields_with(Role.ONCE))
+                override for override in map(str, yaml.safe_load(text) or [])
+                if not is_among(field_of(override), fields_with(Role.ONCE))
             ]  # fmt: skip
     return None
 
 
 def _joined(a: list[str], b: list[str]) -> list[list[str]]:
-    """Write two jobs as one sweep, where they differ in the value of one field."""
-    if any(each.startswith("--") for each in (*a, *b)):
+    """Write two configurations as one sweep if they differ in the value of one field."""
+    if any(override.startswith("--") for override in (*a, *b)):
         return [a, b]
-    split = [[each.partition("=") for each in side] for side in (sorted(a), sorted(b))]
-    if [field for field, _, _ in split[0]] != [field for field, _, _ in split[1]]:
+    parts = [[override.partition("=") for override in side] for side in (sorted(a), sorted(b))]
+    if [field for field, _, _ in parts[0]] != [field for field, _, _ in parts[1]]:
         return [a, b]
     differ = [
         (field, one, other)
-        for (field, _, one), (_, _, other) in zip(*split, strict=True)
+        for (field, _, one), (_, _, other) in zip(*parts, strict=True)
         if one != other
     ]
     if len(differ) != 1 or not all(map(PLAIN.fullmatch, differ[0][1:])):
         return [a, b]
     field, one, other = differ[0]
-    return [[f"{field}={one},{other}" if each == f"{field}={one}" else each for each in a]]
+    both = f"{field}={one},{other}"
+    return [[both if override == f"{field}={one}" else override for override in a]]
 
 
 def _notes(table: pd.DataFrame, added: int) -> list[str]:
-    """Say what a reader must know to read the numbers right."""
+    """Return the sentences that a reader needs to read the numbers right."""
     notes = []
     if added:
         notes.append(

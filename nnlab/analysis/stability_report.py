@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from nnlab.analysis.configurations import DIGEST, varying
+from nnlab.analysis.configurations import DIGEST, varying_fields
 from nnlab.analysis.document import Document, Section, heading
 from nnlab.analysis.explanations import TREND_VALUES
 from nnlab.analysis.figures import FigureSpec
@@ -98,7 +98,7 @@ class StabilityResults:
             and not name.startswith("lr_")
             and not name.endswith("_over_predicted")
         ]
-        return varying(runs)
+        return varying_fields(runs)
 
     @property
     def label(self) -> "pd.Series[Any]":

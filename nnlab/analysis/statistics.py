@@ -1,7 +1,6 @@
-"""What the seeds say: means with intervals, robust means, paired differences, seeds needed.
+"""Statistics over seeds: means with intervals, robust means, paired differences, seeds needed.
 
-Nothing here knows the store. All random numbers are drawn under a fixed seed, so equal values give
-equal intervals.
+All random numbers are drawn under a fixed seed, so that equal values give equal intervals.
 """
 
 import math
@@ -16,7 +15,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 CONFIDENCE = 0.95
-POWER = 0.8  # probability that the seeds that are asked for will do
+POWER = 0.8  # probability that the recommended number of seeds suffices
 RESAMPLES = 9999
 
 Method = Literal["BCa", "percentile", "equal values", "one value", "not finite", "no value"]
@@ -29,8 +28,10 @@ class Interval:
 
     Attributes
     ----------
-    low, high : None where there is none
-    method : how it was found, or why there is none. ``BCa``; ``percentile`` where BCa is not
+    low, high : float or None
+        None if there is no interval.
+    method : str
+        How the interval was found, or why there is none. ``BCa``; ``percentile`` where BCa is not
         defined; ``equal values``: the bootstrap has nothing to vary, and the interval is a point.
     """
 
@@ -41,13 +42,20 @@ class Interval:
 
 @dataclass(frozen=True)
 class Summary:
-    """One configuration's values over its seeds.
+    """One configuration's values over its seeds, summed up.
 
     Attributes
     ----------
-    n : values
-    iqm : see ``interquartile_mean``
-    worst, best : as the metric has it: the worst of losses is the largest
+    n : int
+        The number of values.
+    mean : float
+    interval : Interval
+        Of the mean.
+    median : float
+    iqm : float
+        See ``interquartile_mean``.
+    worst, best : float
+        In the sense of the metric: the worst loss is the largest one.
     """
 
     n: int
@@ -65,9 +73,11 @@ class TimeToTarget:
 
     Attributes
     ----------
-    reached, n : so many of so many did
-    median : epochs; the Kaplan–Meier median, in which a run that did not reach it counts as
-        beyond all that did. None where fewer than half did: it is not known then.
+    reached, n : int
+        The number of runs that reached it, and of all runs.
+    median : float or None
+        Epochs; the Kaplan–Meier median, in which a run that did not reach the target counts as
+        later than all that did. None if fewer than half did: it is not known then.
     """
 
     reached: int
@@ -81,12 +91,17 @@ class PairedDifference:
 
     Attributes
     ----------
-    n : pairs
-    mean : of the differences; None where one is not finite (a diverged run has an infinite loss)
-    interval : of that mean
-    a_beats_b : share of the pairs that A wins, ties counted half
-    further : about how many more seeds the interval needs to leave 0 out; 0 where it does already,
-        None where that cannot be told
+    n : int
+        The number of pairs.
+    mean : float or None
+        Of the differences; None if one is not finite (a diverged run has an infinite loss).
+    interval : Interval
+        Of that mean.
+    a_beats_b : float
+        Share of the pairs that A wins; a tie counts half.
+    further : int or None
+        About how many more seeds the interval needs to leave 0 out: 0 if it does already, None if
+        that is not known.
     """
 
     n: int
@@ -107,59 +122,65 @@ def summarise(values: Sequence[float] | Values, *, lower_is_better: bool = False
 
     Parameters
     ----------
-    values : one a seed; infinite for a run that is worse than any number, such as the loss of one
-        that diverged
+    values : sequence of float
+        One for each seed; infinite for a run that is worse than any number, such as the loss of a
+        run that diverged.
+    lower_is_better : bool
+
+    Returns
+    -------
+    Summary
     """
-    found = np.asarray(values, np.float64)
-    if not found.size:
+    sample = np.asarray(values, np.float64)
+    if not sample.size:
         nan = math.nan
         return Summary(0, nan, Interval(None, None, "no value"), nan, nan, nan, nan)
-    low, high = float(found.min()), float(found.max())
+    low, high = float(sample.min()), float(sample.max())
     return Summary(
-        n=found.size,
-        mean=fmean(found),
-        interval=bootstrap_interval(found),
-        median=float(np.median(found)),
-        iqm=interquartile_mean(found),
+        n=sample.size,
+        mean=fmean(sample),
+        interval=bootstrap_interval(sample),
+        median=float(np.median(sample)),
+        iqm=interquartile_mean(sample),
         worst=high if lower_is_better else low,
         best=low if lower_is_better else high,
     )
 
 
 def interquartile_mean(values: Sequence[float] | Values) -> float:
-    """Return the mean of the middle half: the quarter at either end is left out, rounded down.
+    """Return the mean of the middle half: a quarter, rounded down, is left out at either end.
 
-    Less moved by outliers than the mean, and less by a single value than the median (Agarwal et
-    al. 2021, "Deep Reinforcement Learning at the Edge of the Statistical Precipice").
+    Outliers change it less than the mean, and a single value changes it less than the median
+    (Agarwal et al. 2021, "Deep Reinforcement Learning at the Edge of the Statistical Precipice").
     """
     return float(stats.trim_mean(np.asarray(values, np.float64), 0.25))
 
 
 def bootstrap_interval(values: Sequence[float] | Values) -> Interval:
-    """Return a 95 % interval of the mean: bias-corrected and accelerated bootstrap (Efron 1987).
+    """Return a 95 % interval of the mean: bias-corrected and accelerated bootstrap.
 
-    A plain bootstrap interval is too narrow for a handful of seeds, so it is asked for at a
-    ``raised_confidence``. Of 5 normal values it then covers the true mean in 92 cases of 100,
-    where the plain one covers it in 83; of 10 in 94, against 89; of 3 in 75, against 71: an
-    interval within the range of 3 values cannot do better. The order of the values does not
-    matter.
+    Efron 1987, "Better bootstrap confidence intervals". A plain bootstrap interval is too narrow
+    for a handful of seeds, so this one has a ``raised_confidence``. For 5 normal values it covers
+    the true mean in 92 cases of 100, where the plain one covers it in 83; for 10 in 94, against
+    89; for 3 in 75, against 71: an interval within the range of 3 values cannot do better. The
+    order of the values does not matter.
     """
-    found = np.sort(np.asarray(values, np.float64))
-    if not found.size:
+    sample = np.sort(np.asarray(values, np.float64))
+    if not sample.size:
         return Interval(None, None, "no value")
-    if not np.isfinite(found).all():
+    if not np.isfinite(sample).all():
         return Interval(None, None, "not finite")
-    if found.size == 1:
+    if sample.size == 1:
         return Interval(None, None, "one value")
-    if np.ptp(found) == 0:
-        return Interval(float(found[0]), float(found[0]), "equal values")
+    if np.ptp(sample) == 0:
+        return Interval(float(sample[0]), float(sample[0]), "equal values")
     methods: tuple[Method, ...] = ("BCa", "percentile")
     for method in methods:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # BCa tells so where it is not defined, and gives NaN
+            warnings.simplefilter("ignore")  # BCa warns where it is not defined, and gives NaN
             result = stats.bootstrap(
-                (found,), np.mean, vectorized=True, n_resamples=RESAMPLES,
-                confidence_level=raised_confidence(found.size), method=method,
+                (sample,), np.mean, vectorized=True, n_resamples=RESAMPLES,
+                confidence_level=raised_confidence(sample.size), method=method,
                 rng=np.random.default_rng(0),
             )  # fmt: skip
         low, high = map(float, result.confidence_interval)
@@ -171,27 +192,32 @@ def bootstrap_interval(values: Sequence[float] | Values) -> Interval:
 def raised_confidence(n: int) -> float:
     """Return the nominal confidence at which a bootstrap of n values covers about 95 %.
 
-    The bootstrap divides by n where n − 1 is due, and knows nothing of Student's t. With
-    Student's 97.5 % quantile ``t`` at n − 1 degrees of freedom, ``1 − 2 Φ(−√(n/(n−1)) t)`` makes
-    up for both: the expanded interval of Hesterberg (2015, "What Teachers Should Know About the
-    Bootstrap").
+    The bootstrap divides by n instead of n − 1, and assumes a normal distribution instead of
+    Student's t. ``1 − 2 Φ(−√(n/(n−1)) t)``, with Student's 97.5 % quantile ``t`` at n − 1 degrees
+    of freedom, corrects both: the expanded interval of Hesterberg 2015, "What Teachers Should Know
+    About the Bootstrap".
     """
     t = float(stats.t.ppf((1 + CONFIDENCE) / 2, n - 1))
     return 1 - 2 * float(stats.norm.cdf(-math.sqrt(n / (n - 1)) * t))
 
 
 def time_to_target(epochs: Sequence[float] | Values) -> TimeToTarget:
-    """Say how many runs reached their target, and in how many epochs the median one did.
+    """Return how many runs reached their target, and in how many epochs the median run did.
 
     Parameters
     ----------
-    epochs : one a run; NaN where it did not reach the target. It is taken to be beyond all
-        others then, also where it ended early: what diverged would not have reached it.
+    epochs : sequence of float
+        One for each run; NaN if it did not reach the target. It then counts as later than all
+        others, even if it ended early: a run that diverged would not have reached it.
+
+    Returns
+    -------
+    TimeToTarget
     """
-    found = np.sort(np.asarray(epochs, np.float64))  # NaN last
-    reached, n = int(np.isfinite(found).sum()), found.size
-    half = (n + 1) // 2  # the first epoch by which half of the runs, or more, have reached it
-    return TimeToTarget(reached, n, float(found[half - 1]) if n and reached >= half else None)
+    ordered = np.sort(np.asarray(epochs, np.float64))  # NaN last
+    reached, n = int(np.isfinite(ordered).sum()), ordered.size
+    half = (n + 1) // 2  # when so many runs have reached it, half of them or more have
+    return TimeToTarget(reached, n, float(ordered[half - 1]) if n and reached >= half else None)
 
 
 def paired_difference(
@@ -199,11 +225,17 @@ def paired_difference(
 ) -> PairedDifference:
     """Compare two configurations over common seeds, pair by pair.
 
-    A seed draws the same random numbers for both, so what the draw does to both cancels.
+    A seed draws the same random numbers for both, so that an effect of the draw on both cancels.
 
     Parameters
     ----------
-    a, b : at the same place the same seed
+    a, b : sequence of float
+        The same seed stands at the same place.
+    lower_is_better : bool
+
+    Returns
+    -------
+    PairedDifference
     """
     one, other = np.asarray(a, np.float64), np.asarray(b, np.float64)
     wins = (one < other) if lower_is_better else (one > other)
@@ -220,23 +252,27 @@ def paired_difference(
 
 
 def further_seeds(differences: Sequence[float] | Values) -> int | None:
-    """Return about how many more pairs would tell a mean difference from 0.
+    """Return about how many more pairs would distinguish a mean difference from 0.
 
     The normal approximation for a paired test, ``n = ((z₀.₉₇₅ + z₀.₈) s / d)² + z₀.₉₇₅² / 2``,
-    whose last term makes up for Student's t at small n (Guenther 1981): if the true difference
-    and its spread are those that were seen (d and s), the interval leaves 0 out in 4 cases of 5.
-    Both are themselves guesses from few seeds.
+    whose last term corrects for Student's t at small n (Guenther 1981, "Sample size formulas for
+    normal theory t tests"). If the true difference and its standard deviation are the observed
+    ones (d and s), the interval leaves 0 out in 4 cases of 5. Both are estimates from few seeds.
+
+    Parameters
+    ----------
+    differences : sequence of float
+        One for each pair.
 
     Returns
     -------
     int or None
-        1 or more. None where it cannot be told: of fewer than two pairs, or where the mean
-        difference is 0.
+        1 or more. None if it is not known: with fewer than two pairs, or a mean difference of 0.
     """
-    found = np.asarray(differences, np.float64)
-    if found.size < 2 or found.mean() == 0:  # noqa: PLR2004 - a spread takes two
+    sample = np.asarray(differences, np.float64)
+    if sample.size < 2 or sample.mean() == 0:  # noqa: PLR2004 - a spread takes two
         return None
     z = float(stats.norm.ppf((1 + CONFIDENCE) / 2))
-    ratio = float(found.std(ddof=1) / found.mean())
+    ratio = float(sample.std(ddof=1) / sample.mean())
     needed = ((z + float(stats.norm.ppf(POWER))) * ratio) ** 2 + z**2 / 2
-    return max(1, math.ceil(needed) - found.size)
+    return max(1, math.ceil(needed) - sample.size)

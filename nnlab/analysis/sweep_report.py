@@ -7,11 +7,11 @@ from typing import Any
 import pandas as pd
 
 from nnlab.analysis.conclusions import conclusions
-from nnlab.analysis.configurations import DIGEST, endings, varying
+from nnlab.analysis.configurations import DIGEST, endings, varying_fields
 from nnlab.analysis.document import Document, heading
 from nnlab.analysis.formatting import markdown_table, settings_text, short, written
 from nnlab.analysis.groups import levels
-from nnlab.analysis.paired import typed
+from nnlab.analysis.paired import typed_overrides
 from nnlab.analysis.ranking import SEED
 from nnlab.analysis.report_sections import sections
 from nnlab.analysis.sweep_results import SweepResults
@@ -51,7 +51,7 @@ def _varied(results: SweepResults) -> str:
         [f"`{short(field)}`", str(len(chosen)), ", ".join(map(written, chosen))]
         for field, chosen in values.items()
     ]
-    for field in varying(results.all_runs):
+    for field in varying_fields(results.all_runs):
         if field not in results.fields:
             following = results.runs[field].drop_duplicates()
             rows.append([f"`{short(field)}`", "follows", ", ".join(map(written, following))])
@@ -136,7 +136,7 @@ def _reproduce(results: SweepResults) -> list[str]:
         f"git checkout {results.environment.get('git_commit') or '<commit>'}",
         parent.tags.get(Tag.COMMAND, f"nnlab resume {parent.run_id[:8]}"),
     ]
-    overrides = typed(best, results.store.uri)
+    overrides = typed_overrides(best, results.store.uri)
     if overrides is not None and SEED in best:
         seeds = ",".join(str(seed) for seed in sorted(best[SEED]))
         command = shlex.join(["python", "run.py", "-m", *overrides, f"seed={seeds}"])

@@ -7,7 +7,12 @@ from typing import Any
 
 import pandas as pd
 
-from nnlab.analysis.configurations import common_target, leading, once_each, varying
+from nnlab.analysis.configurations import (
+    common_target,
+    leading_fields,
+    one_run_per_seed,
+    varying_fields,
+)
 from nnlab.analysis.figure_data import CURVES, FigureData, WeightsFile, read_filters
 from nnlab.analysis.groups import RunGroup, grouped
 from nnlab.analysis.ranking import METRIC, SEED, lower_is_better
@@ -47,12 +52,12 @@ class SweepResults:
     @cached_property
     def fields(self) -> list[str]:
         """The parameters that vary, without those that only follow another."""
-        return leading(self.all_runs, varying(self.all_runs), self.parent.name)
+        return leading_fields(self.all_runs, varying_fields(self.all_runs), self.parent.name)
 
     @cached_property
     def runs(self) -> pd.DataFrame:
         """One run for each configuration and seed."""
-        return once_each(self.all_runs, self.fields)
+        return one_run_per_seed(self.all_runs, self.fields)
 
     @cached_property
     def groups(self) -> list[RunGroup]:

@@ -8,7 +8,7 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 
-SEED = "seed"
+from nnlab.analysis.ranking import SEED
 
 
 class DesignError(ValueError):
@@ -21,12 +21,18 @@ class Effect:
 
     Attributes
     ----------
-    factors : one hyper-parameter, or several whose interaction this is; ``("seed",)`` for what
-        differs between the seeds of one configuration, of itself or with the hyper-parameters
-    df : degrees of freedom
-    eta : share of the whole variation, η²: what is seen in these runs
-    omega : the same, less what chance alone would show, ω² (Hays 1963): what further seeds can be
-        expected to show. None for the seed, which it is measured against.
+    factors : tuple of str
+        One hyper-parameter, or several whose interaction this is; ``("seed",)`` for the
+        differences between the seeds of one configuration, alone or with the hyper-parameters.
+    sum_of_squares : float
+    df : int
+        Degrees of freedom.
+    eta : float
+        Share of the whole variation, η²: what these runs show.
+    omega : float or None
+        The same less the share that chance alone would show, ω² (Hays 1963, *Statistics for
+        Psychologists*): what further seeds can be expected to show. None for the seed, against
+        which it is measured.
     """
 
     factors: tuple[str, ...]
@@ -39,15 +45,21 @@ class Effect:
 def decompose(runs: pd.DataFrame, factors: Sequence[str], value: str) -> list[Effect]:
     """Split the variation of a value over a grid into main effects, interactions and the seed.
 
-    The sums of squares of a fixed-effects analysis of variance (Fisher 1925): a set of factors
-    explains the spread of the means over all others, less what its subsets explain already. On a
-    full and balanced grid they add up to the whole.
+    These are the sums of squares of a fixed-effects analysis of variance (Fisher 1925,
+    *Statistical Methods for Research Workers*): a set of factors explains the spread of the means
+    over all others, less what its subsets explain already. On a full and balanced grid the sums
+    add up to the whole. With ``SS`` and ``df`` of an effect, ``SS_total``, and the mean
+    square ``MS_seed`` of the seed: ``η² = SS / SS_total`` and
+    ``ω² = (SS − df · MS_seed) / (SS_total + MS_seed)``, at least 0.
 
     Parameters
     ----------
-    runs : one row a run
-    factors : its hyper-parameters; a level each distinct value
-    value : its column with the result
+    runs : DataFrame
+        A row for each run.
+    factors : sequence of str
+        The columns of the hyper-parameters; each distinct value is a level.
+    value : str
+        The column of the result.
 
     Returns
     -------
@@ -57,15 +69,16 @@ def decompose(runs: pd.DataFrame, factors: Sequence[str], value: str) -> list[Ef
     Raises
     ------
     DesignError
-        Where the grid is not full, not balanced, has one run a configuration, or nothing varies.
+        If the grid is not full or not balanced, has one run for each configuration, or nothing
+        varies.
     """
     names = list(factors)
     if not names:
         raise DesignError("no hyper-parameter varies: only the seed does.")
-    found = runs[value].to_numpy(np.float64)
-    if not np.isfinite(found).all():
-        bad = int((~np.isfinite(found)).sum())
-        raise DesignError(f"{bad} of the {len(found)} runs have no finite {value}.")
+    values = runs[value].to_numpy(np.float64)
+    if not np.isfinite(values).all():
+        bad = int((~np.isfinite(values)).sum())
+        raise DesignError(f"{bad} of the {len(values)} runs have no finite {value}.")
     counts = runs.groupby(names, sort=False)[value].size()
     levels = {name: int(runs[name].nunique()) for name in names}
     cells = math.prod(levels.values())
@@ -81,23 +94,23 @@ def decompose(runs: pd.DataFrame, factors: Sequence[str], value: str) -> list[Ef
         )
     if counts.min() == 1:
         raise DesignError(
-            "each configuration has one seed: what the seed does cannot be told from what the "
-            "hyper-parameters do together. Run two seeds or more."
+            "each configuration has one seed: its effect cannot be told from the interaction of "
+            "the hyper-parameters. Run two seeds or more."
         )
-    if np.ptp(found) == 0:
+    if np.ptp(values) == 0:
         raise DesignError(f"every run has the same {value}: there is no variation to explain.")
 
-    whole = float(((found - found.mean()) ** 2).sum())
+    whole = float(((values - values.mean()) ** 2).sum())
     between: dict[tuple[str, ...], float] = {(): 0.0}
     for size in range(1, len(names) + 1):
         for chosen in combinations(names, size):
             means = runs.groupby(list(chosen), sort=False)[value].transform("mean")
-            spread = float(((means - found.mean()) ** 2).sum())
-            subsets = (each for less in range(size) for each in combinations(chosen, less))
-            # Rounding alone makes it negative.
+            spread = float(((means - values.mean()) ** 2).sum())
+            subsets = (subset for less in range(size) for subset in combinations(chosen, less))
+            # Only rounding can make it negative.
             between[chosen] = max(0.0, spread - sum(between[subset] for subset in subsets))
     within = max(0.0, whole - sum(between.values()))
-    within_df = len(found) - cells
+    within_df = len(values) - cells
     noise = within / within_df
     effects = []
     for chosen, squares in list(between.items())[1:]:

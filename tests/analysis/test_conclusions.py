@@ -6,7 +6,7 @@ import pytest
 from scipy import stats
 
 from nnlab.analysis.conclusions import conclusions
-from nnlab.analysis.configurations import once_each
+from nnlab.analysis.configurations import one_run_per_seed
 from nnlab.analysis.explanations import (
     InitialState,
     against_reference,
@@ -221,4 +221,4 @@ def test_levels_are_in_the_order_of_numbers():
 
 def test_one_run_a_configuration_and_seed_is_what_groups_are_made_of():
     runs = made({"he": [0.9, 0.9]}).assign(seed=0, start_time=[1, 2])
-    assert len(once_each(runs, ["init.name"])) == 1
+    assert len(one_run_per_seed(runs, ["init.name"])) == 1

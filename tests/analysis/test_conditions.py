@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from nnlab.analysis.conditions import column, meeting
+from nnlab.analysis.conditions import column, runs_where
 from nnlab.errors import ComparisonError
 
 
@@ -44,7 +44,7 @@ def runs():
     ],
 )
 def test_a_condition_keeps_the_runs_that_meet_it(runs, condition, expected):
-    assert meeting(runs, condition).index.tolist() == expected
+    assert runs_where(runs, condition).index.tolist() == expected
 
 
 @pytest.mark.parametrize(
@@ -77,22 +77,22 @@ def test_a_condition_keeps_the_runs_that_meet_it(runs, condition, expected):
 )
 def test_whatever_is_not_a_plain_condition_is_refused_in_a_sentence(runs, condition):
     with pytest.raises(ComparisonError, match=r"--where|is no column"):
-        meeting(runs, condition)
+        runs_where(runs, condition)
 
 
 def test_a_word_without_quotes_is_told_apart_from_a_column(runs):
     with pytest.raises(ComparisonError, match="he is no column of these runs"):
-        meeting(runs, "init == he")
+        runs_where(runs, "init == he")
 
 
 def test_a_misspelt_column_gets_a_suggestion(runs):
     with pytest.raises(ComparisonError, match="outcom is no column of these runs: did you mean ou"):
-        meeting(runs, "outcom == 'learned'")
+        runs_where(runs, "outcom == 'learned'")
 
 
 def test_a_condition_that_no_run_meets_says_so(runs):
-    with pytest.raises(ComparisonError, match="No run of the 4 meets --where 'lr > 7'"):
-        meeting(runs, "lr > 7")
+    with pytest.raises(ComparisonError, match="None of the 4 runs meets --where 'lr > 7'"):
+        runs_where(runs, "lr > 7")
 
 
 def test_a_column_goes_by_its_own_name_before_any_shorter_one():

@@ -8,10 +8,10 @@ import pytest
 from nnlab.analysis.configurations import (
     endings,
     metric_of,
-    once_each,
+    one_run_per_seed,
     run_results,
     value_key,
-    varying,
+    varying_fields,
 )
 from nnlab.analysis.ranking import lower_is_better, tally
 from nnlab.errors import ComparisonError
@@ -35,20 +35,20 @@ def test_what_an_inits_name_decides_does_not_vary_of_itself():
             "seed": [0, 1, 2],
         }
     )
-    assert varying(fixed) == ["init.name"]
+    assert varying_fields(fixed) == ["init.name"]
 
 
 def test_the_scale_of_an_init_that_leaves_it_free_varies():
     named = {"init.name": ["he", "normal"], "init.draw": ["n", "u"], "init.scale": ["he", 0.1]}
-    assert varying(made(named)) == ["init.name", "init.scale"]
+    assert varying_fields(made(named)) == ["init.name", "init.scale"]
     scales = {"init.name": "normal", "init.draw": "normal", "init.scale": [0.1, 0.2]}
-    assert varying(made(scales)) == ["init.scale"]
+    assert varying_fields(made(scales)) == ["init.scale"]
 
 
 def test_other_data_under_the_same_name_is_another_configuration():
     about = {"data.name": "mine", "data.seed": [0, 0, 1]}
-    assert varying(made(about, data_digest=["a", "a", "b"])) == ["data.seed"]
-    assert varying(made(about, data_digest=["a", "c", "b"])) == ["data.seed", "data_digest"]
+    assert varying_fields(made(about, data_digest=["a", "a", "b"])) == ["data.seed"]
+    assert varying_fields(made(about, data_digest=["a", "c", "b"])) == ["data.seed", "data_digest"]
 
 
 def test_only_what_diverged_has_a_result_without_a_value():
@@ -81,7 +81,7 @@ def test_a_run_that_is_complete_stands_for_its_repetitions_and_of_those_the_newe
         start_time=pd.to_datetime([5, 4, 3, 2, 1], unit="s", utc=True),
         outcome=[None, "stalled", "stalled", None, "pruned"],
     )
-    assert once_each(runs, ["lr"])["run_id"].tolist() == ["b", "d", "e"]
+    assert one_run_per_seed(runs, ["lr"])["run_id"].tolist() == ["b", "d", "e"]
 
 
 def test_an_ending_is_the_outcome_or_else_the_status():
