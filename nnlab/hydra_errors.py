@@ -11,6 +11,7 @@ BELONGS_TO = {
     "init.shift": "init=normal and init=uniform; the other inits fix it",
     "data.dir": "data=mnist and data=idx",
     "data.path": "data=kaggle",
+    "hydra.sweeper.direction": "`objective`: a loss is minimised, an accuracy maximised",
 }
 
 # Other libraries' names of fields -> ours.
@@ -31,6 +32,8 @@ SYNONYMS = {
     "dataset": "data",
     "precision": "dtype",
     "target": "target_accuracy",
+    "hydra.sweeper.n_jobs": "hydra.sweeper.batch",
+    "hydra.sweeper.sampler.seed": "hydra.sweeper.seed",
 }
 
 
@@ -42,7 +45,7 @@ def sentence(error: BaseException) -> str:
     """
     text = str(error)
     if "hydra/sweeper/sampler/" in text or "hydra_optuna_sweeper" in text:
-        return "hydra/sweeper=optuna needs Optuna's sweeper: pip install 'nnlab[optuna]'."
+        return "Optuna's samplers belong to hydra/sweeper=nnlab_optuna: hydra.sweeper.sampler=tpe."
     if unknown := re.match(r"Could not override '([^']+)'", text):
         return _unknown_field(unknown.group(1))
     if missing := re.search(r"Could not find '([^']+)/([^'/]+)'\s+Available options in", text):
@@ -54,7 +57,7 @@ def sentence(error: BaseException) -> str:
     if several := re.match(r"Ambiguous value for argument '([^']+)'", text):
         return f"{several.group(1)} has several values: add -m to sweep over them."
     if "does not support sweep type" in text:
-        return "interval(…) and the like need a sweeper that chooses: add hydra/sweeper=optuna."
+        return "interval(…) needs a sweeper that searches: add hydra/sweeper=nnlab_optuna."
     if isinstance(error, OverrideParseException):
         return (
             f"{error.override!r} could not be read: give field=value, without spaces, and quote "

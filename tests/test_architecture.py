@@ -13,8 +13,8 @@ RANKS = {
     "errors": 0, "interrupts": 0, "arrays": 0, "cli_options": 0,
     "data": 1, "plots": 1,
     "training": 2, "runs": 3, "tracking": 4, "analysis": 5, "execution": 6, "reproduction": 7,
-    "transfer": 8, "launcher": 9, "hydra_errors": 9, "app": 10, "cli_reproduction": 10, "cli": 11,
-    "__main__": 12,
+    "transfer": 8, "search": 9, "hydra_errors": 9, "launcher": 10, "optuna_sweeper": 11, "app": 12,
+    "cli_reproduction": 12, "cli": 13, "__main__": 14,
 }  # fmt: skip
 
 
@@ -51,8 +51,10 @@ def test_each_heavy_library_has_its_own_package():
         "nnlab.app",
         "nnlab.hydra_errors",
         "nnlab.launcher",
+        "nnlab.optuna_sweeper",
         "nnlab.runs.compose",
         "nnlab.runs.resolvers",
+        "nnlab.search.space",
     }
     assert {name.split(".")[1] for name in importers("matplotlib")} == {"plots"}
     assert importers("mlflow", top_level_only=True) == set()

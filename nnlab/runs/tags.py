@@ -24,6 +24,9 @@ class Tag:
     STUDY = "study"
     OVERRIDES = "overrides"
     BEST_RUN = "best_run"
+    OPTUNA_STUDY = "optuna_study"
+    OPTUNA_SAMPLER = "optuna_sampler"
+    OPTUNA_TRIALS = "optuna_trials"  # in the study, those of other processes included
 
     # A run that was made from another.
     DERIVED_FROM = "derived_from"

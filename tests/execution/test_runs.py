@@ -238,7 +238,7 @@ def test_a_run_has_the_same_weights_in_a_sweep_with_workers_as_alone(store, clie
         (["tracking.uri=http://127.0.0.1:9"], "http://127.0.0.1:9 does not answer"),
         (["lr=[1"], "'lr=[1' could not be read: give field=value, without spaces"),
         (["lr=0.1,0.5"], "lr=0.1,0.5 has several values: add -m to sweep over them."),
-        (["-m", "lr=interval(0.1,1)"], "add hydra/sweeper=optuna"),
+        (["-m", "lr=interval(0.1,1)"], "add hydra/sweeper=nnlab_optuna"),
         (["-m", "prune.rungs=[3]", "lr=1,2"], "prune.rungs=[3] needs prune=halving"),
     ],
 )  # fmt: skip

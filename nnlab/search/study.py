@@ -1,0 +1,256 @@
+"""An Optuna study in a database, which several processes may continue, at once or in turn."""
+
+import hashlib
+import json
+import logging
+import math
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from nnlab.errors import ConfigError, TrackingError
+from nnlab.execution.ledger import differences
+from nnlab.interrupts import deferred
+from nnlab.runs.run import Run
+from nnlab.search.samplers import SearchSettings, grid, make_sampler
+from nnlab.search.space import SearchSpace
+from nnlab.tracking.locations import local_database
+from nnlab.tracking.process import ProcessId
+
+if TYPE_CHECKING:
+    from optuna.storages import RDBStorage
+    from optuna.trial import FrozenTrial
+
+LOCK_SECONDS = 60  # to wait while another process writes to SQLite
+# The metric of a pruned run, at its rung, that stands for an objective.
+AT_RUNG = {
+    "final_val_accuracy": "val/accuracy",
+    "best_val_accuracy": "best_val_accuracy",
+    "final_val_loss": "val/loss",
+    "final_train_loss": "train/loss",
+}
+
+
+class Proposal(NamedTuple):
+    """A trial that this process has to complete.
+
+    Attributes
+    ----------
+    number : int
+        Its place in the study.
+    params : dict of str to Any
+        Its values of the searched fields.
+    """
+
+    number: int
+    params: dict[str, Any]
+
+
+class SharedStudy:
+    """A study of one search; each of its trials belongs to the process that completes it.
+
+    Trials are proposed and claimed under a file lock, by one process at a time: none is made
+    twice, and there are ``n_trials`` in all. What a dead process has left, the next one that
+    looks completes. A process on another machine is taken to be alive.
+
+    Parameters
+    ----------
+    settings : SearchSettings
+    space : SearchSpace
+    search : Mapping of str to str
+        What makes values comparable: ``experiment``, ``objective``, the searched fields and the
+        fixed ones.
+    default : pathlib.Path
+        The database where the settings name none. The lock is beside it.
+
+    Attributes
+    ----------
+    name : str
+    url : str
+        The address of the database.
+    n_trials : int
+        As in the settings, or the number of a grid's points if that is smaller.
+
+    Raises
+    ------
+    ConfigError
+        Where the settings do not fit the space, or the study is one of another search.
+    TrackingError
+        From any method, where the database cannot be used.
+    """
+
+    def __init__(
+        self, settings: SearchSettings, space: SearchSpace, search: Mapping[str, str], default: Path
+    ) -> None:
+        import optuna
+        from filelock import FileLock
+
+        optuna.logging.set_verbosity(logging.ERROR)
+        self._settings = settings
+        self._space = space
+        self._objective = search["objective"]
+        self._minimises = self._objective.endswith("loss")
+        self.n_trials = settings.n_trials
+        if settings.sampler == "grid":
+            self.n_trials = min(self.n_trials, math.prod(map(len, grid(space).values())))
+        digest = hashlib.sha256(json.dumps(search, sort_keys=True).encode()).hexdigest()
+        self.name = settings.study_name or "-".join(
+            (search["experiment"], *space.distributions, digest[:8])
+        )
+        database = local_database(settings.storage) if settings.storage else default
+        self.url = str(settings.storage) if database is None else f"sqlite:///{database}"
+        sampler = make_sampler(settings, space, 0)
+        with self._readable_errors():
+            default.parent.mkdir(parents=True, exist_ok=True)
+        self._lock = FileLock(default.with_name(default.name + ".lock"))
+        with self._lock, deferred(), self._readable_errors():
+            self._storage = _open(self.url)
+            self._study = optuna.create_study(
+                storage=self._storage,
+                study_name=self.name,
+                sampler=sampler,
+                direction="minimize" if self._minimises else "maximize",
+                load_if_exists=True,
+            )
+            self._id = self._storage.get_study_id_from_name(self.name)
+            self._check(dict(search))
+
+    def _check(self, search: dict[str, str]) -> None:
+        """Record what the study searches, or refuse one that searches something else."""
+        recorded = self._study.user_attrs.get("search")
+        if recorded is None and not self._study.get_trials(deepcopy=False):
+            self._study.set_user_attr("search", search)
+        elif recorded != search:
+            how = "; ".join(differences(recorded, search)) if recorded else "it is not nnlab's"
+            raise ConfigError(
+                f"hydra.sweeper.study_name={self.name} is the study of another search ({how}): "
+                "name another study, or leave the name out."
+            )
+
+    def take(self) -> tuple[list[Proposal], bool]:
+        """Return the trials to complete now, and whether they began in a process that died.
+
+        The trials of dead processes come first, then ``batch`` new ones, up to ``n_trials`` in
+        all. The list is empty where there are so many; another process may be at some of them.
+        """
+        from optuna.trial import TrialState
+
+        with self._lock, deferred(), self._readable_errors():
+            trials = self._study.get_trials(deepcopy=False)
+            whole = [trial for trial in trials if self._space.holds(trial.params)]
+            for trial in trials:
+                if trial.state == TrialState.RUNNING and not self._space.holds(trial.params):
+                    self._study.tell(trial.number, state=TrialState.FAIL)  # proposed in part
+            left = [
+                trial
+                for trial in whole
+                if trial.state == TrialState.RUNNING and not _is_at_work(trial)
+            ]
+            for trial in left:
+                self._note(trial.number, "owner", str(ProcessId.this_process()))
+            if left:
+                return [Proposal(trial.number, dict(trial.params)) for trial in left], True
+            end = min(len(whole) + self._settings.batch, self.n_trials)
+            return [self._propose(place) for place in range(len(whole), end)], False
+
+    def _propose(self, place: int) -> Proposal:
+        self._study.sampler = make_sampler(self._settings, self._space, place)
+        trial = self._study.ask(self._space.distributions)
+        self._note(trial.number, "owner", str(ProcessId.this_process()))
+        return Proposal(trial.number, dict(trial.params))
+
+    def tell(self, number: int, run: Run) -> None:
+        """Tell Optuna what became of a trial's run.
+
+        * A finished run is a COMPLETE trial with its objective, and so is a dead one.
+        * A diverged run is COMPLETE with the worst value, an accuracy of 0 or an infinite loss:
+          samplers leave failed trials out of account, and would propose such values again. TPE
+          and CMA-ES use the order of the values alone, so that infinity does no harm.
+        * A pruned run is PRUNED, and its value at the rung an intermediate value: TPE ranks it
+          behind the COMPLETE trials, by its epoch and then by this value; CMA-ES ignores it.
+        * Any other run is FAIL, which every sampler ignores: an error says nothing of the values.
+        """
+        from optuna.trial import TrialState
+
+        with deferred(), self._readable_errors():
+            if run.run_id:
+                self._note(number, "run_id", run.run_id)
+            if run.reason:
+                self._note(number, "reason", run.reason)
+            worst = math.inf if self._minimises else 0.0
+            if not run.complete:
+                self._study.tell(number, state=TrialState.FAIL, skip_if_finished=True)
+            elif run.outcome == "pruned":
+                value = run.metrics.get(AT_RUNG[self._objective], worst)
+                trial = self._storage.get_trial_id_from_study_id_trial_number(self._id, number)
+                self._storage.set_trial_intermediate_value(trial, run.epoch, value)
+                self._study.tell(number, state=TrialState.PRUNED, skip_if_finished=True)
+            else:
+                value = worst if run.outcome == "diverged" else run.objective
+                self._study.tell(number, value, skip_if_finished=True)
+
+    def fail(self, number: int, reason: str) -> None:
+        """Tell Optuna that a trial has no run."""
+        from optuna.trial import TrialState
+
+        with deferred(), self._readable_errors():
+            self._note(number, "reason", reason)
+            self._study.tell(number, state=TrialState.FAIL)
+
+    @property
+    def began(self) -> int:
+        """When the first trial was proposed: milliseconds since 1970, UTC."""
+        with self._readable_errors():
+            trials = self._study.get_trials(deepcopy=False)
+        starts = (trial.datetime_start for trial in trials)
+        return min(int(start.timestamp() * 1000) for start in starts if start is not None)
+
+    @property
+    def trials(self) -> list["FrozenTrial"]:
+        """All trials that were proposed as a whole, in their order."""
+        with self._readable_errors():
+            trials = self._study.get_trials(deepcopy=False)
+        return [trial for trial in trials if self._space.holds(trial.params)]
+
+    @property
+    def best(self) -> "FrozenTrial | None":
+        """The best COMPLETE trial; None where there is none."""
+        with self._readable_errors():
+            try:
+                return self._study.best_trial
+            except ValueError:
+                return None
+
+    def _note(self, number: int, key: str, value: str) -> None:
+        trial = self._storage.get_trial_id_from_study_id_trial_number(self._id, number)
+        self._storage.set_trial_user_attr(trial, key, value)
+
+    @contextmanager
+    def _readable_errors(self) -> Iterator[None]:
+        """Turn a failure of the database into a sentence that names it."""
+        from optuna.exceptions import OptunaError
+        from sqlalchemy.exc import SQLAlchemyError
+
+        try:
+            yield
+        except (SQLAlchemyError, OptunaError, ImportError, RuntimeError, OSError) as error:
+            cause = error.__cause__ if isinstance(error.__cause__, SQLAlchemyError) else error
+            first = str(cause).strip().partition("\n")[0].rstrip(".")
+            raise TrackingError(
+                f"Optuna's storage {self.url} cannot be used: {first}. Check "
+                "hydra.sweeper.storage and the folder's permissions and free space."
+            ) from error
+
+
+def _open(url: str) -> "RDBStorage":
+    from optuna.storages import RDBStorage
+
+    connect = {"timeout": LOCK_SECONDS} if url.startswith("sqlite:") else {}
+    return RDBStorage(url, engine_kwargs={"connect_args": connect})
+
+
+def _is_at_work(trial: "FrozenTrial") -> bool:
+    """Tell whether the process that completes a trial lives, as far as this machine can know."""
+    owner = ProcessId.parse(trial.user_attrs.get("owner", ""))
+    return owner is not None and (owner.lives if owner.is_here else True)
