@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, get_args
 
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -62,10 +63,10 @@ class SearchSpace:
 def parse_search_space(arguments: Sequence[str], loader: ConfigLoader) -> SearchSpace:
     """Read what Hydra's users write: fixed values, and what a field may be.
 
-    ``interval(a,b)``, of whole numbers where both ends are whole and the field's type is not a
-    float; ``range(a,b,step)``, without ``b``, as in a sweep; ``choice(a,b)``, ``a,b`` and
-    ``glob(*)``. ``tag(log,interval(a,b))`` is searched by its logarithm. Of several overrides of
-    one field the last one counts.
+    ``interval(a,b)``, of whole numbers in ``int(interval(a,b))`` or where the field has no others;
+    ``range(a,b,step)``, without ``b``, as in a sweep; ``choice(a,b)``, ``a,b`` and ``glob(*)``.
+    ``tag(log,interval(a,b))`` is searched by its logarithm. Of several overrides of one field the
+    last one counts.
 
     Raises
     ------
@@ -103,13 +104,13 @@ def _distribution(override: Override) -> "BaseDistribution":
 def _interval(field: str, value: IntervalSweep) -> "BaseDistribution":
     from optuna.distributions import FloatDistribution, IntDistribution
 
-    low, high = value.start, value.end
+    low, high = value.start, value.end  # floats, unless they are in int(…)
     assert low is not None
     assert high is not None
     log = _is_logarithmic(field, value.tags)
-    if isinstance(low, int) and isinstance(high, int) and not _is_float(field):
-        return IntDistribution(low, high, log=log)
-    return FloatDistribution(float(low), float(high), log=log)
+    if isinstance(low, int) or (_is_whole(field) and low.is_integer() and high.is_integer()):
+        return IntDistribution(int(low), int(high), log=log)
+    return FloatDistribution(low, high, log=log)
 
 
 def _range(override: Override, value: RangeSweep) -> "BaseDistribution":
@@ -117,20 +118,21 @@ def _range(override: Override, value: RangeSweep) -> "BaseDistribution":
 
     field = override.key_or_group
     numbers = value.range()
-    values: Sequence[Any] = numbers if isinstance(numbers, range) else list(numbers)
-    if not values:
+    whole = isinstance(numbers, range)
+    count = len(numbers) if isinstance(numbers, range) else sum(1 for _ in numbers)
+    if not count:
         raise ConfigError(f"{override.input_line} is empty: {field} needs a value to be searched.")
-    low, high = min(values[0], values[-1]), max(values[0], values[-1])
-    step = abs(value.step)
+    start, step = Decimal(str(value.start)), Decimal(str(value.step))  # as they were typed
+    low, high = sorted((start, start + step * (count - 1)))
     log = _is_logarithmic(field, value.tags)
-    if log and step != 1:
+    if log and not (whole and value.step == 1):
         raise ConfigError(
-            f"{override.input_line} cannot be searched: a logarithm needs a step of 1; leave "
-            "tag(log,…) out, or give an interval."
+            f"{override.input_line} cannot be searched: a logarithm needs whole numbers in steps "
+            "of 1; leave tag(log,…) out, or give an interval."
         )
-    if isinstance(numbers, range):
-        return IntDistribution(low, high, log=log, step=int(step))
-    return FloatDistribution(low, high, step=float(step))
+    if whole:
+        return IntDistribution(int(low), int(high), log=log, step=int(abs(step)))
+    return FloatDistribution(float(low), float(high), step=float(abs(step)))
 
 
 def _choice(override: Override) -> "BaseDistribution":
@@ -153,12 +155,12 @@ def _is_logarithmic(field: str, tags: set[str]) -> bool:
     return "log" in tags
 
 
-def _is_float(field: str) -> bool:
-    """Tell whether the config declares a field to be a float."""
+def _is_whole(field: str) -> bool:
+    """Tell whether the config declares that a field is a whole number."""
     declared: Any = RunConfig
     for part in field.split("."):
         known = getattr(declared, "model_fields", {}).get(part)
         if known is None:
             return False
         declared = known.annotation
-    return declared is float
+    return declared is int or int in get_args(declared)
