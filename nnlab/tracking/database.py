@@ -40,16 +40,18 @@ def ensure_database(database: Path) -> None:
 
 
 def _check(database: Path) -> None:
-    with database.open("rb") as file:
-        header = file.read(16)
-    if header != b"SQLite format 3\0":
-        raise TrackingError(
-            f"The tracking store {database} is not an SQLite database: move it away, or name "
-            "another with tracking.uri=… ."
-        )
+    # By SQLite alone: to open and close the file here would release the locks that this process
+    # holds on it, and another process could take the log away under an open connection.
     connection = sqlite3.connect(f"{database.absolute().as_uri()}?mode=ro", uri=True)
     try:
         connection.execute("SELECT name FROM sqlite_master").fetchall()  # a damaged file fails here
+    except sqlite3.DatabaseError as error:
+        if error.sqlite_errorcode != sqlite3.SQLITE_NOTADB:
+            raise
+        raise TrackingError(
+            f"The tracking store {database} is not an SQLite database: move it away, or name "
+            "another with tracking.uri=… ."
+        ) from error
     finally:
         connection.close()
 

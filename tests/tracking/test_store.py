@@ -11,7 +11,8 @@ from mlflow import MlflowClient
 
 from nnlab.errors import TrackingError
 from nnlab.runs.code_version import CodeVersion
-from nnlab.tracking.locations import tracking_uri
+from nnlab.tracking.database import ensure_database
+from nnlab.tracking.locations import local_database, tracking_uri
 from nnlab.tracking.store import Store
 from nnlab.tracking.tracker import DatasetRecord, Tracker
 
@@ -117,3 +118,22 @@ def test_a_local_address_is_made_absolute(monkeypatch, tmp_path):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:5000")
     assert tracking_uri(None) == "http://127.0.0.1:5000"
     assert tracking_uri("http://127.0.0.1:1") == "http://127.0.0.1:1"
+
+
+def test_a_second_store_of_a_process_leaves_the_locks_of_the_first_alone(store):
+    database = local_database(store)
+    ensure_database(database)
+    first = sqlite3.connect(database)
+    first.execute("CREATE TABLE numbers (n)")
+    first.commit()
+    ensure_database(database)
+    # Another process that closes the database and sees no lock would take the log away.
+    other = "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); c.execute('SELECT * FROM runs')"
+    subprocess.run([sys.executable, "-c", f"{other}; c.close()", str(database)], check=True)
+    assert database.with_name("mlflow.db-wal").exists()
+    first.execute("INSERT INTO numbers VALUES (1)")
+    first.commit()
+    first.close()
+    second = sqlite3.connect(database)
+    assert second.execute("SELECT * FROM numbers").fetchall() == [(1,)]
+    second.close()
