@@ -1,7 +1,7 @@
 """The Hydra sweeper that lets Optuna propose the runs of a sweep, a batch at a time."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from nnlab.runs.run import Run
     from nnlab.search.space import SearchSpace
     from nnlab.search.study import Proposal, SharedStudy
-    from nnlab.tracking.store import Store
+    from nnlab.tracking.records import RunRecord
 
 
 class OptunaSweeper(Sweeper):
@@ -70,10 +70,10 @@ class OptunaSweeper(Sweeper):
         params = [f"{field}={values}" for field, values in (settings.params or {}).items()]
         space = parse_search_space([*params, *arguments], self._loader)
         composer = Composer(self._loader, self._config)
-        search, first = _described(space, composer)
-        default = sweeps_folder(tracking_uri(first.tracking.uri)).with_name("optuna.db")
+        search, config = _described(space, composer)
+        default = sweeps_folder(tracking_uri(config.tracking.uri)).with_name("optuna.db")
         study = SharedStudy(settings, space, search, default)
-        Search(self._launcher, space, composer, study, first, settings.sampler).run()
+        Search(self._launcher, space, composer, study, config, settings.sampler).run()
 
 
 class Search:
@@ -88,7 +88,7 @@ class Search:
     space : SearchSpace
     composer : Composer
     study : SharedStudy
-    first : RunConfig
+    config : RunConfig
         Any config of the space.
     sampler : str
         Its name, for the record.
@@ -100,20 +100,24 @@ class Search:
         space: "SearchSpace",
         composer: "Composer",
         study: "SharedStudy",
-        first: "RunConfig",
+        config: "RunConfig",
         sampler: str,
     ) -> None:
+        from nnlab.tracking.locations import tracking_uri
+        from nnlab.tracking.store import Store
+
         self._launcher = launcher
         self._space = space
         self._composer = composer
         self._study = study
-        self._first = first
+        self._config = config
         self._sampler = sampler
+        self._store = Store(tracking_uri(config.tracking.uri))
         self._launched = 0
 
     def run(self) -> None:
         """Complete trials, first those that a dead process has left, until there are enough."""
-        from nnlab.execution.display import say
+        from nnlab.execution.progress import print_note
 
         try:
             while True:
@@ -122,34 +126,25 @@ class Search:
                     break
                 self._complete(proposals, left=left)
         except KeyboardInterrupt:
-            say(f"To go on with the study {self._study.name}: start the same command again.")
+            print_note(f"To go on with the study {self._study.name}: start the same command again.")
             raise
         self._report()
 
     def _complete(self, proposals: "Sequence[Proposal]", *, left: bool) -> None:
         """Make the runs of some trials, unless they are in the store, and tell the study."""
-        from nnlab.tracking.locations import tracking_uri
-        from nnlab.tracking.store import Store
-
         runs = self._planned(proposals)
-        store = Store(tracking_uri(self._first.tracking.uri))
         since = self._study.began
-        sweeps = {self._look_up(store, run, since) for run in runs}
         if left:
-            for sweep in sweeps - {None}:
-                self._resume(str(sweep))
-            for run in runs:
-                self._look_up(store, run, since)
-        todo = {run.key: run.job.overrides for run in runs if not _is_settled(run)}
-        if todo:
+            self._resume(runs, since)
+        missing = {run.key: run.job.overrides for run in runs if self._ended(run, since) is None}
+        if missing:
             try:
-                self._launcher.launch(list(todo.values()), initial_job_idx=self._launched)
+                self._launcher.launch(list(missing.values()), initial_job_idx=self._launched)
             finally:
-                self._tag_sweeps(store)
-            self._launched += len(todo)
+                self._tag_sweeps()
+            self._launched += len(missing)
         for proposal, run in zip(proposals, runs, strict=True):
-            self._look_up(store, run, 0 if self._first.reuse else since)
-            self._study.tell(proposal.number, run)
+            self._study.tell(proposal.number, self._ended(run, 0 if self._config.reuse else since))
 
     def _planned(self, proposals: "Sequence[Proposal]") -> "list[Run]":
         from nnlab.runs.run import Job, plan_runs
@@ -164,37 +159,40 @@ class Search:
                 raise
         return plan_runs(jobs)
 
-    def _look_up(self, store: "Store", run: "Run", since: int) -> str | None:
-        """Fill in what the store has of a run; return the sweep that has it in part, if any."""
-        from nnlab.execution.reuse import adopt, is_complete
+    def _records(self, run: "Run", since: int) -> "Iterator[RunRecord]":
+        """Yield the records with a run's identity, the newest first."""
+        began = f"attributes.start_time >= {since}"
+        for record in self._store.search(f"tags.{Tag.RUN_KEY} = '{run.key}' and {began}"):
+            if Tag.REPRODUCES not in record.tags:
+                yield record
 
-        sweep = None
-        condition = f"tags.{Tag.RUN_KEY} = '{run.key}' and attributes.start_time >= {since}"
-        for record in store.search(condition):
-            if Tag.REPRODUCES in record.tags:
-                continue
+    def _ended(self, run: "Run", since: int) -> "RunRecord | None":
+        """Return the newest record of a run that is complete or has failed, if there is one."""
+        from nnlab.execution.reuse import is_complete
+
+        for record in self._records(run, since):
             if is_complete(record) or record.status == "FAILED":
-                run.run_id = record.run_id
-                run.reason = record.tags.get(Tag.REASON)
-                if is_complete(record):
-                    adopt(run, record)
-                else:
-                    run.status = "FAILED"
-                return None
-            sweep = sweep or record.parent
-        return sweep
+                return record
+        return None
 
-    def _resume(self, sweep: str) -> None:
+    def _resume(self, runs: "Sequence[Run]", since: int) -> None:
         """Complete what a dead process has begun; what cannot be resumed is launched again."""
-        from nnlab.execution.display import say
+        from nnlab.execution.progress import print_note
         from nnlab.execution.resume import resume
 
-        try:
-            resume(sweep, self._first.tracking.uri)
-        except (ResumeError, NothingLeftError) as error:
-            say(f"Note: {error} Its trials start again.")
+        begun = [
+            record.parent
+            for run in runs
+            if self._ended(run, since) is None
+            for record in self._records(run, since)
+        ]
+        for sweep in dict.fromkeys(begun):
+            try:
+                resume(sweep, self._config.tracking.uri)
+            except (ResumeError, NothingLeftError) as error:
+                print_note(f"Note: {error} Its trials start again.")
 
-    def _tag_sweeps(self, store: "Store") -> None:
+    def _tag_sweeps(self) -> None:
         """Record the search in the parent runs of this process."""
         from nnlab.tracking.process import ProcessId
         from nnlab.tracking.writer import Writer
@@ -205,8 +203,8 @@ class Search:
             Tag.OPTUNA_TRIALS: str(len(self._study.trials)),
         }
         ours = f"tags.{Tag.KIND} = 'sweep' and tags.{Tag.OWNER} = '{ProcessId.this_process()}'"
-        for sweep in store.search(ours):
-            Writer(store).log(sweep.run_id, (), tags)
+        for sweep in self._store.search(ours):
+            Writer(self._store).log(sweep.run_id, (), tags)
 
     def _report(self) -> None:
         """Print the best trial, and how to go on."""
@@ -224,7 +222,7 @@ class Search:
             )
             head = f"Best trial: {values}"
             run_id = best.user_attrs.get("run_id", "")
-            found = {self._first.objective: f"{best.value:.4f}", "run": run_id}
+            found = {self._config.objective: f"{best.value:.4f}", "run": run_id}
             lines = {**found, **lines}
         lines["to go on"] = f"the same command with hydra.sweeper.n_trials={2 * study.n_trials}"
         console = Console(highlight=False, soft_wrap=True, markup=False)
@@ -277,7 +275,3 @@ def _described(space: "SearchSpace", composer: "Composer") -> "tuple[dict[str, s
         **space.as_texts(),
     }
     return search, config
-
-
-def _is_settled(run: "Run") -> bool:
-    return run.complete or run.status == "FAILED"

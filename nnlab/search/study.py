@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from nnlab.errors import ConfigError, TrackingError
 from nnlab.execution.ledger import differences
 from nnlab.interrupts import deferred
-from nnlab.runs.run import Run
+from nnlab.runs.tags import Tag
 from nnlab.search.samplers import SearchSettings, grid, make_sampler
 from nnlab.search.space import SearchSpace
 from nnlab.tracking.locations import local_database
 from nnlab.tracking.process import ProcessId
+from nnlab.tracking.records import RunRecord
 
 if TYPE_CHECKING:
     from optuna.storages import RDBStorage
@@ -168,7 +169,7 @@ class SharedStudy:
         self._note(trial.number, "owner", str(ProcessId.this_process()))
         return Proposal(trial.number, dict(trial.params))
 
-    def tell(self, number: int, run: Run) -> None:
+    def tell(self, number: int, record: RunRecord | None) -> None:
         """Tell Optuna what became of a trial's run.
 
         * A finished run is a COMPLETE trial with its objective, and so is a dead one.
@@ -179,32 +180,43 @@ class SharedStudy:
           behind the COMPLETE trials, by its epoch and then by this value; CMA-ES ignores it.
         * Any other run is FAIL, which every sampler ignores: an error says nothing of the values.
         """
-        from optuna.trial import TrialState
-
+        if record is None:
+            self.fail(number, "its run did not come to an end")
+            return
+        outcome = record.tags.get(Tag.OUTCOME)
+        worst = math.inf if self._minimises else 0.0
         with deferred(), self._readable_errors():
-            if run.run_id:
-                self._note(number, "run_id", run.run_id)
-            if run.reason:
-                self._note(number, "reason", run.reason)
-            worst = math.inf if self._minimises else 0.0
-            if not run.complete:
-                self._study.tell(number, state=TrialState.FAIL, skip_if_finished=True)
-            elif run.outcome == "pruned":
-                value = run.metrics.get(AT_RUNG[self._objective], worst)
-                trial = self._storage.get_trial_id_from_study_id_trial_number(self._id, number)
-                self._storage.set_trial_intermediate_value(trial, run.epoch, value)
-                self._study.tell(number, state=TrialState.PRUNED, skip_if_finished=True)
+            self._note(number, "run_id", record.run_id)
+            if Tag.REASON in record.tags:
+                self._note(number, "reason", record.tags[Tag.REASON])
+            if outcome is None:
+                self._finish(number, "FAIL")
+            elif outcome == "pruned":
+                value = record.metrics.get(AT_RUNG[self._objective], worst)
+                rung = int(record.metrics["pruned_at"])
+                self._storage.set_trial_intermediate_value(self._trial_id(number), rung, value)
+                self._finish(number, "PRUNED")
+            elif outcome == "diverged":
+                self._finish(number, "COMPLETE", worst)
             else:
-                value = worst if run.outcome == "diverged" else run.objective
-                self._study.tell(number, value, skip_if_finished=True)
+                self._finish(number, "COMPLETE", record.metrics.get(self._objective, worst))
 
     def fail(self, number: int, reason: str) -> None:
         """Tell Optuna that a trial has no run."""
-        from optuna.trial import TrialState
-
         with deferred(), self._readable_errors():
             self._note(number, "reason", reason)
-            self._study.tell(number, state=TrialState.FAIL)
+            self._finish(number, "FAIL")
+
+    def _finish(self, number: int, state: str, value: float | None = None) -> None:
+        from optuna.trial import TrialState
+
+        self._study.tell(number, value, TrialState[state], skip_if_finished=True)
+
+    def _trial_id(self, number: int) -> int:
+        return self._storage.get_trial_id_from_study_id_trial_number(self._id, number)
+
+    def _note(self, number: int, key: str, value: str) -> None:
+        self._storage.set_trial_user_attr(self._trial_id(number), key, value)
 
     @property
     def began(self) -> int:
@@ -229,10 +241,6 @@ class SharedStudy:
                 return self._study.best_trial
             except ValueError:
                 return None
-
-    def _note(self, number: int, key: str, value: str) -> None:
-        trial = self._storage.get_trial_id_from_study_id_trial_number(self._id, number)
-        self._storage.set_trial_user_attr(trial, key, value)
 
     @contextmanager
     def _readable_errors(self) -> Iterator[None]:
