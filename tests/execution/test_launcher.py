@@ -1,12 +1,14 @@
-"""The launcher under Hydra's own sweeper and under Optuna's: real processes, a real store."""
+"""The launcher under Hydra's own sweeper: real processes, a real store."""
 
 import os
 import subprocess
 import sys
-from pathlib import Path
-
 import mlflow
 import pytest
+from omegaconf import OmegaConf
+
+from nnlab.errors import ConfigError
+from nnlab.launcher import StackLauncher
 from support.commands import run_py
 from support.paths import ROOT
 
@@ -46,51 +48,16 @@ def test_a_sweep_in_batches_is_one_sweep(store):
 
 
 @pytest.mark.parametrize(
-    "arguments",
-    [(), ("objective=final_val_loss", "hydra.sweeper.direction=minimize")],
+    ("direction", "objective"),
+    [("minimize", "final_val_accuracy"), ("maximize", "final_val_loss")],
 )
-@pytest.mark.long
-def test_optuna_finds_the_better_learning_rates(store, arguments):
-    pytest.importorskip("hydra_plugins.hydra_optuna_sweeper")
-    done = run_py(
-        "-m", "hydra/sweeper=optuna", "lr=tag(log,interval(0.0001,1))", "init=he", "epochs=15",
-        "data.val_size=4000", "pictures=0", "hydra.sweeper.n_trials=24", "hydra.sweeper.n_jobs=4",
-        "hydra.sweeper.sampler.seed=1", *arguments, f"tracking.uri={store}",
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    children = [run for run in runs_of(store) if "mlflow.parentRunId" in run.data.tags]
-    assert len(children) == 24
-    by_job = sorted(children, key=lambda run: int(run.data.tags["job"]))
-    accuracy = [run.data.metrics["final_val_accuracy"] for run in by_job]
-    # It learns from what run.py returns: the trials behind its random start are the better ones.
-    assert sum(accuracy[12:]) > sum(accuracy[:12])
-
-
-@pytest.mark.long
-def test_a_trial_that_fails_does_not_end_optunas_search(store):
-    pytest.importorskip("hydra_plugins.hydra_optuna_sweeper")
-    done = run_py(
-        "-m", "hydra/sweeper=optuna", "hidden_size=choice(5,1000000000)", "lr=interval(0.1,0.5)",
-        *SMALL, "hydra.sweeper.n_trials=6", "hydra.sweeper.n_jobs=3",
-        "hydra.sweeper.sampler.seed=1", f"tracking.uri={store}",
-    )  # fmt: skip
-    assert done.returncode == 1
-    assert "of 6 runs failed; the reasons are above" in done.stderr
-    assert "Traceback" not in done.stderr
-    statuses = [run.info.status for run in runs_of(store) if "job" in run.data.tags]
-    assert len(statuses) == 6
-    assert {"FINISHED", "FAILED"} == set(statuses)
-
-
-def test_an_optimiser_is_not_sent_to_look_for_the_worst(store):
-    pytest.importorskip("hydra_plugins.hydra_optuna_sweeper")
-    done = run_py(
-        "-m", "hydra/sweeper=optuna", "lr=interval(0.1,0.5)", "objective=final_val_loss", *SMALL,
-        f"tracking.uri={store}",
-    )  # fmt: skip
-    assert done.returncode == 2
-    assert "add hydra.sweeper.direction=minimize" in done.stderr
-    assert not list(Path(store.removeprefix("sqlite:///")).parent.glob("*.db"))
+def test_a_sweeper_of_others_is_not_sent_to_look_for_the_worst(direction, objective):
+    launcher = StackLauncher()
+    config = OmegaConf.create({"hydra": {"sweeper": {"direction": direction}}})
+    launcher.setup(hydra_context=None, task_function=None, config=config)
+    other = {"minimize": "maximize", "maximize": "minimize"}[direction]
+    with pytest.raises(ConfigError, match=f"add hydra.sweeper.direction={other}"):
+        launcher._check_direction(objective)
 
 
 @pytest.mark.parametrize("seeds", ["range(0,0)", "range(5,0)"])
