@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-long ui lint format lock clean
+.PHONY: help run test test-long ui docs docs-serve lint format lock clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -23,6 +23,14 @@ test-long: $(READY) ## the tests that take minutes
 
 ui: $(READY) ## open the tracking UI on this machine
 	$(BIN)/nnlab ui
+
+# Without the variable, Material prints a notice of its successor at each build.
+docs: $(READY) ## build the documentation into site/
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
+	@echo "site/index.html"
+
+docs-serve: $(READY) ## show the documentation at 127.0.0.1:8000, built again at each change
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs serve --strict --dev-addr 127.0.0.1:8000
 
 lint: $(READY) ## what CI checks besides the tests
 	$(BIN)/ruff check .

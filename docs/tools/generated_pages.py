@@ -1,0 +1,256 @@
+"""What MkDocs asks while it builds the site: pages that are generated, pages that stand elsewhere.
+
+``reference/configuration.md`` comes from the typed schema and the comments of ``conf/``,
+``reference/commands.md`` from Click's declarations, ``experiments/tour.md`` from the notebook.
+``benchmarks/`` and ``experiments/`` are taken in where they are, with their figures.
+"""
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.structure.files import File, Files
+from mkdocs.structure.pages import Page
+from pydantic import BaseModel
+
+from nnlab.cli import main
+from nnlab.runs.config import (
+    DataConfig,
+    InitConfig,
+    PruneConfig,
+    RunConfig,
+    TrackingConfig,
+)
+from nnlab.runs.launch_config import LaunchConfig
+
+ROOT = Path(__file__).resolve().parents[2]
+CONF = ROOT / "conf"
+CHOSEN = ("init.name", "data.source", "prune.rule")  # by an option of the group, never by itself
+TAKEN_IN = ("benchmarks/*.md", "benchmarks/*.png", "experiments/**/*.md", "experiments/**/*.png")
+
+
+def on_files(files: Files, config: MkDocsConfig) -> Files:
+    """Add the generated pages, and those that stand elsewhere in the repository."""
+    for pattern in TAKEN_IN:
+        for path in sorted(ROOT.glob(pattern)):
+            if path.name != "notes.md":  # a study's page has it already
+                name = path.relative_to(ROOT).as_posix()
+                files.append(File.generated(config, name, abs_src_path=str(path)))
+    pages = {
+        "reference/configuration.md": configuration(),
+        "reference/commands.md": commands(),
+        "experiments/tour.md": notebook(ROOT / "experiments" / "tour.ipynb"),
+    }
+    for name, content in pages.items():
+        files.append(File.generated(config, name, content=content))
+    return files
+
+
+def on_page_markdown(markdown: str, page: Page, **_: Any) -> str:
+    """Have the links of pages from elsewhere lead to the site's own pages."""
+    if page.file.src_uri.startswith(("benchmarks/", "experiments/")):
+        markdown = markdown.replace("](../docs/", "](../").replace("(tour.ipynb)", "(tour.md)")
+    return markdown
+
+
+# The configuration
+
+
+CONFIGURATION = """\
+# The configuration
+
+Generated from the schema in `nnlab/runs/config.py` and the comments in `conf/`. Any field is set on
+the command line as `field=value`, and swept over with `-m field=value,value`. `python run.py
+--help` prints the same in the terminal; `python run.py --cfg job` prints the resolved configuration
+and trains nothing.
+
+## A run
+
+{run}
+
+## init: the initial weights
+
+A weight starts as `W = scale · z + shift`. One seed draws the same `z` whatever the scale, so that
+two initial weights under one seed are a paired comparison. `init=NAME` chooses one of
+
+{inits}
+
+{init}
+
+`init.scale` and `init.shift` belong to `normal` and `uniform`; the others fix them.
+
+## data: the images
+
+`data=NAME` chooses one of
+
+{datasets}
+
+{data}
+
+## prune: ending runs of a sweep early
+
+{prune}
+
+## tracking: where runs are logged
+
+{tracking}
+
+## hydra.launcher: how a sweep is carried out
+
+Nothing here changes a result.
+
+{launcher}
+
+## experiment: studies
+
+`python run.py -m experiment=NAME` runs a study: [Studies and reports](../guides/studies.md).
+
+{studies}
+"""
+
+
+def configuration() -> str:
+    """Write the page of the configuration: each field, its default, what it may be and does."""
+    said = documented(CONF / "config.yaml")
+    path = documented(CONF / "data" / "kaggle.yaml")["path"]
+    none, halving = (documented(CONF / "prune" / f"{name}.yaml") for name in ("none", "halving"))
+    prune = {name: (none[name][0], none[name][1] or halving[name][1]) for name in none}
+    tracking = {name.removeprefix("tracking."): value for name, value in said.items()}
+    return CONFIGURATION.format(
+        run=table(RunConfig, {name: value for name, value in said.items() if value[0]}),
+        inits=options("init"),
+        init=table(InitConfig, documented(CONF / "init" / "normal.yaml"), "init."),
+        datasets=options("data"),
+        data=table(DataConfig, documented(CONF / "data" / "mnist.yaml") | {"path": path}, "data."),
+        prune=table(PruneConfig, prune, "prune."),
+        tracking=table(TrackingConfig, tracking, "tracking."),
+        launcher=table(
+            LaunchConfig, documented(CONF / "hydra" / "launcher" / "nnlab.yaml"), "hydra.launcher."
+        ),
+        studies=options("experiment"),
+    )
+
+
+def documented(path: Path) -> dict[str, tuple[str, str]]:
+    """Read from a YAML file each field's value, and the comment beside and below it."""
+    found: dict[str, tuple[str, str]] = {}
+    head = last = ""
+    for line in path.read_text(encoding="utf-8").splitlines():
+        field = re.fullmatch(r"( *)(\w+):\s*(.*?)\s*(?:# (.*))?", line)
+        if field:
+            indent, name, value, comment = field.groups()
+            head = head if indent else ("" if value else f"{name}.")
+            last = (head if indent else "") + name
+            found[last] = value, comment or ""
+        elif last and (more := re.fullmatch(r" +# (.*)", line)):
+            found[last] = found[last][0], f"{found[last][1]} {more[1]}"
+        else:
+            last = ""
+    return found
+
+
+def table(model: type[BaseModel], said: dict[str, tuple[str, str]], prefix: str = "") -> str:
+    """Write a table of those fields of a model that the files of ``conf/`` show."""
+    rows = ["| field | default | may be | |", "|---|---|---|---|"]
+    for name, field in model.model_fields.items():
+        if name in said and prefix + name not in CHOSEN:
+            value, comment = said[name]
+            allowed = field.description or "a whole number, 0 or more"  # a seed: an alias' own text
+            if comment.replace(" | ", " or ") == allowed:
+                comment = ""
+            default = "must be given" if value == "???" else f"`{value}`"
+            rows.append(f"| `{prefix}{name}` | {default} | {allowed} | {in_cell(comment)} |")
+    return "\n".join(rows)
+
+
+def options(group: str) -> str:
+    """Write a table of the options of a group, each with the comment that its file begins with."""
+    rows = [f"| `{group}=` | |", "|---|---|"]
+    for path in sorted((CONF / group).glob("*.yaml")):
+        head = path.read_text(encoding="utf-8").removeprefix("# @package _global_\n#\n")
+        comment = re.match(r"(?:# .*\n)*", head)[0].replace("#", " ")
+        rows.append(f"| `{path.stem}` | {in_cell(comment.removeprefix('  Question:'))} |")
+    return "\n".join(rows)
+
+
+def in_cell(text: str) -> str:
+    """Escape what would end a table's cell."""
+    return " ".join(text.split()).replace("|", "\\|")
+
+
+# The commands
+
+
+COMMANDS = """\
+# The commands
+
+Generated from the declarations in `nnlab/cli.py`; `nnlab COMMAND --help` prints the same. Runs are
+made by `python run.py`: [its fields](configuration.md), [sweeps](../guides/sweeps.md).
+
+Exit codes: 0, done. 1, runs failed, or a certificate says *different*, or the store needs a look.
+2, a mistake in what was typed. 130 after Ctrl-C, 143 after SIGTERM.
+"""
+
+
+def commands() -> str:
+    """Write the page of the ``nnlab`` command, from what Click knows of it."""
+    context = click.Context(main, info_name="nnlab")
+    lines = [COMMANDS]
+    for name in main.list_commands(context):
+        command = main.get_command(context, name)
+        assert command is not None
+        inner = click.Context(command, info_name=name, parent=context)
+        usage = " ".join(["nnlab", name, *command.collect_usage_pieces(inner)])
+        lines += [f"## {name}", "", "```", usage, "```", "", paragraphs(command.help or ""), ""]
+        rows = [f"| `{in_cell(left)}` | {in_cell(right)} |" for left, right in records(inner)]
+        lines += ["| option | |", "|---|---|", *rows, ""]
+    return "\n".join(lines)
+
+
+def paragraphs(text: str) -> str:
+    """Join the lines of each paragraph, as Click does."""
+    return "\n\n".join(" ".join(part.split()) for part in text.strip().split("\n\n"))
+
+
+def records(context: click.Context) -> Iterator[tuple[str, str]]:
+    """Yield what each option's help says."""
+    for parameter in context.command.get_params(context):
+        record = parameter.get_help_record(context)
+        if record is not None:
+            yield record
+
+
+# The tour
+
+
+def notebook(path: Path) -> str:
+    """Turn a notebook into Markdown: its text, its code, and the outputs that it holds."""
+    parts = []
+    for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
+        source = "".join(cell["source"])
+        if cell["cell_type"] == "markdown":
+            parts.append(source)
+            continue
+        parts.append(f"```python\n{source}\n```")
+        parts += [shown(output) for output in cell["outputs"]]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def shown(output: dict[str, Any]) -> str:
+    """Turn one output of a cell into Markdown."""
+    if output["output_type"] == "stream":
+        return f"```text\n{''.join(output['text']).rstrip()}\n```"
+    data = output.get("data", {})
+    if "image/png" in data:
+        image = "".join(data["image/png"]).strip().replace("\n", "")
+        return f'<img alt="Output of this cell" src="data:image/png;base64,{image}">'
+    if "text/markdown" in data:
+        return "".join(data["text/markdown"])
+    if "text/html" in data:
+        body = re.sub(r"<style.*?</style>", "", "".join(data["text/html"]), flags=re.DOTALL)
+        return re.sub(r"\n\s*", "", body)
+    return f"```text\n{''.join(data.get('text/plain', []))}\n```"
