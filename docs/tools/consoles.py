@@ -255,7 +255,7 @@ def record(page: str) -> None:
     def renewed(block: re.Match[str]) -> str:
         parts = re.split(r"^\$ ", block["text"], flags=re.MULTILINE)[1:]
         typed = [TYPED.match(part)[1] for part in parts]
-        new = "".join(f"$ {line}\n{next(outputs)}".rstrip() + "\n" for line in typed)
+        new = "\n".join(f"$ {line}\n{next(outputs)}".rstrip() + "\n" for line in typed)
         return block[0].replace(block["text"], new)
 
     (ROOT / page).write_text(BLOCK.sub(renewed, text), encoding="utf-8")

@@ -52,6 +52,8 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 def on_page_markdown(markdown: str, page: Page, **_: Any) -> str:
     """Have the links of pages from elsewhere lead to the site's own pages."""
+    # The lexer of ``console`` takes a table's head, "# lr …", for a command of root's.
+    markdown = markdown.replace("```console\n", "```text\n")
     if page.file.src_uri.startswith(("benchmarks/", "experiments/")):
         markdown = markdown.replace("](../docs/", "](../").replace("(tour.ipynb)", "(tour.md)")
     return markdown
@@ -206,7 +208,7 @@ def commands() -> str:
         inner = click.Context(command, info_name=name, parent=context)
         usage = " ".join(["nnlab", name, *command.collect_usage_pieces(inner)])
         lines += [f"## {name}", "", "```", usage, "```", "", paragraphs(command.help or ""), ""]
-        rows = [f"| `{in_cell(left)}` | {in_cell(right)} |" for left, right in records(inner)]
+        rows = [f"| `{left}` | {in_cell(right)} |" for left, right in options_of(inner)]
         lines += ["| option | |", "|---|---|", *rows, ""]
     return "\n".join(lines)
 
@@ -216,11 +218,11 @@ def paragraphs(text: str) -> str:
     return "\n\n".join(" ".join(part.split()) for part in text.strip().split("\n\n"))
 
 
-def records(context: click.Context) -> Iterator[tuple[str, str]]:
-    """Yield what each option's help says."""
-    for parameter in context.command.get_params(context):
+def options_of(context: click.Context) -> Iterator[tuple[str, str]]:
+    """Yield how each option is written, and what its help says."""
+    for parameter in context.command.params:
         record = parameter.get_help_record(context)
-        if record is not None:
+        if isinstance(parameter, click.Option) and record is not None:
             yield record
 
 
