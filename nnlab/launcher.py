@@ -1,6 +1,6 @@
 """The Hydra launcher: turns a sweep's jobs into one plan, and runs it under one parent run."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -52,6 +52,19 @@ def sweep_of_command() -> Iterator[None]:
         from nnlab.execution.failures import raise_if_failed
 
         raise_if_failed(launched.runs)
+
+
+def after_sweep(report: Callable[[], None]) -> None:
+    """Call a function when the sweep of the command has ended, unless by an error.
+
+    To be called before the first batch is launched: it comes after the results of the runs.
+    """
+
+    def on_exit(kind: type[BaseException] | None, *_: object) -> None:
+        if kind is None:
+            report()
+
+    _launched.get().closing.push(on_exit)
 
 
 class StackLauncher(Launcher):

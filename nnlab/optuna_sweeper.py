@@ -12,6 +12,7 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
 from nnlab.errors import ConfigError, NothingLeftError, ResumeError
+from nnlab.launcher import after_sweep
 from nnlab.runs.tags import Tag
 
 if TYPE_CHECKING:
@@ -119,6 +120,7 @@ class Search:
         """Complete trials, first those that a dead process has left, until there are enough."""
         from nnlab.execution.progress import print_note
 
+        after_sweep(self._report)
         try:
             while True:
                 proposals, left = self._study.take()
@@ -128,7 +130,6 @@ class Search:
         except KeyboardInterrupt:
             print_note(f"To go on with the study {self._study.name}: start the same command again.")
             raise
-        self._report()
 
     def _complete(self, proposals: "Sequence[Proposal]", *, left: bool) -> None:
         """Make the runs of some trials, unless they are in the store, and tell the study."""
@@ -181,7 +182,7 @@ class Search:
         from nnlab.execution.resume import resume
 
         begun = [
-            record.parent
+            record.parent or record.run_id
             for run in runs
             if self._ended(run, since) is None
             for record in self._records(run, since)

@@ -3,14 +3,15 @@
 import os
 import subprocess
 import sys
+
 import mlflow
 import pytest
 from omegaconf import OmegaConf
+from support.commands import run_py
+from support.paths import ROOT
 
 from nnlab.errors import ConfigError
 from nnlab.launcher import StackLauncher
-from support.commands import run_py
-from support.paths import ROOT
 
 SMALL = ("epochs=8", "data.val_size=4000", "pictures=0")
 

@@ -84,7 +84,7 @@ def test_a_seeded_search_finds_the_better_learning_rates_and_says_how_to_go_on(s
 
     code, again, err = searches.run(*SEARCH)
     assert code == 0, err
-    assert again == out[: len(again)]  # without the table of the runs
+    assert out.endswith(again)  # after the table of the runs
     assert len(searches.children()) == 24
 
 
