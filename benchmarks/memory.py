@@ -20,7 +20,8 @@ from nnlab.data.dataset import Split
 from nnlab.data.sources import load_mnist
 from nnlab.execution.workers import open_workers
 from nnlab.training.engine import State
-from nnlab.training.initializers import draw_params, named, stack
+from nnlab.training.initializers import draw_params, named
+from nnlab.training.network import stack
 from nnlab.training.segments import Segment
 from nnlab.training.training_data import TrainingData
 

@@ -26,7 +26,8 @@ from nnlab.tracking.store import Store
 from nnlab.tracking.tracker import DatasetRecord, Tracker
 from nnlab.training.engine import State
 from nnlab.training.history import METRICS
-from nnlab.training.initializers import draw_params, named, stack
+from nnlab.training.initializers import draw_params, named
+from nnlab.training.network import stack
 from nnlab.training.segments import Segment, run_segment
 from nnlab.training.training_data import TrainingData
 

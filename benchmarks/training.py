@@ -26,7 +26,8 @@ import numpy as np
 from nnlab.data.dataset import batch_order
 from nnlab.data.sources import load_mnist, load_mnist_sample
 from nnlab.errors import DataError
-from nnlab.training.initializers import draw_params, named, stack
+from nnlab.training.initializers import draw_params, named
+from nnlab.training.network import stack
 
 ROOT = Path(__file__).parent.parent
 CHECKED = 20  # epochs behind which weights are compared

@@ -14,7 +14,7 @@ from nnlab.runs.config import RunConfig
 from nnlab.runs.run import Run
 from nnlab.training.curvature import sharpness
 from nnlab.training.engine import State, measure, train_segment
-from nnlab.training.initializers import stack
+from nnlab.training.network import stack
 from nnlab.training.stability_search import EDGES, Course, Edges, Train, Trial, search
 from nnlab.training.training_data import TrainingData
 

@@ -13,8 +13,7 @@ from nnlab.execution.workers import available_cores
 from nnlab.runs.launch_config import LaunchConfig
 from nnlab.runs.run import Run
 from nnlab.training.engine import State
-from nnlab.training.initializers import stack
-from nnlab.training.network import Params
+from nnlab.training.network import Params, stack
 from nnlab.training.segments import Segment, SegmentResult
 from nnlab.training.training_data import TrainingData
 

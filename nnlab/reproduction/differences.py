@@ -22,7 +22,8 @@ DECISIVE = frozenset(
         "data/dataset", "runs/config", "runs/roles", "runs/validation", "training/blas",
         "training/blocks", "training/engine", "training/first_layer", "training/full_batch",
         "training/history", "training/initializers", "training/minibatches", "training/network",
-        "training/outcomes", "training/row_layout", "training/training_data", "training/workspace",
+        "training/norms", "training/outcomes", "training/row_layout", "training/training_data",
+        "training/workspace",
     )
 )  # fmt: skip
 

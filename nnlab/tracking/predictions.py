@@ -21,7 +21,7 @@ from nnlab.tracking.store import Store, existing_store
 from nnlab.training import network
 from nnlab.training.blas import one_thread
 from nnlab.training.blocks import scaled
-from nnlab.training.network import Params
+from nnlab.training.network import DenseInput, Params
 
 IMAGES_AT_A_TIME = 4096  # to be held as floats
 
@@ -151,7 +151,7 @@ def classify(
     labels, confidence = [], []
     with one_thread():
         for x in _inputs(images, params.w1.dtype, invert=invert):
-            _, z2 = network.forward(params, x.T)
+            _, z2 = network.forward(params, DenseInput(x.T))
             labels.append(z2[0].argmax(axis=0))
             probs, _ = network.softmax(z2)
             confidence.append(probs[0].max(axis=0))

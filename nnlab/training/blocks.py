@@ -6,6 +6,7 @@ uses. Full-batch gradient descent does not care about the order of the samples, 
 chosen such that the samples of a block use the same pixels.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -55,14 +56,14 @@ class Block:
         return int(self.labels.size)
 
     @cached_property
-    def places(self) -> NDArray[np.int64]:
-        """Where each pixel's column is, and that of ones behind them, (pixels + 1,).
+    def column_of_pixel(self) -> NDArray[np.int64]:
+        """The column of each pixel, and then that of ones, (pixels + 1,).
 
-        One past the last for a pixel without.
+        A pixel without a column has the number of columns, one past the last.
         """
-        places = np.full(self.pixels + 1, len(self.columns))
-        places[self.columns[: self.used + 1]] = np.arange(self.used + 1)
-        return places
+        columns = np.full(self.pixels + 1, len(self.columns))
+        columns[self.columns[: self.used + 1]] = np.arange(self.used + 1)
+        return columns
 
 
 @dataclass(frozen=True)
@@ -90,10 +91,13 @@ class Panel:
         """Number of samples with the padding, which is behind them."""
         return sum(len(block.x) for block in self.blocks)
 
-    @cached_property
-    def flat_labels(self) -> NDArray[np.int64]:
-        """Where each sample's own logit is in a flat ``(classes · rows,)`` array."""
-        return np.asarray(self.labels * self.rows + np.arange(self.samples))
+    @property
+    def slices(self) -> Iterator[tuple[slice, Block]]:
+        """The blocks, each with the slice of the panel's rows that is its own."""
+        start = 0
+        for block in self.blocks:
+            yield slice(start, start + len(block.x)), block
+            start += len(block.x)
 
 
 def make_panels(blocks: tuple[Block, ...]) -> tuple[Panel, ...]:

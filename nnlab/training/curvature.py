@@ -16,7 +16,7 @@ from nnlab.arrays import Array
 from nnlab.training import network
 from nnlab.training.blas import one_thread
 from nnlab.training.blocks import Block
-from nnlab.training.network import Params
+from nnlab.training.network import DenseInput, Params
 
 PRECISION = 1e-6  # relative, of the largest eigenvalue
 
@@ -51,18 +51,20 @@ def hessian_product(params: Params, v: Params, x: Array, labels: Array) -> Param
     Params
         Sums over the samples, not yet divided by ``m``.
     """
-    a1, z2 = network.forward(params, x)
-    active = a1 > 0
+    images = DenseInput(x)
+    a1, z2 = network.forward(params, images)
     a2, _ = network.softmax(z2)
-    dz2 = a2 - network.one_hot(labels, np.empty(a2.shape[1:], a2.dtype))
+    dz2 = network.output_error(a2.copy(), labels, images.work)
 
-    r_a1 = (np.matmul(v.w1, x) + v.b1) * active
+    active = a1 > 0
+    r_a1 = images.forward(v) * active
     r_z2 = np.matmul(params.w2, r_a1) + np.matmul(v.w2, a1) + v.b2
     r_dz2 = a2 * (r_z2 - (a2 * r_z2).sum(axis=1, keepdims=True))
-    r_dz1 = (network.error_before(v, dz2) + network.error_before(params, r_dz2)) * active
-    r_dw2, r_db2 = network.output_gradients(a1, r_dz2)
-    r_dw2 += network.output_gradients(r_a1, dz2)[0]
-    return Params(np.matmul(r_dz1, x.T), r_dz1.sum(axis=-1, keepdims=True), r_dw2, r_db2)
+    w2_t, v2_t = params.w2.transpose(0, 2, 1), v.w2.transpose(0, 2, 1)
+    r_dz1 = (np.matmul(v2_t, dz2) + np.matmul(w2_t, r_dz2)) * active
+    r_dw2 = np.matmul(r_dz2, a1.transpose(0, 2, 1)) + np.matmul(dz2, r_a1.transpose(0, 2, 1))
+    r_db2 = r_dz2.sum(axis=-1, keepdims=True)
+    return Params(*images.backward(r_dz1), r_dw2, r_db2)
 
 
 def mean_hessian_product(params: Params, v: Params, blocks: Iterable[Block]) -> Params:

@@ -7,7 +7,7 @@ any number of threads. That rests on four rules, kept here:
 - the order of summation is fixed: each block of samples is computed by one thread, with one BLAS
   thread, and the blocks' results are added in the blocks' order;
 - runs share a product only where a probe shows that it leaves their bits alone
-  (``blas.stacks_exactly``);
+  (``row_layout.stacks_exactly``);
 - everything else works on each run separately;
 - what is random (the order of mini-batches) is derived from a seed and the epoch, never from
   what was drawn before.
@@ -20,10 +20,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnlab.arrays import Array
-from nnlab.training.full_batch import Mapper, block_mapper, full_gradient, norm, scores
+from nnlab.training.full_batch import Mapper, block_mapper, full_gradient, scores
 from nnlab.training.history import LAYERS, METRICS, History, Scores
 from nnlab.training.minibatches import mini_batches
-from nnlab.training.network import Params, descend
+from nnlab.training.network import Params, update
+from nnlab.training.norms import layer_norms
 from nnlab.training.training_data import TrainingData
 
 
@@ -134,18 +135,18 @@ def _epoch(
     """Go once through the training samples; measure the parameters as they were before."""
     if data.batches is None:
         record, gradients = full_gradient(params, data, mapper)
-        stepped = descend(params, gradients, lr)
-        norms = {layer: norm(getattr(gradients, layer)) for layer in LAYERS}
+        stepped = update(params, gradients, lr)
+        grad_norms = layer_norms(gradients)
     else:
         record = scores(params, data, mapper)
-        stepped, norms = mini_batches(params, lr, data.batches, epoch)
+        stepped, grad_norms = mini_batches(params, lr, data.batches, epoch)
 
-    for layer in LAYERS:
-        before, after = getattr(params, layer), getattr(stepped, layer)
-        with np.errstate(all="ignore"):  # a network of zeros has no ratio: NaN
-            ratio = norm(after - before) / norm(before)
-        record[f"grad_norm/{layer}"] = norms[layer]
-        record[f"update_ratio/{layer}"] = ratio
+    with np.errstate(all="ignore"):  # a network of zeros has no ratio: NaN
+        change = Params(*map(np.subtract, stepped, params))
+        ratios = layer_norms(change) / layer_norms(params)
+    for place, layer in enumerate(LAYERS):
+        record[f"grad_norm/{layer}"] = grad_norms[:, place]
+        record[f"update_ratio/{layer}"] = ratios[:, place]
     return stepped, record
 
 

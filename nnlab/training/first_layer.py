@@ -1,100 +1,124 @@
 """The first layer of a stack, where nearly all the arithmetic is: ``W1 X + b1`` and ``dZ1 Xᵀ``.
 
-All runs share one product with each block, as wide as the stack. The bias is a column of the
-weights, which meets a column of ones in the block: ``[W1 b1] [X; 1]``, and its gradient comes out
-of the same product as that of the weights.
+All runs share one product with the images, with a row for each hidden unit of each run
+(see ``row_layout``). The bias is a column of the weights, which meets a column of ones behind the
+pixels: ``[W1 b1] [X; 1]``, and its gradient comes out of the same product as that of the weights.
 """
 
+from collections.abc import Iterable
+
 import numpy as np
+from numpy.typing import NDArray
 
 from nnlab.arrays import Array
-from nnlab.training import network
-from nnlab.training.blocks import Panel
-from nnlab.training.network import Params
-from nnlab.training.row_layout import layout, stacks_exactly
+from nnlab.training.blocks import Panel, up_to_tile
+from nnlab.training.network import PackedParams, Params
+from nnlab.training.row_layout import RowLayout, row_layout, stacks_exactly
 from nnlab.training.workspace import Workspace
 
 
-class FirstLayer:
-    """``[W1 b1]`` of a stack of runs, laid out for its products with blocks."""
+def layout_of(params: Params) -> RowLayout:
+    """Return the rows of this stack's products."""
+    return row_layout(*params.w1.shape[:2], params.w1.dtype)
 
-    def __init__(self, params: Params) -> None:
-        self._runs, self._hidden, self._pixels = params.w1.shape
-        self._dtype = params.w1.dtype
-        self.layout = layout(self._runs, self._hidden, self._dtype)
-        packed = self.layout.pack(params.w1, params.b1, self._pixels + 1)
-        # Pixels as rows: a block picks its own as whole rows, at a sixth of the cost of columns.
-        self._transposed = np.ascontiguousarray(packed.T)
 
-    def exact(self, panel: Panel) -> bool:
-        """Tell whether the stack may share its products with all the panel's blocks."""
-        return all(
-            stacks_exactly(self._runs, self._hidden, *block.x.shape, self._dtype)
-            for block in panel.blocks
-        )
+def may_share(params: Params, shapes: Iterable[tuple[int, ...]]) -> bool:
+    """Tell whether the runs keep their bits in common products with images of these shapes.
 
-    def forward(self, panel: Panel, work: Workspace) -> Array:
-        """Compute ``Z1 = W1 X + b1``, over each block's own pixels only.
+    Where they do not, each run has to train by its own products.
+    """
+    runs, hidden, _ = params.w1.shape
+    return all(stacks_exactly(runs, hidden, *shape, params.w1.dtype) for shape in shapes)
+
+
+def unpack(packed: PackedParams, layout: RowLayout, pixels: int) -> Params:
+    """Return parameters or gradients run by run; they may be views."""
+    return Params(*layout.unpack(packed.w1_b1, pixels), packed.w2, packed.b2)
+
+
+class PanelInput:
+    """A panel's images as the input of ``network.forward`` and ``network.backward``.
+
+    The parameters' ``w1_b1`` is ``[W1 b1]ᵀ``, (pixels + 1, rows): a block picks its own pixels as
+    whole rows, at a sixth of the cost of columns. The gradient's is (rows, pixels + 1).
+    """
+
+    def __init__(self, panel: Panel, layout: RowLayout, work: Workspace) -> None:
+        self.panel, self.layout, self.work = panel, layout, work
+        self.pixels = panel.blocks[0].pixels
+
+    @staticmethod
+    def pack(params: Params) -> PackedParams:
+        """Bring a stack's parameters into the form that ``forward`` takes."""
+        packed = layout_of(params).pack(params.w1, params.b1, params.w1.shape[2] + 1)
+        return PackedParams(np.ascontiguousarray(packed.T), params.w2, params.b2)
+
+    def forward(self, params: PackedParams) -> Array:
+        """Compute ``Z1 = W1 X + b1``, over each block's own pixels only."""
+        layout, work, dtype = self.layout, self.work, params.w2.dtype
+        z1 = work.array("z1 rows", (layout.rows, self.panel.rows), dtype)
+        for samples, block in self.panel.slices:
+            w1_b1 = work.array("w1_b1", (len(block.columns), layout.rows), dtype)
+            np.take(params.w1_b1, block.columns, axis=0, out=w1_b1, mode="clip")
+            np.matmul(w1_b1.T, block.x.T, out=z1[:, samples])
+        shape = (*layout.index.shape, self.panel.rows)
+        return layout.from_rows(z1, work.array("z1", shape, dtype))
+
+    def backward(self, dz1: Array) -> tuple[Array]:
+        """Sum ``[dW1 db1] = dZ1 [X; 1]ᵀ`` over the blocks, each into its own pixels' columns.
 
         Returns
         -------
-        (rows, samples)
-            As the layout has them.
+        tuple of Array
+            One, freshly allocated.
         """
-        z1 = work.array("z1", (self.layout.rows, panel.rows), self._dtype)
-        at = 0
-        for block in panel.blocks:
-            own = work.array("w1t", (len(block.columns), self.layout.rows), self._dtype)
-            np.take(self._transposed, block.columns, axis=0, out=own, mode="clip")
-            np.matmul(own.T, block.x.T, out=z1[:, at : at + len(block.x)])
-            at += len(block.x)
-        return z1
-
-    def backward(self, dz1: Array, panel: Panel, work: Workspace) -> tuple[Array, Array]:
-        """Sum ``dW1 = dZ1 Xᵀ`` and ``db1`` over the blocks, each into its own pixels' columns.
-
-        Returns
-        -------
-        dw1 : (runs, hidden, pixels)
-        db1 : (runs, hidden, 1)
-            Freshly allocated.
-        """
-        total = np.zeros((self.layout.rows, self._pixels + 1), self._dtype)
-        spread = work.array("spread", total.shape, self._dtype)
-        at = 0
-        for block in panel.blocks:
+        layout, work, dtype = self.layout, self.work, dz1.dtype
+        dz1 = layout.to_rows(dz1, work.array("dz1 rows", (layout.rows, self.panel.rows), dtype))
+        total = np.zeros((layout.rows, self.pixels + 1), dtype)
+        spread = work.array("spread", total.shape, dtype)
+        for samples, block in self.panel.slices:
             width = len(block.columns)
-            own = work.array("dw1", (self.layout.rows, width + 1), self._dtype)
-            own[:, width] = 0  # what a pixel without a column gets
-            np.matmul(dz1[:, at : at + len(block.x)], block.x, out=own[:, :width])
-            np.take(own, block.places, axis=1, out=spread, mode="clip")
+            dw1_db1 = work.array("dw1_db1", (layout.rows, width + 1), dtype)
+            dw1_db1[:, width] = 0  # what a pixel without a column gets
+            np.matmul(dz1[:, samples], block.x, out=dw1_db1[:, :width])
+            np.take(dw1_db1, block.column_of_pixel, axis=1, out=spread, mode="clip")
             np.add(total, spread, out=total)
-            at += len(block.x)
-        return self.layout.unpack(total, self._pixels)
+        return (total,)
 
-    def activate(self, z1: Array, runs: slice, a1: Array) -> None:
-        """Compute ``A1 = ReLU(Z1)`` of some runs: from their rows, to an array of their own.
 
-        Parameters
-        ----------
-        z1 : (rows, samples)
-        a1 : (some runs, hidden, samples)
-            Written to.
-        """
-        np.take(z1, self.layout.index[runs], axis=0, out=a1, mode="clip")
-        network.relu(a1, out=a1)
+class BatchInput:
+    """A mini-batch as the input of ``network.forward`` and ``network.backward``.
 
-    def put_back(self, error: Array, active: Array, runs: slice, dz1: Array) -> None:
-        """Compute ``dZ1 = W2ᵀ dZ2 ∗ ReLU′(Z1)`` of some runs, and put it into their rows.
+    The parameters' and the gradient's ``w1_b1`` is ``[W1 b1]``, (rows, columns): the pixels, the
+    bias, and zeros up to a multiple of 16.
+    """
 
-        Parameters
-        ----------
-        error : (some runs, hidden, samples)
-            ``W2ᵀ dZ2``; overwritten.
-        active : likewise, bool
-            ``ReLU′(Z1)``.
-        dz1 : (rows, samples)
-            Written to.
-        """
-        np.multiply(error, active, out=error)
-        dz1[self.layout.index[runs]] = error
+    def __init__(self, layout: RowLayout, pixels: int, work: Workspace) -> None:
+        self.layout, self.pixels, self.work = layout, pixels, work
+
+    @staticmethod
+    def shape(samples: int, pixels: int) -> tuple[int, int]:
+        """Return the shape of a batch with the column of ones, and padded as kernels like it."""
+        return up_to_tile(samples), up_to_tile(pixels + 1)
+
+    def load(self, images: NDArray[np.uint8], dtype: "np.dtype[np.floating]") -> None:
+        """Take over the next batch's images, (samples, pixels)."""
+        samples = len(images)
+        x = self.x = self.work.array("x", self.shape(samples, self.pixels), dtype)
+        np.divide(images, dtype.type(255), out=x[:samples, : self.pixels], dtype=dtype)
+        x[:samples, self.pixels :] = 0
+        x[:samples, self.pixels] = 1
+        x[samples:] = 0
+
+    def forward(self, params: PackedParams) -> Array:
+        """Compute ``Z1 = W1 X + b1``."""
+        layout, work, samples, dtype = self.layout, self.work, len(self.x), self.x.dtype
+        z1 = work.array("z1 rows", (layout.rows, samples), dtype)
+        np.matmul(params.w1_b1, self.x.T, out=z1)
+        return layout.from_rows(z1, work.array("z1", (*layout.index.shape, samples), dtype))
+
+    def backward(self, dz1: Array) -> tuple[Array]:
+        """Compute ``[dW1 db1] = dZ1 [X; 1]ᵀ``."""
+        layout, work, (samples, columns) = self.layout, self.work, self.x.shape
+        dz1 = layout.to_rows(dz1, work.array("dz1 rows", (layout.rows, samples), dz1.dtype))
+        return (np.matmul(dz1, self.x, out=work.array("dw1", (layout.rows, columns), dz1.dtype)),)

@@ -127,11 +127,6 @@ def draw_params(
     )
 
 
-def stack(params: list[Params]) -> Params:
-    """Join runs into one stack, along the runs axis."""
-    return Params(*(np.concatenate(arrays) for arrays in zip(*params, strict=True)))
-
-
 def independent(fields: list[str], inits: Collection[str]) -> list[str]:
     """Leave out of varying fields what follows from an init's name; ``inits``: which there are."""
     if "init.name" not in fields:

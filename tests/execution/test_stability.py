@@ -22,7 +22,7 @@ from nnlab.runs.compose import compose_grid
 from nnlab.runs.run import plan_runs
 from nnlab.runs.sweep import Sweep
 from nnlab.training.curvature import sharpness
-from nnlab.training.network import descend
+from nnlab.training.network import update
 from nnlab.training.stability_search import Course, Trial
 
 SMALL = ("data.val_size=4600", "epochs=30", "threads=1")  # 400 images train
@@ -46,7 +46,7 @@ def plain_descent(run, lr):
     params = run.initial()
     found = [losses(params, x, labels)[0]]
     for _ in range(run.job.config.epochs):
-        params = descend(params, gradients(params, x, labels), np.array([lr]))
+        params = update(params, gradients(params, x, labels), np.array([lr]))
         found.append(losses(params, x, labels)[0])
     return np.array(found)
 

@@ -7,7 +7,8 @@ import numpy as np
 from nnlab.data.dataset import Split
 from nnlab.data.sources import load_mnist_sample
 from nnlab.training.engine import State
-from nnlab.training.initializers import draw_params, named, stack
+from nnlab.training.initializers import draw_params, named
+from nnlab.training.network import stack
 from nnlab.training.training_data import TrainingData
 
 

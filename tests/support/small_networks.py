@@ -1,14 +1,12 @@
 """Networks of a few units, their losses and gradients, from the equations alone."""
 
-import numpy as np
-
 from nnlab.training.network import (
+    DenseInput,
     Params,
-    at_label,
     backward,
-    cross_entropy,
+    evaluate,
     forward,
-    one_hot,
+    output_error,
     softmax,
 )
 
@@ -24,16 +22,15 @@ def random_params(rng, runs=1, hidden=4, pixels=6, classes=3, scale=1.0):
 
 def losses(params, x, labels):
     """Mean cross-entropy of each run."""
-    _, z2 = forward(params, x)
-    picked = at_label(z2, labels)
-    _, log_partition = softmax(z2)
-    return cross_entropy(picked, log_partition).mean(axis=-1)
+    _, z2 = forward(params, DenseInput(x))
+    _, loss, _ = evaluate(z2, labels)
+    return loss.mean(axis=-1)
 
 
 def gradients(params, x, labels):
     """Mean gradients of each run."""
-    a1, z2 = forward(params, x)
-    dz2, _ = softmax(z2)
-    dz2 -= one_hot(labels, np.empty(dz2.shape[1:]))
-    sums = backward(params, x, a1, dz2)
+    images = DenseInput(x)
+    a1, z2 = forward(params, images)
+    a2, _ = softmax(z2)
+    sums = backward(params, images, a1, output_error(a2, labels, images.work))
     return Params(*(array / labels.size for array in sums))

@@ -6,10 +6,10 @@ import warnings
 import numpy as np
 import pytest
 from support.digits import assert_same_bits, rows_and_labels, training_data, untrained
+from support.small_networks import gradients
 
-from nnlab.training import first_layer, minibatches, network
+from nnlab.training import first_layer, network
 from nnlab.training.engine import State, measure, train_segment
-from nnlab.training.full_batch import norm
 from nnlab.training.history import METRICS, SCORES, STEPS
 from nnlab.training.network import Params
 
@@ -272,8 +272,7 @@ def test_where_a_stack_would_change_bits_each_run_trains_by_its_own_products(
 ):
     data, stack = training_data("float32", batch_size), untrained(3, lr=[0.1, 1e30, 0.2])
     expected, history = train_segment(stack, data, 3)
-    for module in (first_layer, minibatches):
-        monkeypatch.setattr(module, "stacks_exactly", lambda runs, *_: runs == 1)
+    monkeypatch.setattr(first_layer, "stacks_exactly", lambda runs, *_: runs == 1)
     found, its = train_segment(stack, data, 3)
     assert_same_bits(found.params, expected.params)
     for name in METRICS:
@@ -283,19 +282,8 @@ def test_where_a_stack_would_change_bits_each_run_trains_by_its_own_products(
 def test_the_engines_gradient_is_that_of_the_plain_equations():
     data, state = training_data("float64"), untrained(3, hidden=37, dtype="float64")
     rows, labels = rows_and_labels(data)
-    a1, z2 = network.forward(state.params, rows.T)
-    dz2 = network.softmax(z2)[0]
-    dz2 -= network.one_hot(labels, np.empty(dz2.shape[1:]))
-    slopes = network.backward(state.params, rows.T, a1, dz2)
-    stepped = network.descend(state.params, slopes, state.lr / len(labels))
+    slopes = gradients(state.params, rows.T, labels)
+    stepped = network.update(state.params, slopes, state.lr)
     found, _ = train_segment(state, data, 1)
     for ours, plain in zip(found.params, stepped, strict=True):
         np.testing.assert_allclose(ours, plain, rtol=1e-9, atol=1e-12)
-
-
-def test_a_norm_is_right_where_float32_cannot_square():
-    values = np.array([[1e-30, 2e-30], [3e25, 4e25], [3.0, 4.0], [0.0, 0.0]], np.float32)
-    expected = [np.hypot(*row.astype(np.float64)) for row in values]
-    values = values[:, None]
-    np.testing.assert_allclose(norm(values), expected, rtol=1e-6)
-    np.testing.assert_array_equal(norm(values[1:2]), norm(values)[1:2])  # whoever its neighbours

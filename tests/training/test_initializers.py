@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from nnlab.training.initializers import INIT_NAMES, draw_params, fan_scale, named, stack
+from nnlab.training.initializers import INIT_NAMES, draw_params, fan_scale, named
+from nnlab.training.network import stack
 
 SHAPE = {"pixels": 784, "hidden": 50, "classes": 10, "dtype": np.float64}
 

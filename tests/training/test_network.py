@@ -9,13 +9,12 @@ from support.small_networks import gradients, losses, random_params
 
 from nnlab.training.network import (
     Params,
-    at_label,
-    correct,
-    cross_entropy,
-    descend,
-    one_hot,
+    evaluate,
+    output_error,
     softmax,
+    update,
 )
+from nnlab.training.workspace import Workspace
 
 
 def test_one_step_of_a_2_2_2_network_equals_the_step_worked_by_hand():
@@ -35,7 +34,7 @@ def test_one_step_of_a_2_2_2_network_equals_the_step_worked_by_hand():
     labels = np.array([1, 0])
 
     grads = gradients(params, x, labels)
-    stepped = descend(params, grads, np.array([0.1]))
+    stepped = update(params, grads, np.array([0.1]))
 
     np.testing.assert_allclose(losses(params, x, labels)[0], -np.log([1 - p, 1 - q]).mean())
     np.testing.assert_allclose(grads.w2[0], np.array([[p - 3 * q, 2 * p], [3 * q - p, -2 * p]]) / 2)
@@ -76,9 +75,13 @@ def test_runs_in_a_stack_do_not_see_each_other():
             np.testing.assert_allclose(stacked[run], single[0], rtol=1e-12, atol=1e-15)
 
 
-def test_one_hot_marks_each_samples_class_and_leaves_padding_zero():
-    y = one_hot(np.array([2, 0, 1]), np.full((3, 5), np.nan))
-    np.testing.assert_array_equal(y, [[0, 1, 0, 0, 0], [0, 0, 1, 0, 0], [1, 0, 0, 0, 0]])
+def test_the_error_is_one_less_at_each_samples_class_and_zero_in_the_padding():
+    a2 = np.full((2, 3, 5), 0.25)
+    a2[..., 3:] = np.nan
+    dz2 = output_error(a2, np.array([2, 0, 1]), Workspace())
+    expected = np.full((3, 5), 0.25) - [[0, 1, 0, 0, 0], [0, 0, 1, 0, 0], [1, 0, 0, 0, 0]]
+    expected[:, 3:] = 0
+    np.testing.assert_array_equal(dz2, [expected, expected])
 
 
 def test_probabilities_of_every_column_sum_to_one():
@@ -92,22 +95,21 @@ def test_probabilities_of_every_column_sum_to_one():
 def test_the_loss_is_finite_and_exact_at_logits_of_ten_thousand(dtype):
     z2 = np.array([[[1e4, -1e4], [-1e4, 1e4], [0, 0]]], dtype)
     labels = np.array([0, 0])  # right by a margin of 1e4, wrong by 2e4
-    picked = at_label(z2, labels)
-    _, log_partition = softmax(z2)
-    np.testing.assert_array_equal(cross_entropy(picked, log_partition), [[0, 2e4]])
+    _, loss, _ = evaluate(z2, labels)
+    np.testing.assert_array_equal(loss, [[0, 2e4]])
 
 
 def test_of_equal_logits_the_first_class_wins_as_in_argmax():
     z2 = np.zeros((1, 3, 4))
     labels = np.array([0, 1, 2, 0])
-    assert correct(z2, labels, at_label(z2, labels)).tolist() == [[True, False, False, True]]
+    assert evaluate(z2, labels)[2].tolist() == [[True, False, False, True]]
 
 
 def test_correct_agrees_with_argmax_where_nothing_ties():
     rng = np.random.default_rng(5)
     z2, labels = rng.standard_normal((4, 10, 48)), rng.integers(0, 10, 48)
     expected = z2.argmax(axis=1) == labels
-    np.testing.assert_array_equal(correct(z2, labels, at_label(z2, labels)), expected)
+    np.testing.assert_array_equal(evaluate(z2, labels)[2], expected)
 
 
 def test_a_nan_in_the_weights_reaches_the_loss_instead_of_being_rectified_away():
@@ -124,7 +126,7 @@ def test_a_step_leaves_the_callers_parameters_alone():
     rng = np.random.default_rng(7)
     params, grads = random_params(rng), random_params(rng)
     before = [array.copy() for array in params]
-    descend(params, grads, np.array([0.1]))
+    update(params, grads, np.array([0.1]))
     for array, copy in zip(params, before, strict=True):
         np.testing.assert_array_equal(array, copy)
 
