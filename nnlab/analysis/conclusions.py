@@ -8,8 +8,9 @@ import pandas as pd
 from nnlab.analysis.configurations import endings
 from nnlab.analysis.formatting import interval, number, short, written
 from nnlab.analysis.groups import RunGroup, Value, levels, numeric
+from nnlab.analysis.paired_statistics import PairedDifference
 from nnlab.analysis.ranking import tally
-from nnlab.analysis.statistics import PairedDifference, summarise
+from nnlab.analysis.statistics import summarise
 
 NAMED = 3  # configurations, or values, that a sentence lists before it counts them or gives ranges
 METRIC_NAMES = {"final_val_accuracy": "final validation accuracy", "test/accuracy": "test accuracy"}

@@ -33,7 +33,6 @@ class FigureFile:
     ----------
     address : str
         Relative to the report; or ``data:``, with the image itself.
-    caption : str
     """
 
     address: str
@@ -48,7 +47,6 @@ class Document:
     ----------
     name : str
         The name of the report's folder.
-    title : str
     question, expected : str
         Of the study; empty if nobody wrote them down.
     verdict : sequence of str
@@ -57,7 +55,6 @@ class Document:
         The command that made the runs.
     varied, fixed : str
         What differs between the runs, and what does not.
-    sections : sequence of Section
     failures : str
         The runs without a final network.
     provenance : str
@@ -66,7 +63,6 @@ class Document:
         Commands.
     notes : str
         What somebody wrote by hand.
-    figures : sequence of FigureFile
     """
 
     name: str

@@ -25,7 +25,6 @@ class InitialState(NamedTuple):
 
     Attributes
     ----------
-    label : str
     dead : float
         Share of the hidden units that are dead before the first step.
     mean_weight : float
@@ -42,7 +41,6 @@ class ReferenceRow(NamedTuple):
 
     Attributes
     ----------
-    label : str
     reference, mean : float
         The metric's value in the reference, and the mean over our seeds.
     low, high : float

@@ -28,7 +28,6 @@ class FigureData:
 
     Attributes
     ----------
-    title : str
     runs : DataFrame
         A row for each configuration and seed, see ``configurations.one_run_per_seed``.
     fields : list of str

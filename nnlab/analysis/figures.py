@@ -33,7 +33,6 @@ class FigureSpec:
         Of its file, without the suffix.
     caption : str
         A sentence on what it shows.
-    draw : callable
     """
 
     name: str

@@ -9,8 +9,9 @@ import pandas as pd
 
 from nnlab.analysis.configurations import endings, run_results, value_key
 from nnlab.analysis.formatting import settings_text
+from nnlab.analysis.paired_statistics import PairedDifference, paired_difference
 from nnlab.analysis.ranking import SEED, lower_is_better, order_key
-from nnlab.analysis.statistics import PairedDifference, Summary, paired_difference, summarise
+from nnlab.analysis.statistics import Summary, summarise
 
 Value = int | float | str | None
 

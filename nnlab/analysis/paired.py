@@ -58,8 +58,8 @@ def pair(
         ``difference`` (A − B) with its 95 % interval ``low, high`` and the method that found it
         (``interval``); ``a_beats_b``, the probability, with ties counted half; ``decided``,
         whether the interval leaves 0 out; ``further``, about how many more seeds would decide it
-        (see ``statistics.further_seeds``; NaN if that is not known); ``command``, which runs just
-        these, or None. ``attrs``: ``metric``, ``notes``.
+        (see ``paired_statistics.further_seeds``; NaN if that is not known); ``command``, which
+        runs just these, or None. ``attrs``: ``metric``, ``notes``.
 
     Raises
     ------

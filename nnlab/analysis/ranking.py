@@ -119,7 +119,6 @@ class Configuration:
     ----------
     settings : dict
         Field -> value as it was typed, for the other fields that vary.
-    runs : tuple of Run
     """
 
     settings: dict[str, str]

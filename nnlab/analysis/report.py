@@ -60,10 +60,6 @@ def report(
     out : Path or None
         The folder; None for ``experiments/<name>``, named after the study, or after the sweep.
 
-    Returns
-    -------
-    Report
-
     Raises
     ------
     TrackingError, ComparisonError

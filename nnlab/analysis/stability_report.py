@@ -42,7 +42,6 @@ class StabilityResults:
         A row for each network. The middles of the recorded intervals are added.
     trials : DataFrame
         A row for each training.
-    study : Study or None
     environment : dict
         The record of code, libraries and machine.
     """

@@ -30,7 +30,6 @@ class SweepResults:
 
     Attributes
     ----------
-    store : Store
     parent : RunRecord
         The sweep's parent run.
     all_runs : DataFrame

@@ -24,7 +24,6 @@ class Effect:
     factors : tuple of str
         One hyper-parameter, or several whose interaction this is; ``("seed",)`` for the
         differences between the seeds of one configuration, alone or with the hyper-parameters.
-    sum_of_squares : float
     df : int
         Degrees of freedom.
     eta : float

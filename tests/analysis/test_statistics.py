@@ -7,12 +7,11 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from nnlab.analysis.paired_statistics import further_seeds, paired_difference
 from nnlab.analysis.statistics import (
     Interval,
     bootstrap_interval,
-    further_seeds,
     interquartile_mean,
-    paired_difference,
     raised_confidence,
     summarise,
     time_to_target,
