@@ -18,6 +18,7 @@ from nnlab.hydra_errors import sentence
 from nnlab.interrupts import Terminated, terminable
 from nnlab.launcher import sweep_of_command
 from nnlab.runs import resolvers
+from nnlab.safe_text import masked, printable
 
 DEBUG = "NNLAB_FULL_ERROR"  # 1: foreseen errors come with their tracebacks
 
@@ -91,4 +92,4 @@ def _let_optuna_maximise() -> None:
 
 
 def _print(text: str) -> None:
-    sys.stderr.write(text + "\n")
+    sys.stderr.write(printable(masked(text)) + "\n")

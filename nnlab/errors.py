@@ -1,5 +1,7 @@
 """The errors that nnlab raises on purpose: one clear sentence each, no traceback for the user."""
 
+from nnlab.safe_text import masked
+
 
 class NnlabError(Exception):
     """A foreseen failure; its text is written for the user at the terminal.
@@ -11,6 +13,9 @@ class NnlabError(Exception):
     """
 
     exit_code = 1
+
+    def __init__(self, text: str = "") -> None:
+        super().__init__(masked(text))  # an address in it may hold a password
 
 
 class ConfigError(NnlabError):

@@ -209,7 +209,7 @@ class Search:
 
     def _report(self) -> None:
         """Print the best trial, and how to go on."""
-        from rich.console import Console
+        from nnlab.analysis.terminal import SafeConsole
 
         study = self._study
         states = Counter(trial.state.name.lower() for trial in study.trials)
@@ -226,7 +226,7 @@ class Search:
             found = {self._config.objective: f"{best.value:.4f}", "run": run_id}
             lines = {**found, **lines}
         lines["to go on"] = f"the same command with hydra.sweeper.n_trials={2 * study.n_trials}"
-        console = Console(highlight=False, soft_wrap=True, markup=False)
+        console = SafeConsole(highlight=False, soft_wrap=True, markup=False)
         console.print(head, style="bold")
         for label, text in lines.items():
             console.print(f"  {label:20}{text}")

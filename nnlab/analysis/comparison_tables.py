@@ -5,15 +5,14 @@ import math
 from collections.abc import Hashable, Mapping, Sequence
 from typing import Any, Literal
 
-import click
 import pandas as pd
 from rich.markup import escape
 
 from nnlab.analysis.comparison import PIVOTED, compare, importance
-from nnlab.analysis.formatting import interval, markdown_table, number, written
+from nnlab.analysis.formatting import csv_text, interval, markdown_table, number, written
 from nnlab.analysis.paired import MAX_FURTHER, pair
 from nnlab.analysis.ranking import ENDINGS, METRIC, lower_is_better
-from nnlab.analysis.terminal import ROWS, results_console, results_table
+from nnlab.analysis.terminal import ROWS, echo, results_console, results_table
 from nnlab.errors import ComparisonError
 from nnlab.tracking.frames import LAST
 
@@ -62,17 +61,17 @@ def write(table: pd.DataFrame, form: Form) -> None:
     """
     notes = [f"Metric: {table.attrs['metric']}.", *table.attrs["notes"]]
     if form == "csv":
-        click.echo(_flat(table).to_csv(index=False), nl=False)
-        click.echo("\n".join(notes), err=True)
+        echo(csv_text(_flat(table)), nl=False)
+        echo("\n".join(notes), err=True)
     elif form == "json":
         rows = [
             {str(name): _plain(value) for name, value in row.items()}
             for row in _flat(table).to_dict(orient="records")
         ]
         content = {"metric": table.attrs["metric"], "notes": table.attrs["notes"], "rows": rows}
-        click.echo(json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False))
+        echo(json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False))
     elif form == "markdown":
-        click.echo(markdown(as_text(table)) + "\n" + "\n".join(f"- {note}" for note in notes))
+        echo(markdown(as_text(table)) + "\n" + "\n".join(f"- {note}" for note in notes))
     else:
         _print(as_text(table), notes, _commands(table))
 

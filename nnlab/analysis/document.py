@@ -5,13 +5,14 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TypedDict
+from typing import Any, TypedDict
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from markdown_it import MarkdownIt
 from markupsafe import Markup
 
 from nnlab.runs.study import Study
+from nnlab.safe_text import markdown_text, one_line
 
 SIGNATURE = "<!-- Made by `nnlab report`;"  # by which a report is known, also an older one
 MARK = f"{SIGNATURE} what is written by hand belongs in notes.md. -->"
@@ -82,8 +83,30 @@ class Document:
 
     def markdown(self) -> str:
         """Write it for a folder that holds its figures."""
-        text = _environment().get_template("report.md").render(document=self, mark=MARK)
+        template = _environment().get_template("report.md")
+        text = template.render(document=self._without_html(), mark=MARK)
         return re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"
+
+    def _without_html(self) -> "Document":
+        """Return the same without HTML and pictures in what the store says, or could say.
+
+        The notes, which were written here, and the figures stay as they are.
+        """
+        changes: dict[str, Any] = {
+            name: markdown_text(getattr(self, name))
+            for name in ("question", "expected", "varied", "fixed", "failures", "provenance")
+        }
+        return replace(
+            self,
+            **changes,
+            title=markdown_text(one_line(self.title)),
+            verdict=[markdown_text(one_line(sentence)) for sentence in self.verdict],
+            sections=[Section(part.title, markdown_text(part.text)) for part in self.sections],
+            figures=[
+                replace(figure, caption=re.sub(r"(?=[\[\]<])", r"\\", one_line(figure.caption)))
+                for figure in self.figures
+            ],
+        )
 
     def html(self, folder: Path) -> str:
         """Write it as one page that needs no other file, and no network.

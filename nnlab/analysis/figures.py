@@ -1,5 +1,6 @@
 """Which figures a sweep has, and what each shows: from runs to the arrays of ``nnlab.plots``."""
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -17,6 +18,7 @@ from nnlab.plots.hidden_units import MAX_GROUPS, HiddenUnitCurves, hidden_unit_c
 from nnlab.plots.learning_curves import LearningCurve, learning_curves
 from nnlab.plots.phase import PhaseMap, phase_diagram
 from nnlab.plots.style import Figure
+from nnlab.safe_text import file_name
 
 MAX_SIDE = 40  # rows, and columns, of a phase diagram
 MIN_FILLED = 0.5  # share of the cells of a phase diagram that must have runs
@@ -128,7 +130,7 @@ def _parameter_figure(data: FigureData, groups: Sequence[RunGroup], across: str)
     values = np.array([_number(group, across) for group in groups])
     log = bool(values.min() > 0 and values.max() >= LOG_RATIO * values.min())
     return FigureSpec(
-        "rates" if across == "lr" else short(across).replace(".", "_"),
+        "rates" if across == "lr" else re.sub(r"\W", "_", file_name(short(across))) or "parameter",
         f"{data.metric} against {short(across)}: the mean over seeds with its 95 % interval; each "
         "dot is a run.",
         lambda: metric_against_parameter(

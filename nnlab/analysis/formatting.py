@@ -3,6 +3,10 @@
 import math
 from collections.abc import Collection, Mapping, Sequence
 
+import pandas as pd
+
+from nnlab.safe_text import spreadsheet_cell
+
 
 def number(value: float | None, sign: str = "", missing: str = "-") -> str:
     """Write a result: to four decimals, or to five digits from 10 on.
@@ -60,6 +64,12 @@ def markdown_table(
     rule = ["---" if place in left else "---:" for place in range(len(titles))]
     lines = [titles, rule, *rows]
     return "\n".join("| " + " | ".join(map(_cell, line)) + " |" for line in lines)
+
+
+def csv_text(table: pd.DataFrame) -> str:
+    """Write a table as CSV for people: without its index, without anything that is a formula."""
+    safe = table.map(spreadsheet_cell).rename(columns=spreadsheet_cell)
+    return safe.to_csv(index=False)
 
 
 def _cell(text: str) -> str:

@@ -14,9 +14,11 @@ from nnlab.analysis.configurations import DIGEST, metric_of, one_run_per_seed, v
 from nnlab.analysis.groups import RunGroup
 from nnlab.analysis.ranking import METRIC, SEED
 from nnlab.errors import ComparisonError
+from nnlab.runs.commands import says_what_is_trained
 from nnlab.runs.config import fields_with
 from nnlab.runs.roles import Role, is_among
 from nnlab.runs.sweep import field_of
+from nnlab.safe_text import masked
 from nnlab.tracking.frames import read_file, read_runs, read_tagged
 from nnlab.tracking.locations import tracking_uri
 
@@ -175,7 +177,7 @@ def _command(
     if one == other:  # they differ in their code, which no command can state
         return None
     seeds = f"seed=range({first},{first + further})"
-    store = [] if tracking_uri(uri) == tracking_uri(None) else [f"tracking.uri={uri}"]
+    store = [] if tracking_uri(uri) == tracking_uri(None) else [f"tracking.uri={masked(str(uri))}"]
     return "\n".join(
         shlex.join(["python", "run.py", "-m", *overrides, seeds, *store])
         for overrides in _joined(one, other)
@@ -203,10 +205,13 @@ def typed_overrides(runs: pd.DataFrame, uri: str | None) -> list[str] | None:
             return [f"--config-from={run_id}"]
         text = read_file(uri, run_id, "overrides.yaml")
         if text is not None:
-            return [
+            overrides = [
                 override for override in map(str, yaml.safe_load(text) or [])
-                if not is_among(field_of(override), fields_with(Role.ONCE))
+                if not is_among(field_of(override), (*fields_with(Role.ONCE), "tracking"))
             ]  # fmt: skip
+            # Text from elsewhere, which somebody will type: else the config is taken, and checked.
+            safe = run_id.isalnum() and all(map(says_what_is_trained, overrides))
+            return overrides if safe else [f"--config-from={run_id}"]
     return None
 
 

@@ -12,15 +12,18 @@ from nnlab.analysis.comparison import compare
 from nnlab.analysis.configurations import run_results
 from nnlab.analysis.document import SIGNATURE, Document, FigureFile
 from nnlab.analysis.figures import FigureSpec, sweep_figures
+from nnlab.analysis.formatting import csv_text
 from nnlab.analysis.ranking import METRIC, SEED, lower_is_better, worst_result
 from nnlab.analysis.stability_report import StabilityResults, stability_document, stability_figures
 from nnlab.analysis.sweep_report import sweep_document
 from nnlab.analysis.sweep_results import SweepResults
+from nnlab.data.files import write_whole
 from nnlab.errors import ReportError
 from nnlab.interrupts import deferred
 from nnlab.plots.style import save
 from nnlab.runs import provenance
 from nnlab.runs.tags import Tag
+from nnlab.safe_text import file_name, path_error
 from nnlab.tracking.records import RunRecord
 from nnlab.tracking.store import Store, existing_store
 from nnlab.tracking.writer import Writer
@@ -88,7 +91,7 @@ def report(
     with tempfile.TemporaryDirectory(prefix="nnlab-") as scratch:
         made = Path(scratch)
         for name, table in tables.items():
-            table.to_csv(made / name, index=False)
+            files[name] = csv_text(table)
         for name, text in files.items():
             (made / name).write_text(text, encoding="utf-8")
         complete = _draw(document, figures, made, folder / NOTES)
@@ -106,7 +109,7 @@ def _attach(store: Store, parent: RunRecord, files: Sequence[Path]) -> None:
     """Put the page and its figures among the files of the sweep's run, where the UI shows them."""
     with deferred(), Writer(store).folder(parent.run_id) as folder:
         for file in files:
-            (folder / file.name).write_bytes(file.read_bytes())
+            write_whole(folder / file.name, file.read_bytes())  # in place of a link, not behind it
 
 
 def _parent(store: Store, sweep: str) -> RunRecord:
@@ -121,8 +124,9 @@ def _parent(store: Store, sweep: str) -> RunRecord:
 def _name(parent: RunRecord) -> str:
     """Name a folder after the study, or after what the sweep varied and its id."""
     study = parent.tags.get(Tag.STUDY)
-    words = re.sub(r"[^A-Za-z0-9.]+", "-", parent.name)[:40].strip("-.")
-    return study or f"{words or 'sweep'}-{parent.run_id[:8]}"
+    if study and path_error(study) is None:
+        return study
+    return f"{file_name(parent.name) or 'sweep'}-{parent.run_id[:8]}"
 
 
 def _refuse_to_overwrite(folder: Path) -> None:

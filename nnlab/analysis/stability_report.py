@@ -17,11 +17,13 @@ from nnlab.analysis.explanations import TREND_VALUES
 from nnlab.analysis.figures import FigureSpec
 from nnlab.analysis.formatting import markdown_table, short, written
 from nnlab.analysis.ranking import SEED
-from nnlab.analysis.sweep_report import provenance_table
+from nnlab.analysis.sweep_report import checkout_command, provenance_table, typed_command
 from nnlab.errors import ReportError
 from nnlab.plots.stability import StabilityPoint, stable_learning_rates
+from nnlab.runs.commands import recorded_command
 from nnlab.runs.study import STUDY_FILE, Study
 from nnlab.runs.tags import Tag
+from nnlab.safe_text import one_line
 from nnlab.tracking.artifacts import ENVIRONMENT
 from nnlab.tracking.records import RunRecord
 from nnlab.tracking.store import Store
@@ -130,6 +132,9 @@ def stability_figures(results: StabilityResults) -> Iterator[FigureSpec]:
 def stability_document(results: StabilityResults, name: str) -> Document:
     """Write the report of a stability study, without its figures."""
     networks, tags = results.networks, results.parent.tags
+    command = typed_command(results.parent) or recorded_command(
+        f"nnlab stability {tags.get(Tag.OVERRIDES, '')}", imported=Tag.IMPORTED_FROM in tags
+    )
     ratios = [networks[f"{edge}_over_predicted"].dropna().tolist() for edge in EDGES]
     verdict = [judged(ratios[0], ratios[1], len(networks), int((networks["holes"] > 0).sum()))]
     settings = [
@@ -141,7 +146,7 @@ def stability_document(results: StabilityResults, name: str) -> Document:
         **heading(results.study, results.parent.name),
         name=name,
         verdict=[*verdict, *_rank_correlation(results)],
-        command=tags.get(Tag.COMMAND, f"nnlab stability {tags[Tag.OVERRIDES]}"),
+        command=command or f"(not recorded: {one_line(results.parent.name)})",
         varied=markdown_table(["field", "values", ""], settings, left=(0, 1, 2)),
         fixed=f"{len(results.trials)} trainings of {len(networks)} networks; each row of "
         "`networks.csv` is a network, of `trials.csv` a training.",
@@ -149,8 +154,8 @@ def stability_document(results: StabilityResults, name: str) -> Document:
         failures="None: the search came to its end.",
         provenance=provenance_table(results.parent, results.environment, networks, "networks.csv"),
         reproduce=[
-            f"git checkout {results.environment.get('git_commit') or '<commit>'}",
-            tags.get(Tag.COMMAND, ""),
+            checkout_command(results.environment),
+            command or "",
         ],
     )
 

@@ -15,7 +15,9 @@ from nnlab.analysis.paired import typed_overrides
 from nnlab.analysis.ranking import SEED
 from nnlab.analysis.report_sections import sections
 from nnlab.analysis.sweep_results import SweepResults
+from nnlab.runs.commands import commit_of, recorded_command
 from nnlab.runs.tags import Tag
+from nnlab.safe_text import one_line
 from nnlab.tracking.records import RunRecord
 
 MAX_FAILURES = 36  # that are rows of the report
@@ -32,7 +34,7 @@ def sweep_document(results: SweepResults, name: str) -> Document:
         **heading(results.study, parent.name),
         name=name,
         verdict=[*verdict, *(sentence for _, sentences in parts for sentence in sentences)],
-        command=parent.tags.get(Tag.COMMAND, f"(not recorded: {parent.name})"),
+        command=typed_command(parent) or f"(not recorded: {one_line(parent.name)})",
         varied=_varied(results),
         fixed=_fixed(results),
         sections=[section for section, _ in parts],
@@ -130,11 +132,22 @@ def _provenance(
     yield "machine", f"{environment.get('processor', '?')}, {cores} cores"
 
 
+def typed_command(parent: RunRecord) -> str | None:
+    """Return the command that made a sweep; None where it was not recorded, or may not be shown."""
+    imported = Tag.IMPORTED_FROM in parent.tags
+    return recorded_command(parent.tags.get(Tag.COMMAND, ""), imported=imported)
+
+
+def checkout_command(environment: dict[str, Any]) -> str:
+    """Return the command that brings back the recorded code."""
+    return f"git checkout {commit_of(environment.get('git_commit')) or '<commit>'}"
+
+
 def _reproduce(results: SweepResults) -> list[str]:
     parent, best = results.parent, results.groups[0].runs
     lines = [
-        f"git checkout {results.environment.get('git_commit') or '<commit>'}",
-        parent.tags.get(Tag.COMMAND, f"nnlab resume {parent.run_id[:8]}"),
+        checkout_command(results.environment),
+        typed_command(parent) or f"nnlab resume {parent.run_id[:8]}",
     ]
     overrides = typed_overrides(best, results.store.uri)
     if overrides is not None and SEED in best:

@@ -16,6 +16,7 @@ from nnlab.errors import ResumeError
 from nnlab.execution.checkpoints import Checkpoints, writing
 from nnlab.runs.config import to_record
 from nnlab.runs.run import Run
+from nnlab.safe_text import masked
 from nnlab.tracking.store import Kind
 
 FORMAT = 1
@@ -53,7 +54,8 @@ class PlannedJob:
         """Return a run as the plan keeps it."""
         job = run.job
         config, tags = to_record(job.config), dict(job.tags)
-        return cls(job.name, job.overrides, config, run.key, run.prepared.digest, tags)
+        overrides = tuple(map(masked, job.overrides))
+        return cls(job.name, overrides, config, run.key, run.prepared.digest, tags)
 
 
 @dataclass(frozen=True)
@@ -92,8 +94,9 @@ class Plan:
     jobs: tuple[PlannedJob, ...] = field(repr=False)
 
     def to_json(self) -> str:
-        """Return the plan as JSON."""
-        return json.dumps({"format": FORMAT, **asdict(self)}, indent=1) + "\n"
+        """Return the plan as JSON, without passwords."""
+        content = asdict(self) | {"tracking_uri": masked(self.tracking_uri)}
+        return json.dumps({"format": FORMAT, **content}, indent=1) + "\n"
 
     @classmethod
     def from_json(cls, text: str, where: str) -> "Plan":

@@ -4,12 +4,13 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import TypeVar
 
-from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.progress import track as track_live
 
+from nnlab.analysis.terminal import SafeConsole
 from nnlab.runs.run import Run
+from nnlab.safe_text import printable
 
 T = TypeVar("T")
 
@@ -18,12 +19,12 @@ LINE_SECONDS = 5.0  # between two lines of progress
 
 def print_note(text: str) -> None:
     """Print a text that is not a result: to the error stream."""
-    Console(stderr=True, highlight=False, markup=False).print(text, soft_wrap=True)
+    SafeConsole(stderr=True, highlight=False, markup=False).print(text, soft_wrap=True)
 
 
 def track(items: Sequence[T], description: str) -> Iterator[T]:
     """Yield the items, and show how many of them are done."""
-    console = Console(stderr=True, highlight=False)
+    console = SafeConsole(stderr=True, highlight=False)
     if console.is_terminal:
         yield from track_live(items, description=description, console=console, transient=True)
         return
@@ -39,7 +40,7 @@ class RunProgress:
     """Shows how far runs are."""
 
     def __init__(self) -> None:
-        self._console = Console(stderr=True, highlight=False)
+        self._console = SafeConsole(stderr=True, highlight=False)
         self._live = self._console.is_terminal
         self._bar = Progress(
             TextColumn("{task.description}"),
@@ -64,7 +65,7 @@ class RunProgress:
         self._runs = runs
         self._done_before, total = self._epochs()
         self._begin = time.monotonic()
-        name = escape(runs[0].job.name) if len(runs) == 1 else f"{len(runs)} runs"
+        name = escape(printable(runs[0].job.name)) if len(runs) == 1 else f"{len(runs)} runs"
         self._bar.start()
         if self._task is not None:
             self._bar.remove_task(self._task)
@@ -74,7 +75,7 @@ class RunProgress:
         """Move the bar after some runs went on; without a bar, print a line now and then."""
         if self._live:
             done, total = self._epochs()
-            state = escape(self._state(runs))
+            state = escape(printable(self._state(runs)))
             assert self._task is not None
             self._bar.update(self._task, completed=done, total=total, state=state)
         elif time.monotonic() - self._last_line > LINE_SECONDS:

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from rich.console import Console
 from rich.markup import escape
 
 from nnlab.analysis.formatting import number
@@ -17,7 +16,7 @@ from nnlab.analysis.ranking import (
     ranked,
     value_of,
 )
-from nnlab.analysis.terminal import ROWS, results_console, results_table
+from nnlab.analysis.terminal import ROWS, SafeConsole, results_console, results_table
 from nnlab.runs.run import Run
 
 LEFT = ("outcome", "outcomes", "run", "best run")  # columns of words
@@ -25,7 +24,7 @@ LEFT = ("outcome", "outcomes", "run", "best run")  # columns of words
 
 def report_run(run: Run, artifacts: str) -> None:
     """Print the result of one run, and how to look at it."""
-    console = Console(highlight=False, soft_wrap=True)
+    console = SafeConsole(highlight=False, soft_wrap=True)
     assert run.outcome is not None
     metrics = run.metrics
     lines = {

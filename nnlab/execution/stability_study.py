@@ -22,6 +22,7 @@ from nnlab.runs.run import plan_runs
 from nnlab.runs.study import parent_tags, write_study
 from nnlab.runs.sweep import Sweep
 from nnlab.runs.tags import Tag
+from nnlab.safe_text import spreadsheet_cell
 from nnlab.tracking import artifacts
 from nnlab.tracking.locations import tracking_uri
 from nnlab.tracking.store import Store
@@ -139,9 +140,9 @@ def _trial_rows(network: Network) -> Iterator[dict[str, object]]:
 
 def _write(path: Path, rows: Sequence[dict[str, object]]) -> None:
     with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, list(rows[0]))
-        writer.writeheader()
-        writer.writerows(rows)
+        writer = csv.writer(file)
+        for row in (list(rows[0]), *(row.values() for row in rows)):
+            writer.writerow(map(spreadsheet_cell, row))
 
 
 def _report(networks: Sequence[Network], fields: Sequence[str], parent: str) -> None:

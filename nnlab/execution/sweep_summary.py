@@ -14,6 +14,7 @@ from nnlab.interrupts import deferred
 from nnlab.runs.run import Run
 from nnlab.runs.study import Study, read_study
 from nnlab.runs.tags import Tag
+from nnlab.safe_text import spreadsheet_cell
 from nnlab.tracking.tracker import Tracker
 from nnlab.training.outcomes import Status
 
@@ -60,17 +61,16 @@ def write_table(path: Path, runs: Sequence[Run], varying: Sequence[str]) -> None
         writer = csv.writer(file)
         writer.writerow(["run_id", "name", *varying, "status", "outcome", *metrics, "reason"])
         for run in ranked(runs):
-            writer.writerow(
-                [
-                    run.run_id,
-                    run.job.name,
-                    *(value_of(run, field) for field in varying),
-                    run.status or "",
-                    run.outcome or "",
-                    *(run.metrics.get(name, "") for name in metrics),
-                    run.reason or "",
-                ]
-            )
+            cells = [
+                run.run_id,
+                run.job.name,
+                *(value_of(run, field) for field in varying),
+                run.status or "",
+                run.outcome or "",
+                *(run.metrics.get(name, "") for name in metrics),
+                run.reason or "",
+            ]
+            writer.writerow(map(spreadsheet_cell, cells))
 
 
 def describe_sweep(

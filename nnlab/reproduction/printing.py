@@ -1,11 +1,12 @@
 """Certificates and explanations on the terminal."""
 
+import shlex
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from rich.console import Console
 from rich.markup import escape
 
+from nnlab.analysis.terminal import SafeConsole
 from nnlab.reproduction.certificate import Certificate, Deviation
 from nnlab.reproduction.differences import Difference
 from nnlab.reproduction.explanation import Explanation
@@ -17,7 +18,7 @@ MAX_NAMED = 6  # differences without effect that are named
 
 def print_certificates(certificates: Sequence[Certificate], uri: str | None) -> None:
     """Print certificates: one in full; several with a line each and a summary."""
-    console = Console(highlight=False, soft_wrap=True)
+    console = SafeConsole(highlight=False, soft_wrap=True)
     if len(certificates) == 1:
         _print_certificate(console, certificates[0], uri)
         return
@@ -40,7 +41,7 @@ def print_certificates(certificates: Sequence[Certificate], uri: str | None) -> 
 
 def print_explanation(explanation: Explanation) -> None:
     """Print what differs between two runs, and where their curves part."""
-    console = Console(highlight=False, soft_wrap=True)
+    console = SafeConsole(highlight=False, soft_wrap=True)
     for label, name, result in (("A", *explanation.one), ("B", *explanation.other)):
         console.print(f"[bold]{label}[/]  {escape(name)}  {escape(result)}")
     if not explanation.differences:
@@ -56,7 +57,7 @@ def print_explanation(explanation: Explanation) -> None:
         console.print(f"furthest apart at {_described(explanation.largest)}")
 
 
-def _print_certificate(console: Console, certificate: Certificate, uri: str | None) -> None:
+def _print_certificate(console: SafeConsole, certificate: Certificate, uri: str | None) -> None:
     console.print(f"[bold]certificate of {certificate.run[:8]}[/]  {escape(certificate.name)}")
     then, now = (digest[:12] for digest in certificate.weights_sha256)
     accuracies = [
@@ -78,7 +79,7 @@ def _print_certificate(console: Console, certificate: Certificate, uri: str | No
         lines["result"] = "as it was noted: what differs is the record, which was changed since"
     if certificate.causes:
         lines["cause"] = escape(", ".join(certificate.causes))
-    store = "" if uri is None else f" --uri {escape(uri)}"
+    store = "" if uri is None else f" --uri {escape(shlex.quote(uri))}"
     new = certificate.reproduction
     lines["expected"] = escape(certificate.expected)
     lines["logged as"] = f"{new}  (nnlab ui {new[:8]}{store})"
@@ -87,7 +88,7 @@ def _print_certificate(console: Console, certificate: Certificate, uri: str | No
     _print_differences(console, certificate.differences)
 
 
-def _print_differences(console: Console, differences: Iterable[Difference]) -> None:
+def _print_differences(console: SafeConsole, differences: Iterable[Difference]) -> None:
     """Print the decisive differences in full, and the names of the others."""
     others = []
     for difference in differences:

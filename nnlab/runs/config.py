@@ -12,6 +12,7 @@ from pydantic import Field, field_validator
 from nnlab.errors import ConfigError
 from nnlab.runs.roles import Role, declared_roles
 from nnlab.runs.validation import StrictModel, validated
+from nnlab.safe_text import masked
 from nnlab.training.initializers import FREE_INITS, INIT_NAMES, Bias, Initializer, InitName, named
 
 # The meaning of a config: raise it when the same config would train to other weights or metrics.
@@ -209,8 +210,11 @@ def from_mapping(plain: Mapping[str, Any]) -> RunConfig:
 
 
 def to_record(config: RunConfig) -> dict[str, Any]:
-    """Return the resolved config as plain values, with the version of its schema."""
-    return {"schema": CONFIG_SCHEMA, **config.model_dump()}
+    """Return the resolved config as plain values, with the version of its schema, no password."""
+    record = {"schema": CONFIG_SCHEMA, **config.model_dump()}
+    if config.tracking.uri is not None:
+        record["tracking"]["uri"] = masked(config.tracking.uri)
+    return record
 
 
 def from_record(record: Mapping[str, Any]) -> RunConfig:

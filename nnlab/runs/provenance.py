@@ -12,6 +12,7 @@ from typing import Any
 
 from nnlab import __version__
 from nnlab.runs.code_version import CHECKOUT, code_version
+from nnlab.safe_text import masked
 
 # Environment variables that choose the BLAS kernels and the number of threads.
 BLAS_VARIABLES = (
@@ -95,12 +96,15 @@ def environment() -> dict[str, Any]:
 
 
 def command() -> str | None:
-    """Return the command line as it was typed; None where the program is not this project's."""
+    """Return the command line as it was typed, without passwords.
+
+    None where the program is not this project's.
+    """
     words = sys.orig_argv[1:]  # not sys.argv, to which options for Hydra may have been added
     while words:
         program = Path(words[0]).name
         if program in PROGRAMS:
-            return f"{PROGRAMS[program]} {shlex.join(words[1:])}".rstrip()
+            return masked(f"{PROGRAMS[program]} {shlex.join(words[1:])}".rstrip())
         words = words[1:]
     return None
 

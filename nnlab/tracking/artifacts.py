@@ -13,6 +13,7 @@ import numpy as np
 from nnlab.arrays import Array
 from nnlab.runs.config import RunConfig, to_yaml
 from nnlab.runs.provenance import Provenance
+from nnlab.safe_text import masked
 from nnlab.training.history import METRICS, STEPS
 from nnlab.training.network import Params
 from nnlab.training.outcomes import Curve
@@ -81,7 +82,7 @@ def write(
     write_history(folder / "history.csv", curve)
     (folder / "config.yaml").write_text(to_yaml(config), encoding="utf-8")
     (folder / "overrides.yaml").write_text(
-        "".join(f"- {json.dumps(override)}\n" for override in overrides) or "[]\n",
+        "".join(f"- {json.dumps(masked(override))}\n" for override in overrides) or "[]\n",
         encoding="utf-8",
     )
 

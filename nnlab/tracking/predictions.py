@@ -15,6 +15,7 @@ from nnlab.data.images import Images, kinds_of, load_images
 from nnlab.data.kaggle import MAX_VALUE
 from nnlab.errors import DataError, RecordError
 from nnlab.runs.tags import Tag
+from nnlab.safe_text import printable, spreadsheet_cell
 from nnlab.tracking.artifacts import NPZ_ERRORS, read_weights, weights_sha256
 from nnlab.tracking.records import RunRecord
 from nnlab.tracking.store import Store, existing_store
@@ -178,7 +179,7 @@ def _write(file: TextIO, images: Images, labels: Array, confidence: Array, *, ka
         return
     writer.writerow(["image", "label", "confidence"])
     for name, label, share in zip(images.names, labels.tolist(), confidence.tolist(), strict=True):
-        writer.writerow([name, label, f"{share:.6f}"])
+        writer.writerow([spreadsheet_cell(name), label, f"{share:.6f}"])
 
 
 def _write_file(
@@ -212,4 +213,4 @@ def _status_of(record: RunRecord) -> str:
 
 
 def _note(text: str) -> None:
-    click.echo(f"Note: {text}", err=True)
+    click.echo(f"Note: {printable(text)}", err=True)

@@ -7,6 +7,7 @@ corresponding places beside the database. Addresses that lead elsewhere on purpo
 ``s3://…``) stay.
 """
 
+import shlex
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -141,7 +142,7 @@ def refuse_moved_store(database: Path) -> None:
         verb = "copied" if move.copied else "moved"
         raise TrackingError(
             f"The tracking store {database} was {verb} from {move.old}, where its addresses still "
-            f"lead: `nnlab doctor --uri sqlite:///{database}` repairs them."
+            f"lead: `nnlab doctor --uri {shlex.quote(f'sqlite:///{database}')}` repairs them."
         )
 
 

@@ -14,6 +14,7 @@ from contextlib import suppress
 import click
 
 from nnlab.errors import TrackingError
+from nnlab.safe_text import printable
 from nnlab.tracking.locations import tracking_uri
 from nnlab.tracking.store import Store
 from nnlab.tracking.ui_links import links
@@ -49,12 +50,12 @@ def serve(uri: str | None, run: str | None, port: int | None) -> None:
     server = subprocess.Popen(  # noqa: S603 - no word of it is the user's
         [
             sys.executable, "-m", "mlflow", "server",
-            "--backend-store-uri", address,
             "--host", "127.0.0.1", "--port", str(port), "--workers", "1",
         ],
         # Without its job executor the server is 2 processes instead of 15.
         env={
             **os.environ,
+            "MLFLOW_BACKEND_STORE_URI": address,  # other users see the words of a command line
             "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
             "MLFLOW_DISABLE_TELEMETRY": "true",
             "UVICORN_LOG_LEVEL": "warning",
@@ -67,7 +68,7 @@ def serve(uri: str | None, run: str | None, port: int | None) -> None:
         _wait_for_start(server, base)
         click.echo(f"MLflow UI: {base}/{paths.main}")
         for label, path in paths.others.items():
-            click.echo(f"  {label}: {base}/{path}")
+            click.echo(f"  {printable(label)}: {base}/{path}")
         click.echo("Ctrl-C stops it.")
         server.wait()
         raise TrackingError(f"The MLflow UI stopped by itself: {_last_line(server)}.")

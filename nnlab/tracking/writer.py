@@ -12,6 +12,7 @@ from typing import TypeVar
 
 from nnlab.errors import TrackingError
 from nnlab.runs.tags import Tag
+from nnlab.safe_text import masked
 from nnlab.tracking.locations import local_database, local_path
 from nnlab.tracking.process import ProcessId
 from nnlab.tracking.records import DatasetInput, Measurement
@@ -66,7 +67,7 @@ class Writer:
         last = batches.pop() if batches else []
         for batch in batches:
             self._call(self._client.log_batch, run_id, metrics=batch)
-        run_tags = [RunTag(key, value[:TAG_LENGTH]) for key, value in (tags or {}).items()]
+        run_tags = [RunTag(key, masked(value)[:TAG_LENGTH]) for key, value in (tags or {}).items()]
         if last or run_tags:
             self._call(self._client.log_batch, run_id, metrics=last, tags=run_tags)
 
@@ -140,7 +141,10 @@ class Writer:
         self, experiment_id: str, name: str, start_time: int | None, tags: Mapping[str, str]
     ) -> str:
         """Create a run, RUNNING from a time in milliseconds or from now on; return its id."""
-        run = self._call(self._client.create_run, experiment_id, start_time, dict(tags), name)
+        run = self._call(
+            self._client.create_run, experiment_id, start_time,
+            {key: masked(value) for key, value in tags.items()}, name,
+        )  # fmt: skip
         run_id, uri = str(run.info.run_id), str(run.info.artifact_uri)
         self._connection.artifact_locations[run_id] = local_path(uri) or uri
         return run_id

@@ -19,6 +19,7 @@ from pydantic import (
 )
 
 from nnlab.errors import ArchiveError
+from nnlab.safe_text import path_error
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -133,21 +134,9 @@ def member_name(run_id: str, *parts: str) -> str:
 
 def name_error(name: str) -> str | None:
     """Say what is wrong with the name of a file in an archive; None if it is safe everywhere."""
-    if "\\" in name:
-        return "it holds a backslash"
-    if any(unicodedata.category(letter) in ("Cc", "Cs") for letter in name):
-        return "it holds a control character"
-    if name.startswith("/") or ":" in name:
-        return "it is absolute, or names a drive"
-    parts = name.split("/")
-    if not all(parts):
-        return "a part of it is empty"
-    if any(part in (".", "..") for part in parts):
-        return "it leads out of the archive"
-    if any(part.endswith((".", " ")) for part in parts):
-        return "a part of it ends in a dot or a blank, which Windows drops"
-    if any(len(part.encode()) > 255 for part in parts):  # noqa: PLR2004 - of every file system
-        return "a part of it is longer than 255 bytes"
+    error = path_error(name)
+    if error is not None:
+        return error
     return None if name == MANIFEST or MEMBER.fullmatch(name) else "no archive has such a file"
 
 

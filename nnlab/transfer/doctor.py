@@ -1,11 +1,11 @@
 """``nnlab doctor``: repairs a store, and ends the runs of processes that died."""
 
+import shlex
 import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-import click
-
+from nnlab.analysis.terminal import echo
 from nnlab.errors import TrackingError
 from nnlab.execution.ledger import unfinished
 from nnlab.interrupts import deferred
@@ -46,16 +46,16 @@ def examine(uri: str | None, *, dry_run: bool = False, lost_host: str | None = N
     if database is not None and not database.exists():
         if uri is not None:
             raise TrackingError(f"There is no tracking store {address}: check --uri.")
-        click.echo(f"no store {address} yet: nothing to look after")
+        echo(f"no store {address} yet: nothing to look after")
         return True
-    click.echo(f"store {address}")
+    echo(f"store {address}")
     if database is not None:
         if not _is_sound(database):
             return False
         _repair_addresses(database, dry_run=dry_run)
     writer = Writer(Store(address))
     for message in clean_up_imports(writer, dry_run=dry_run, lost_host=lost_host):
-        click.echo(message)
+        echo(message)
     _end_orphans(writer, dry_run=dry_run, lost_host=lost_host)
     _list_unfinished(writer.store, dry_run=dry_run)
     return True
@@ -69,10 +69,10 @@ def _is_sound(database: Path) -> bool:
         except sqlite3.DatabaseError as error:
             faults = [str(error)]
     if faults == ["ok"]:
-        click.echo("the database is sound")
+        echo("the database is sound")
         return True
-    click.echo(f"the database is damaged: {'; '.join(faults[:3])}")
-    click.echo(f"Copy it away, then: sqlite3 {database} .recover | sqlite3 repaired.db")
+    echo(f"the database is damaged: {'; '.join(faults[:3])}")
+    echo(f"Copy it away, then: sqlite3 {shlex.quote(str(database))} .recover | sqlite3 repaired.db")
     return False
 
 
@@ -86,11 +86,11 @@ def _repair_addresses(database: Path, *, dry_run: bool) -> None:
             if move.copied
             else f"was moved from {move.old}"
         )
-        click.echo(f"the store {origin}: {verb} {len(move.changes)} addresses")
+        echo(f"the store {origin}: {verb} {len(move.changes)} addresses")
         if move.left:
-            click.echo(f"{move.left} addresses stay: their files are in {move.old} alone")
+            echo(f"{move.left} addresses stay: their files are in {move.old} alone")
     if backup is not None:
-        click.echo(f"the database as it was: {backup}")
+        echo(f"the database as it was: {backup}")
 
 
 def _end_orphans(writer: Writer, *, dry_run: bool, lost_host: str | None) -> None:
@@ -106,9 +106,9 @@ def _end_orphans(writer: Writer, *, dry_run: bool, lost_host: str | None) -> Non
             with deferred():
                 writer.finish(record.run_id, "KILLED", tags={Tag.REASON: reason})
         verb = ("would close" if dry_run else "closed") if is_orphan else "left alone"
-        click.echo(f"{verb} {record.run_id[:8]} {record.name}: {reason}")
+        echo(f"{verb} {record.run_id[:8]} {record.name}: {reason}")
     if not orphans:
-        click.echo("every run that is RUNNING has a living owner")
+        echo("every run that is RUNNING has a living owner")
 
 
 def _diagnose(record: RunRecord, lost_host: str | None) -> tuple[bool, str] | None:
@@ -121,7 +121,7 @@ def _diagnose(record: RunRecord, lost_host: str | None) -> tuple[bool, str] | No
     if not process.is_here:
         return False, (
             f"it runs on {process.host}, of which nothing can be told from here; if that machine "
-            f"is gone, use --host {process.host}"
+            f"is gone, use --host {shlex.quote(process.host)}"
         )
     if not process.lives:
         return True, f"its process {process.pid} on {process.host} is gone"
@@ -135,9 +135,9 @@ def _list_unfinished(store: Store, *, dry_run: bool) -> None:
         try:
             record = store.get(head)
         except TrackingError:
-            click.echo(f"{folder / head} belongs to no run of this store: it may be removed")
+            echo(f"{folder / head} belongs to no run of this store: it may be removed")
             continue
         if record.status != "RUNNING" or dry_run:
-            click.echo(
+            echo(
                 f"{head[:8]} {record.name} is not complete; go on with it: nnlab resume {head[:8]}"
             )

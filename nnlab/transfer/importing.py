@@ -1,6 +1,7 @@
 """Runs of an archive into a store: all of them or none, and none over what is there already."""
 
 import re
+import shlex
 import shutil
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -216,7 +217,7 @@ def clean_up_imports(
             if not process.is_here:
                 messages.append(
                     f"left alone an import of {len(records)} runs by {process.host}; if that "
-                    f"machine is gone, use --host {process.host}"
+                    f"machine is gone, use --host {shlex.quote(process.host)}"
                 )
                 continue
             if process.lives:

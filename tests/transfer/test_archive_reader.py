@@ -88,7 +88,7 @@ def test_what_is_written_by_hand_as_the_format_says_is_read(path):
         assert (found.artifacts / "weights.npz").read_bytes() == b"weights " * 100
 
 
-LEADS_OUT = "it leads out of the archive"
+LEADS_OUT = "it leads out of its folder"
 ABSOLUTE = "it is absolute, or names a drive"
 
 
