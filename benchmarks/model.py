@@ -1,4 +1,4 @@
-"""What a model beside each run costs: ``python benchmarks/model.py``."""
+"""What it costs to save a run's network as an MLflow model: ``python benchmarks/model.py``."""
 
 import argparse
 import statistics
@@ -15,9 +15,9 @@ from nnlab.training.initializers import draw_params, named
 
 
 def main() -> None:
-    """Save a network again and again, and print the table in Markdown."""
+    """Save networks of three sizes many times, and print a table in Markdown."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--runs", type=int, default=200)
+    parser.add_argument("--runs", type=int, default=200, help="models that are saved")
     runs = parser.parse_args().runs
     print(f"MLflow {mlflow.__version__}, NumPy {np.__version__}, {runs} runs\n")
     print("| hidden units | first model, ms | median, ms | worst, ms | weights, KiB | model, KiB |")

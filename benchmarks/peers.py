@@ -1,11 +1,12 @@
-"""The ways of training the same network, each as its own users would write it.
+"""The same training with several libraries, each as its users would write it.
 
 A peer gets pixels in [0, 1], labels, the initial weights of some runs, their learning rates, and
-the order of each epoch's mini-batches; ``train(epochs)`` trains on from where it is (and may say
-how long that took), and ``weights()`` returns ``W1, b1, W2, b2`` of each run with a leading runs
-axis, in the notes' orientation. Only the library that a peer needs is
-imported. Started as a program, it is a process that trains on request:
-``python benchmarks/peers.py NAME PROBLEM CORES``, one JSON line for each order on standard input.
+the order of each epoch's mini-batches. ``train(epochs)`` continues the training, and may return how
+many seconds it took; ``weights()`` returns ``W1, b1, W2, b2`` in the notes' orientation, with a
+leading runs axis. Only the library that a peer needs is imported.
+
+``python benchmarks/peers.py NAME PROBLEM CORES`` is a process that trains on request: it reads an
+order in JSON from each line of its standard input, and prints an answer in JSON.
 """
 
 import json
@@ -20,7 +21,7 @@ CLASSES = 10
 
 
 class Notebook:
-    """The notes' loop: NumPy in its default float64, samples as columns, run after run."""
+    """The notes' loop: NumPy in its default float64, samples as columns, one run after another."""
 
     def __init__(self, problem):
         dtype = np.float64
@@ -114,13 +115,13 @@ class Torch:
 
 
 class TorchCompiled(Torch):
-    """The same behind ``torch.compile``."""
+    """The same with ``torch.compile``."""
 
     compiled = True
 
 
 class TorchStacked(Torch):
-    """All runs in one: parameters stacked, ``torch.func.vmap`` over the gradient."""
+    """All runs at once: parameters stacked, ``torch.func.vmap`` of the gradient."""
 
     def __init__(self, problem):
         import torch
@@ -193,11 +194,11 @@ class Jax:
         if self.stacked:
             self.params = self.run(self.params, self.lr, epochs)
         else:
-            ended = [
+            trained = [
                 self.run(tuple(value[run] for value in self.params), self.lr[run], epochs)
                 for run in range(len(self.lr))
             ]
-            self.params = tuple(self.jax.numpy.stack(arrays) for arrays in zip(*ended))
+            self.params = tuple(self.jax.numpy.stack(arrays) for arrays in zip(*trained))
         self.jax.block_until_ready(self.params)
         self.epoch += epochs
 
@@ -218,13 +219,13 @@ class Jax:
 
 
 class JaxStacked(Jax):
-    """``jit(vmap)`` over the runs."""
+    """All runs at once: ``jit(vmap)`` of the step."""
 
     stacked = True
 
 
 class Sklearn:
-    """scikit-learn's ``MLPClassifier``, plain gradient descent, an epoch a ``partial_fit``."""
+    """scikit-learn's ``MLPClassifier``: plain gradient descent, a ``partial_fit`` each epoch."""
 
     def __init__(self, problem):
         from sklearn.neural_network import MLPClassifier
@@ -257,7 +258,7 @@ class Sklearn:
 
 
 class Nnlab:
-    """The engine of this project: runs stacked, and every epoch measured on all images too."""
+    """nnlab: all runs at once, with the measurements of every epoch."""
 
     def __init__(self, problem):
         from nnlab.training.blocks import make_blocks
@@ -289,7 +290,7 @@ class Nnlab:
 
 
 class NnlabAlone(Nnlab):
-    """The same, run by run."""
+    """The same, one run after another."""
 
     def __init__(self, problem):
         super().__init__(problem)
@@ -308,10 +309,10 @@ class NnlabAlone(Nnlab):
 
 
 class DenseLimit:
-    """No training: as much arithmetic as the first layer has, at the speed of large products.
+    """No training: the first layer's arithmetic at the speed of large products.
 
-    Both products of all pixels, zeros and all, and nothing else: what a way of training that keeps
-    to dense float products could reach at best. The cores all work, as they do for the others.
+    Both products with all pixels, zeros included, and nothing else: the least time that training
+    with dense float products can take. It uses as many cores as the others.
     """
 
     def __init__(self, problem):
@@ -332,7 +333,7 @@ class DenseLimit:
             for _ in range(count):
                 np.matmul(*self.operands[core], out=self.out[core])
 
-        # Whole products only: the time of the count that comes nearest, scaled to what was asked.
+        # A whole number of products, whose time is scaled to the number of products asked for.
         count = max(1, round(self.products * epochs))
         begin = time.perf_counter()
         list(self.pool.map(work, range(len(self.out))))

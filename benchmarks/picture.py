@@ -1,14 +1,14 @@
 """Draw what ``training.py --json FILE`` measured: ``python benchmarks/picture.py FILE``.
 
-Cost of a run and epoch against the number of runs in a stack, at 10 hidden units, full batch, two
-cores; and what the first layer's products alone would take if they were dense. That is the same at
-every stack, and measured in turn with the others: the figures of a time when the machine was slow
-are scaled by it.
+The figure shows the time of a run and epoch against the number of runs in a stack, with 10 hidden
+units, the full batch and two cores; and the time that the first layer's products would take if they
+were dense. That time is the same for every stack and is measured in turn with the others, so the
+times are scaled by it: a stack that was measured while the machine was slow does not look slower.
 """
 
+import argparse
 import json
 import statistics
-import sys
 from pathlib import Path
 
 from matplotlib.ticker import NullLocator
@@ -43,7 +43,7 @@ LIMIT = "dense products alone"
 
 @in_shared_style
 def draw(content: list[dict[str, object]], path: Path) -> None:
-    """Draw the picture."""
+    """Draw the figure into a PNG file."""
     chosen = {"hidden": 10, "batch": 0, "cores": CORES, "dtype": "float32"}.items()
     tables = {
         entry["shape"]["runs"]: {row["name"]: row["ms"] for row in entry["rows"]}
@@ -81,4 +81,8 @@ def draw(content: list[dict[str, object]], path: Path) -> None:
 
 
 if __name__ == "__main__":
-    draw(json.loads(Path(sys.argv[1]).read_text()), Path(__file__).parent / "training.png")
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("file", type=Path, help="what training.py --json has written")
+    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "training.png")
+    options = parser.parse_args()
+    draw(json.loads(options.file.read_text()), options.out)

@@ -1,10 +1,11 @@
-"""What a sweep on many machines moves and costs: ``python benchmarks/scale_out.py``.
+"""What a sweep on many machines sends and costs: ``python benchmarks/scale_out.py``.
 
-Bytes of a segment's order and result; what a segment costs beyond its training on a dask worker
-of this machine; what the parent spends on a run and on an epoch of it, with the store on its own
-disk and behind a tracking server.
+Measured are the bytes of a segment's order and result; the time of a segment beyond its training,
+on a dask worker of this machine; and the time that the parent spends on a run and on each of its
+epochs, with the store on its disk and behind a tracking server.
 """
 
+import argparse
 import os
 import pickle
 import statistics
@@ -17,6 +18,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
+from networks import untrained
 
 from nnlab.execution.workers import open_workers
 from nnlab.runs.code_version import CodeVersion
@@ -26,8 +28,6 @@ from nnlab.tracking.store import Store
 from nnlab.tracking.tracker import DatasetRecord, Tracker
 from nnlab.training.engine import State
 from nnlab.training.history import METRICS
-from nnlab.training.initializers import draw_params, named
-from nnlab.training.network import stack
 from nnlab.training.segments import Segment, run_segment
 from nnlab.training.training_data import TrainingData
 
@@ -36,7 +36,10 @@ PORT = 18765
 
 
 def main() -> None:
-    """Measure, and print the tables in Markdown."""
+    """Measure, and print two tables in Markdown."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=7, help="repetitions of each measurement")
+    rounds = parser.parse_args().rounds
     data = DataConfig(source="mnist_sample", name="mnist_sample")
     prepared = prepare(data)
     training = TrainingData.prepare(prepared.dataset, prepared.split, np.dtype("float32"), None, 0)
@@ -45,10 +48,11 @@ def main() -> None:
     print("|---|---|---|---|---|")
     with open_workers("dask", 1, 1, None) as workers:
         for hidden, runs in ((10, 1), (10, 16), (10, 32), (256, 1), (256, 4)):
-            segment = Segment(start(hidden, runs), 20, last=False, threads=1)
+            state = State.start(untrained(hidden, runs), [0.1] * runs)
+            segment = Segment(state, 20, last=False, threads=1)
             order, result = pickle.dumps(segment), pickle.dumps(run_segment(segment, training))
             extra = []
-            for _ in range(7):
+            for _ in range(rounds):
                 begin = time.perf_counter()
                 (future,) = workers.wait([workers.submit(segment, training)])
                 extra.append(time.perf_counter() - begin - future.result().seconds)
@@ -58,7 +62,7 @@ def main() -> None:
             )
     print("\n| store | ms a run | ms an epoch of a run |\n|---|---|---|")
     with tempfile.TemporaryDirectory() as folder:
-        print_parent("SQLite on this disk", f"sqlite:///{folder}/own.db")
+        print_parent("SQLite on this disk", f"sqlite:///{folder}/local.db", rounds)
         serve = [
             sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(PORT),
             "--backend-store-uri", f"sqlite:///{folder}/server.db", "--workers", "1",
@@ -71,29 +75,20 @@ def main() -> None:
             address = f"http://127.0.0.1:{PORT}"
             deadline = time.monotonic() + 60
             while time.monotonic() < deadline:
-                with suppress(OSError), urllib.request.urlopen(f"{address}/health"):  # noqa: S310 - our own
+                with suppress(OSError), urllib.request.urlopen(f"{address}/health"):  # noqa: S310 - the server above
                     break
                 time.sleep(0.2)
-            print_parent("MLflow server over SQLite, loopback", address)
+            print_parent("MLflow server over SQLite, loopback", address, rounds)
         finally:
             server.terminate()
             server.wait()
 
 
-def start(hidden: int, runs: int) -> State:
-    """Return an untrained stack."""
-    params = [
-        draw_params(named("he"), seed, pixels=784, hidden=hidden, classes=10, dtype="float32")
-        for seed in range(runs)
-    ]
-    return State.start(stack(params), [0.1] * runs)
-
-
-def print_parent(name: str, uri: str) -> None:
-    """Measure what writing costs: a run without any epoch, and each epoch."""
+def print_parent(name: str, uri: str, rounds: int) -> None:
+    """Measure the time of recording a run without any epoch, and of each epoch; print a row."""
     tracker = Tracker(Store(uri), "benchmark", CodeVersion())
     costs = {0: [], 200: []}
-    for turn in range(8):
+    for turn in range(rounds + 1):  # the first one is not counted
         for epochs, seconds in costs.items():
             points = [(metric, 0.5, epoch) for epoch in range(epochs) for metric in METRICS]
             begin = time.perf_counter()

@@ -1,7 +1,7 @@
-"""Where the time of a null run goes: ``python benchmarks/startup.py``.
+"""Where the time of a run without epochs goes: ``python benchmarks/startup.py``.
 
-Each row is a whole process, timed from outside; the rows are measured in turn (A B C A B C …) and
-the medians are shown, so that a slow minute of the machine slows all rows alike.
+Each row is a whole process, timed from outside. The rows are measured in turn (A B C A B C …) and
+the medians are shown, so that all rows are slower alike if the machine is slow for a minute.
 """
 
 import argparse
@@ -40,7 +40,7 @@ ROWS = {
 def main() -> None:
     """Measure, and print the table in Markdown."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=5, help="repetitions of each process")
     rounds = parser.parse_args().rounds
     with tempfile.TemporaryDirectory() as folder:
         environment = {**os.environ, "NNLAB_ROOT": folder, "NNLAB_CACHE": f"{folder}/cache"}

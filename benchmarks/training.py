@@ -1,11 +1,12 @@
-"""Training, beside what its users would use instead: ``python benchmarks/training.py``.
+"""Training, compared with other libraries: ``python benchmarks/training.py``.
 
-Every way trains the same network on the same 41,000 images of MNIST from the same weights, each
-in a process of its own, pinned to the same cores. After 20 epochs its weights are compared with
-ours, so that nothing is fast by being wrong. Then all train in turn, A B C A B C …, and the
-median over the rounds of the ratio to ours is shown: a slow minute of the machine slows all.
+Every peer trains the same network on the same 41,000 images of MNIST from the same weights, in a
+process of its own, pinned to the same cores. After 20 epochs its weights are compared with those of
+nnlab, so that a wrong computation cannot win. Then all train in turn, A B C A B C …, and the median
+over the rounds of the ratio to nnlab is shown, so that all are slower alike if the machine is slow
+for a minute.
 
-Needs ``pip install -e '.[bench]'``; a peer that is not installed is left out, and said to be.
+Needs ``pip install -e '.[bench]'``; a peer that is not installed is left out.
 """
 
 import argparse
@@ -22,21 +23,20 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
+from networks import untrained
 
 from nnlab.data.dataset import batch_order
 from nnlab.data.sources import load_mnist, load_mnist_sample
 from nnlab.errors import DataError
-from nnlab.training.initializers import draw_params, named
-from nnlab.training.network import stack
 
 ROOT = Path(__file__).parent.parent
-CHECKED = 20  # epochs behind which weights are compared
+CHECKED = 20  # epochs after which weights are compared
 TOLERANCE = {"float64": 1e-9, "float32": 1e-4}
 TURN = 0.4  # seconds that a turn should last
-PAUSE = 0.3  # seconds before a turn: threads of the one before spin for a while when it is over
+PAUSE = 0.3  # seconds before a turn: the last peer's threads still spin for a while
 OURS = "nnlab"
 ALONE = ["notebook (NumPy)", "PyTorch", "PyTorch, torch.compile", "JAX, jit", "scikit-learn"]
-LIMIT = "dense products alone"  # no way of training: what the first layer's products would take
+LIMIT = "dense products alone"  # trains nothing: the time of the first layer's products
 STACKED = [LIMIT, "PyTorch, torch.func.vmap", "JAX, jit(vmap)"]
 NEEDS = {
     "dense": "numpy",
@@ -49,7 +49,7 @@ NEEDS = {
 
 @dataclass(frozen=True)
 class Shape:
-    """What is trained: hidden units, runs, samples a batch (0 is the full batch), cores, dtype."""
+    """What is trained; ``batch`` is the number of samples, 0 for the full batch."""
 
     hidden: int
     runs: int
@@ -64,7 +64,7 @@ class Shape:
         return f"hidden {self.hidden}, {runs}, {batch}, {cores}, {self.dtype}"
 
 
-# The shapes that the project holds itself to; --all takes every combination.
+# The shapes of the tables in README.md; --all measures every combination.
 MAIN = [
     Shape(10, 1, 0, 2),
     Shape(10, 4, 0, 2),
@@ -84,7 +84,7 @@ MAIN = [
 
 
 class Peer:
-    """A process that trains on request."""
+    """A process that trains on request: ``peers.py``."""
 
     def __init__(self, name: str, problem: Path, cores: int) -> None:
         threads = {
@@ -92,7 +92,7 @@ class Peer:
             for library in ("OMP", "OPENBLAS", "MKL", "NUMEXPR", "VECLIB")
         }
         if name.startswith("nnlab") or name == LIMIT:
-            threads["OPENBLAS_NUM_THREADS"] = "1"  # it threads over blocks instead
+            threads["OPENBLAS_NUM_THREADS"] = "1"  # its threads work on blocks of images
         self.name = name
         self.process = subprocess.Popen(
             [sys.executable, str(ROOT / "benchmarks" / "peers.py"), name, str(problem), str(cores)],
@@ -100,18 +100,18 @@ class Peer:
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
         )  # fmt: skip
 
-    def hear(self) -> object:
+    def answer(self) -> object:
         """Read an answer."""
         line = self.process.stdout.readline()
         if not line:
-            raise RuntimeError(f"{self.name} gave up")
+            raise RuntimeError(f"{self.name} ended without an answer")
         return json.loads(line)
 
     def ask(self, **order: object) -> object:
-        """Give an order and wait for it."""
+        """Send an order; return the answer."""
         self.process.stdin.write(json.dumps(order) + "\n")
         self.process.stdin.flush()
-        return self.hear()
+        return self.answer()
 
     def close(self) -> None:
         """End the process."""
@@ -125,14 +125,14 @@ def main() -> None:
     """Measure, and print a table in Markdown for each shape."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, help="the folder of MNIST's IDX files")
-    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--rounds", type=int, default=7, help="repetitions of each measurement")
     parser.add_argument("--all", action="store_true", help="every combination of shapes")
     parser.add_argument("--only", help="shapes whose description contains this")
-    parser.add_argument("--peers", nargs="+", help="only these beside ours")
-    parser.add_argument("--json", type=Path, help="where to keep the figures")
+    parser.add_argument("--peers", nargs="+", help="only these besides nnlab")
+    parser.add_argument("--json", type=Path, help="a file for the results")
     options = parser.parse_args()
-    pixels, labels, what = images(options.data)
-    print(f"{len(labels):,} images of {what}; medians of {options.rounds} rounds\n")
+    pixels, labels, origin = images(options.data)
+    print(f"{len(labels):,} images of {origin}; medians of {options.rounds} rounds\n")
     shapes = MAIN
     if options.all:
         shapes = [
@@ -142,35 +142,35 @@ def main() -> None:
             for batch in (0, 64, 512)
             for cores in (1, 2)
         ]
-    kept = []
+    results = []
     for shape in shapes:
         if options.only and options.only not in str(shape):
             continue
         rows = measure(shape, pixels, labels, options.rounds, options.peers)
         report(shape, rows)
-        kept.append({"shape": shape.__dict__, "rows": rows})
+        results.append({"shape": shape.__dict__, "rows": rows})
         if options.json:
-            options.json.write_text(json.dumps(kept, indent=1))
+            options.json.write_text(json.dumps(results, indent=1))
 
 
 def images(folder: Path | None) -> tuple[np.ndarray, np.ndarray, str]:
-    """Return 41,000 images of MNIST where it is to be had, else the sample's."""
+    """Return 41,000 images of MNIST with labels and origin; where it is missing, the sample."""
     shared = ROOT.parent / "shared" / "mnist"
     try:
         data = load_mnist(folder or (shared if shared.exists() else None))
         return data.pixels[:41_000], data.labels[:41_000], "MNIST"
     except DataError:
         data = load_mnist_sample()
-        return data.pixels, data.labels, "the sample: the full MNIST was not found"
+        return data.pixels, data.labels, "the sample, since the full MNIST was not found"
 
 
 def measure(
     shape: Shape, pixels: np.ndarray, labels: np.ndarray, rounds: int, only: list[str] | None
 ) -> list[dict[str, object]]:
-    """Train with every peer, check, and time in turn."""
+    """Train with every peer, compare the weights, and measure the times in turn."""
     chosen = [name for name in (*STACKED, *ALONE) if installed(name)]
     if shape.batch:
-        chosen.remove("scikit-learn") if "scikit-learn" in chosen else None
+        chosen = [name for name in chosen if name != "scikit-learn"]
     if shape.runs == 1:
         chosen = [name for name in chosen if name not in STACKED or name == LIMIT]
     if only:
@@ -184,7 +184,7 @@ def measure(
                 write_problem(problem, shape, runs, pixels, labels)
             peers[name] = peer = Peer(name, problem, shape.cores)
             end.callback(peer.close)
-            peer.hear()
+            peer.answer()
         errors = check(peers, shape, Path(folder))
         epochs = {
             name: max(1, min(15, round(TURN / float(peer.ask(do="train", epochs=1)))))
@@ -195,23 +195,23 @@ def measure(
             for name, peer in peers.items():
                 runs = shape.runs if name in (OURS, *STACKED) else 1
                 time.sleep(PAUSE)
-                found = peer.ask(do="train", epochs=epochs[name])
-                seconds[name].append(float(found) / epochs[name] / runs)
+                elapsed = peer.ask(do="train", epochs=epochs[name])
+                seconds[name].append(float(elapsed) / epochs[name] / runs)
     return [
         {
             "name": name,
-            "ms": statistics.median(found) * 1e3,
+            "ms": statistics.median(times) * 1e3,
             "ratio": statistics.median(
-                theirs / ours for theirs, ours in zip(found, seconds[OURS], strict=True)
+                theirs / ours for theirs, ours in zip(times, seconds[OURS], strict=True)
             ),
             "error": errors[name],
         }
-        for name, found in seconds.items()
+        for name, times in seconds.items()
     ]
 
 
 def installed(name: str) -> bool:
-    """Tell whether a peer's library is here."""
+    """Whether a peer's library is installed."""
     (library,) = {NEEDS[key] for key in NEEDS if name.startswith(key)}
     return find_spec(library) is not None
 
@@ -219,15 +219,7 @@ def installed(name: str) -> bool:
 def write_problem(
     path: Path, shape: Shape, runs: int, pixels: np.ndarray, labels: np.ndarray
 ) -> None:
-    """Write down what all start from; run 0 is the same in all."""
-    params = stack(
-        [
-            draw_params(
-                named("he"), seed, pixels=784, hidden=shape.hidden, classes=10, dtype=shape.dtype
-            )
-            for seed in range(runs)
-        ]
-    )
+    """Write the data and the initial weights; run 0 is the same for all peers."""
     orders = []
     if shape.batch:
         orders = [batch_order(0, epoch, len(labels)) for epoch in range(CHECKED + 120)]
@@ -239,12 +231,12 @@ def write_problem(
         batch=shape.batch,
         orders=np.array(orders, np.int32),
         dtype=shape.dtype,
-        **params._asdict(),
+        **untrained(shape.hidden, runs, shape.dtype)._asdict(),
     )
 
 
 def check(peers: dict[str, Peer], shape: Shape, folder: Path) -> dict[str, float | None]:
-    """Compare everybody's weights of run 0 with ours after 20 epochs (mini-batches: after 2)."""
+    """Compare each peer's weights of run 0 with nnlab's after 20 epochs (mini-batches: after 2)."""
     errors, ours = {}, None
     for name, peer in peers.items():
         if name == LIMIT:
@@ -264,7 +256,7 @@ def check(peers: dict[str, Peer], shape: Shape, folder: Path) -> dict[str, float
 
 
 def report(shape: Shape, rows: list[dict[str, object]]) -> None:
-    """Print one shape's table."""
+    """Print the table of one shape."""
     print(f"**{shape}**\n\n| | ms a run and epoch | × ours | weights differ by |")
     print("|---|---|---|---|")
     for row in rows:

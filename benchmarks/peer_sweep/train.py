@@ -1,4 +1,4 @@
-"""The same sweep as its users would write it without nnlab: PyTorch, MLflow, Hydra, joblib."""
+"""The sweep of ``sweep.py``, as it would be written with PyTorch, MLflow, Hydra and joblib."""
 
 import gzip
 from pathlib import Path
@@ -29,7 +29,7 @@ def load(folder: str) -> tuple[torch.Tensor, ...]:
 @hydra.main(version_base="1.3", config_path=".", config_name="config")
 def main(config: DictConfig) -> float:
     """Train one network, and log its curves and weights."""
-    torch.set_num_threads(1)  # joblib starts a process a core
+    torch.set_num_threads(1)  # joblib starts a process for each core
     torch.manual_seed(config.seed)
     x, y, val_x, val_y = load(config.data)
     model = torch.nn.Sequential(
