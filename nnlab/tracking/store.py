@@ -207,7 +207,16 @@ class Store:
 
 
 def existing_store(uri: str | None) -> Store:
-    """Open a store to read from it; where there is none, none is made.
+    """Open a store for reading; where there is none, none is created.
+
+    Parameters
+    ----------
+    uri : str or None
+        None as in the config.
+
+    Returns
+    -------
+    Store
 
     Raises
     ------

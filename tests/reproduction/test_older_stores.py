@@ -285,11 +285,11 @@ def test_a_config_of_an_older_version_is_begun_with(finished):
 
 
 def test_a_sweep_of_an_older_version_arrives_whole_in_another_store(finished, tmp_path):
-    sweep, parcel = finished.expected["sweep"], tmp_path / "sweep.zip"
+    sweep, archive = finished.expected["sweep"], tmp_path / "sweep.zip"
     ids = {sweep, *finished.expected["runs"].values()}
-    finished.nnlab("export", sweep[:8], parcel)
+    finished.nnlab("export", sweep[:8], archive)
     other = f"sqlite:///{tmp_path}/other/mlflow.db"
-    finished.nnlab("import", parcel, "--uri", other)
+    finished.nnlab("import", archive, "--uri", other)
     there = mlflow.MlflowClient(other)
     experiments = [each.experiment_id for each in there.search_experiments()]
     arrived = {run.data.tags["imported_from"]: run for run in there.search_runs(experiments)}
