@@ -4,27 +4,24 @@ import hashlib
 import json
 import logging
 import math
-import sqlite3
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from nnlab.errors import ConfigError, TrackingError
+from nnlab.errors import ConfigError
 from nnlab.execution.ledger import differences
 from nnlab.interrupts import deferred
 from nnlab.runs.tags import Tag
 from nnlab.search.samplers import SearchSettings, grid, make_sampler
 from nnlab.search.space import SearchSpace
+from nnlab.search.storage import open_storage, readable_errors, use_log
 from nnlab.tracking.locations import local_database
 from nnlab.tracking.process import ProcessId
 from nnlab.tracking.records import RunRecord
 
 if TYPE_CHECKING:
-    from optuna.storages import RDBStorage
     from optuna.trial import FrozenTrial
 
-LOCK_SECONDS = 60  # to wait while another process writes to SQLite
 # The metric of a pruned run, at its rung, that stands for an objective.
 AT_RUNG = {
     "final_val_accuracy": "val/accuracy",
@@ -105,13 +102,13 @@ class SharedStudy:
         database = local_database(settings.storage) if settings.storage else default
         self.url = str(settings.storage) if database is None else f"sqlite:///{database}"
         make_sampler(settings, space, 0)  # refuses what does not fit
-        with self._readable_errors():
+        with readable_errors(self.url):
             default.parent.mkdir(parents=True, exist_ok=True)
         self._lock = FileLock(default.with_name(default.name + ".lock"))
-        with self._lock, deferred(), self._readable_errors():
+        with self._lock, deferred(), readable_errors(self.url):
             if not settings.storage:
-                _use_wal(default)
-            self._storage = _open(self.url)
+                use_log(default)
+            self._storage = open_storage(self.url)
             self._study = optuna.create_study(
                 storage=self._storage,
                 study_name=self.name,
@@ -142,7 +139,7 @@ class SharedStudy:
         """
         from optuna.trial import TrialState
 
-        with self._lock, deferred(), self._readable_errors():
+        with self._lock, deferred(), readable_errors(self.url):
             trials = self._study.get_trials(deepcopy=False)
             whole = [trial for trial in trials if self._space.holds(trial.params)]
             for trial in trials:
@@ -185,7 +182,7 @@ class SharedStudy:
             return
         outcome = record.tags.get(Tag.OUTCOME)
         worst = math.inf if self._minimises else 0.0
-        with deferred(), self._readable_errors():
+        with deferred(), readable_errors(self.url):
             self._note(number, "run_id", record.run_id)
             if Tag.REASON in record.tags:
                 self._note(number, "reason", record.tags[Tag.REASON])
@@ -203,7 +200,7 @@ class SharedStudy:
 
     def fail(self, number: int, reason: str) -> None:
         """Tell Optuna that a trial has no run."""
-        with deferred(), self._readable_errors():
+        with deferred(), readable_errors(self.url):
             self._note(number, "reason", reason)
             self._finish(number, "FAIL")
 
@@ -221,7 +218,7 @@ class SharedStudy:
     @property
     def began(self) -> int:
         """When the first trial was proposed: milliseconds since 1970, UTC."""
-        with self._readable_errors():
+        with readable_errors(self.url):
             trials = self._study.get_trials(deepcopy=False)
         starts = (trial.datetime_start for trial in trials)
         return min(int(start.timestamp() * 1000) for start in starts if start is not None)
@@ -229,50 +226,18 @@ class SharedStudy:
     @property
     def trials(self) -> list["FrozenTrial"]:
         """All trials that were proposed as a whole, in their order."""
-        with self._readable_errors():
+        with readable_errors(self.url):
             trials = self._study.get_trials(deepcopy=False)
         return [trial for trial in trials if self._space.holds(trial.params)]
 
     @property
     def best(self) -> "FrozenTrial | None":
         """The best COMPLETE trial; None where there is none."""
-        with self._readable_errors():
+        with readable_errors(self.url):
             try:
                 return self._study.best_trial
             except ValueError:
                 return None
-
-    @contextmanager
-    def _readable_errors(self) -> Iterator[None]:
-        """Turn a failure of the database into a sentence that names it."""
-        from optuna.exceptions import OptunaError
-        from sqlalchemy.exc import SQLAlchemyError
-
-        try:
-            yield
-        except (SQLAlchemyError, sqlite3.Error, OptunaError, ImportError, OSError) as error:
-            cause = error.__cause__ if isinstance(error.__cause__, SQLAlchemyError) else error
-            first = str(cause).strip().partition("\n")[0].rstrip(".")
-            raise TrackingError(
-                f"Optuna's storage {self.url} cannot be used: {first}. Check "
-                "hydra.sweeper.storage and the folder's permissions and free space."
-            ) from error
-
-
-def _use_wal(database: Path) -> None:
-    """Let SQLite write to a log: its commits cost half as much, and readers do not wait."""
-    connection = sqlite3.connect(database, timeout=LOCK_SECONDS)
-    try:
-        connection.execute("PRAGMA journal_mode = WAL")
-    finally:
-        connection.close()
-
-
-def _open(url: str) -> "RDBStorage":
-    from optuna.storages import RDBStorage
-
-    connect = {"timeout": LOCK_SECONDS} if url.startswith("sqlite:") else {}
-    return RDBStorage(url, engine_kwargs={"connect_args": connect})
 
 
 def _is_at_work(trial: "FrozenTrial") -> bool:
