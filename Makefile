@@ -1,4 +1,4 @@
-# `make run` and `make test` need only Python >= 3.11 and make; both set up what they need.
+# `make run` and `make test` need only Python >= 3.11 and make; both install what they need.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin

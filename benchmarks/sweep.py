@@ -65,7 +65,7 @@ def main() -> None:
                 times.append(time.perf_counter() - begin)
                 best[name] = best_accuracy(store)
     ours = seconds["nnlab"]
-    print("| | seconds | × ours | best validation accuracy |\n|---|---|---|---|")
+    print("| | seconds | × nnlab | best validation accuracy |\n|---|---|---|---|")
     for name, times in seconds.items():
         ratio = statistics.median(a / b for a, b in zip(times, ours))
         print(f"| {name} | {statistics.median(times):.0f} | {ratio:.1f} | {best[name]:.3f} |")

@@ -257,7 +257,7 @@ def check(peers: dict[str, Peer], shape: Shape, folder: Path) -> dict[str, float
 
 def report(shape: Shape, rows: list[dict[str, object]]) -> None:
     """Print the table of one shape."""
-    print(f"**{shape}**\n\n| | ms a run and epoch | × ours | weights differ by |")
+    print(f"**{shape}**\n\n| | ms a run and epoch | × nnlab | weights differ by |")
     print("|---|---|---|---|")
     for row in rows:
         error = "" if row["error"] is None else f"{row['error']:.0e}"

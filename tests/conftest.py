@@ -25,6 +25,13 @@ def cache(tmp_path_factory):
         os.environ["NNLAB_CACHE"] = before
 
 
+@pytest.fixture
+def own_cache(tmp_path, monkeypatch):
+    """An empty cache folder, for one test."""
+    monkeypatch.setenv("NNLAB_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
 @pytest.fixture(scope="session")
 def mnist_dir():
     """The folder of the full MNIST's IDX files, where there is one."""

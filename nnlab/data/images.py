@@ -120,11 +120,11 @@ def load_images(paths: Sequence[Path], pixels: int) -> Images:
     return Images(rows, labels, range(1, len(rows) + 1))
 
 
-def _check_width(found: int, path: Path, pixels: int, *, labelled: bool) -> None:
-    if found != pixels:
-        unnamed = not labelled and found == pixels + 1
+def _check_width(columns: int, path: Path, pixels: int, *, labelled: bool) -> None:
+    if columns != pixels:
+        unnamed = not labelled and columns == pixels + 1
         raise DataError(
-            f"{path}: found images of {found} pixels, expected {pixels} as the network sees"
+            f"{path}: found images of {columns} pixels, expected {pixels} as the network sees"
             + ("; is one of the columns the label, call it `label` in a header." * unnamed or ".")
         )
 

@@ -181,9 +181,9 @@ def _strict_rows(
 def _byte(cell: str, path: Path, line: int, column: str) -> int:
     match = CELL.fullmatch(cell)
     if match is None or (value := int(match["whole"])) > MAX_VALUE:
-        found = repr(cell) if cell.strip() else "an empty cell"
+        content = repr(cell) if cell.strip() else "an empty cell"
         raise DataError(
-            f"{path}: found {found} in line {line}, column {column}, "
+            f"{path}: found {content} in line {line}, column {column}, "
             f"expected a whole number from 0 to {MAX_VALUE}."
         )
     return value

@@ -1,4 +1,4 @@
-"""The cache folder: arrays come back as they were, or not at all."""
+"""The cache folder: arrays are loaded as they were saved, or not at all."""
 
 from pathlib import Path
 
@@ -9,9 +9,8 @@ from nnlab.data import cache
 
 
 @pytest.fixture(autouse=True)
-def folder(tmp_path, monkeypatch):
-    monkeypatch.setenv("NNLAB_CACHE", str(tmp_path / "cache"))
-    return tmp_path / "cache"
+def folder(own_cache):
+    return own_cache
 
 
 def test_the_environment_names_the_folder(folder):
@@ -24,7 +23,7 @@ def test_without_the_environment_it_is_the_users_cache_folder(monkeypatch):
     assert cache.cache_folder().is_absolute()
 
 
-def test_arrays_come_back_as_they_were():
+def test_arrays_are_loaded_as_they_were_saved():
     arrays = {"a": np.arange(6, dtype=np.uint8).reshape(2, 3), "b": np.arange(3)}
     cache.save_cached("some", arrays)
     loaded = cache.load_cached("some")
@@ -34,7 +33,7 @@ def test_arrays_come_back_as_they_were():
         assert loaded[name].dtype == array.dtype
 
 
-def test_what_was_never_kept_is_not_there():
+def test_arrays_that_were_never_saved_are_none():
     assert cache.load_cached("nothing") is None
 
 
@@ -69,7 +68,7 @@ def test_a_folder_that_cannot_be_made_is_no_error(folder):
     assert cache.load_cached("some") is None
 
 
-def test_a_write_that_breaks_off_leaves_what_was_there(folder, monkeypatch):
+def test_an_interrupted_write_leaves_the_earlier_arrays(folder, monkeypatch):
     cache.save_cached("some", {"a": np.arange(3)})
 
     def interrupt(*_):

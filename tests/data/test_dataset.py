@@ -80,7 +80,7 @@ def test_pixels_are_copied_only_when_they_are_not_contiguous():
         ({"tests": 2, "test_pixels": None}, r"found test labels without test images\.$"),
     ],
 )
-def test_what_does_not_fit_together_is_refused(changes, message):
+def test_parts_that_do_not_fit_together_are_refused(changes, message):
     with pytest.raises(DataError, match=message):
         make(**changes)
 

@@ -1,4 +1,4 @@
-"""Fetching MNIST, from real HTTP servers on this machine: good mirrors and bad ones."""
+"""Downloading MNIST from HTTP servers on this machine: good mirrors and faulty ones."""
 
 import gzip
 import hashlib
@@ -15,7 +15,7 @@ from nnlab.errors import DataError
 
 
 class Mirrors(BaseHTTPRequestHandler):
-    """Each first part of the path is a mirror with a fault of its own."""
+    """A server on which the first part of a path is a mirror, each with another fault."""
 
     def do_GET(self):
         mirror, name = self.path.strip("/").split("/")
@@ -42,7 +42,7 @@ class Mirrors(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def server(tmp_path, monkeypatch):
-    """A server of a tiny set, which stands in for MNIST."""
+    """A server of a tiny dataset, in place of MNIST."""
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     arrays = write_idx_files(tmp_path / "served")
     with ThreadingHTTPServer(("127.0.0.1", 0), Mirrors) as server:
@@ -70,12 +70,12 @@ def contents(folder):
 
 
 @pytest.mark.parametrize("mirror", ["good", "raw"])
-def test_the_four_files_are_fetched_decompressed_and_kept(server, folder, mirror):
+def test_the_four_files_are_fetched_decompressed_and_saved(server, folder, mirror):
     assert fetch_mnist(folder, server.at(mirror)) == server.files
     assert contents(folder) == server.files
 
 
-def test_what_is_kept_is_not_fetched_again(server, folder):
+def test_files_that_were_saved_are_not_fetched_again(server, folder):
     fetch_mnist(folder, server.at("good"))
     server.asked.clear()
     assert fetch_mnist(folder, server.at("good")) == server.files

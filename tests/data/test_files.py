@@ -1,4 +1,4 @@
-"""Reading files whole, and what is said of those that cannot be read."""
+"""Reading whole files, and the errors for those that cannot be read."""
 
 import gzip
 import os
@@ -17,7 +17,7 @@ TEXT = bytes(range(256)) * 100
 
 @pytest.fixture
 def forbidden():
-    """A file that this process may not read: root reads everything, so it steps down meanwhile."""
+    """A file that this process may not read: as root it would, so it becomes another user."""
     folder = Path(tempfile.mkdtemp())  # pytest's own folders are closed to other users
     folder.chmod(0o755)
     path = folder / "closed"
@@ -40,13 +40,13 @@ def test_the_content_and_not_the_name_tells_whether_a_file_is_gzipped(tmp_path, 
     assert read_bytes(plain) == read_bytes(packed) == (TEXT, True)
 
 
-def test_gzip_members_one_behind_the_other_are_all_read(tmp_path):
+def test_all_members_of_a_gzip_file_are_read(tmp_path):
     path = tmp_path / "file.gz"
     path.write_bytes(gzip.compress(TEXT) + gzip.compress(b"more"))
     assert read_whole(path) == TEXT + b"more"
 
 
-def test_all_that_a_cut_off_gzip_still_holds_is_returned_and_marked(tmp_path):
+def test_of_a_cut_off_gzip_what_can_be_decompressed_is_returned_and_marked(tmp_path):
     path = tmp_path / "file.gz"
     path.write_bytes(gzip.compress(TEXT)[:-8])  # the checksum and the length
     assert read_bytes(path) == (TEXT, False)

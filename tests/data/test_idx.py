@@ -1,4 +1,4 @@
-"""The IDX reader, held against files that are built byte by byte."""
+"""The IDX reader, checked with files that are made byte by byte."""
 
 import gzip
 import hashlib
@@ -96,7 +96,7 @@ def test_a_gzip_with_a_changed_checksum_is_refused(path):
         read_idx(path, 3)
 
 
-def test_bytes_behind_the_data_are_refused(path):
+def test_bytes_after_the_data_are_refused(path):
     path.write_bytes(idx_bytes(random_images(4)) + b"\n\n\n")
     message = says(path, "too long: found 27 bytes of data, expected 24 ", "; 3 too many).")
     with pytest.raises(DataError, match=message):

