@@ -27,7 +27,7 @@ from nnlab.safe_text import one_line
 from nnlab.tracking.artifacts import ENVIRONMENT
 from nnlab.tracking.records import RunRecord
 from nnlab.tracking.store import Store
-from nnlab.training.stability_search import EDGES, judged
+from nnlab.training.stability_search import EDGES, agreement_with_theory
 
 NO_PARAMETERS = ("run_id", "sharpness", "holes", SEED, DIGEST)  # nor columns of learning rates
 
@@ -136,7 +136,11 @@ def stability_document(results: StabilityResults, name: str) -> Document:
         f"nnlab stability {tags.get(Tag.OVERRIDES, '')}", imported=Tag.IMPORTED_FROM in tags
     )
     ratios = [networks[f"{edge}_over_predicted"].dropna().tolist() for edge in EDGES]
-    verdict = [judged(ratios[0], ratios[1], len(networks), int((networks["holes"] > 0).sum()))]
+    verdict = [
+        agreement_with_theory(
+            ratios[0], ratios[1], len(networks), int((networks["holes"] > 0).sum())
+        )
+    ]
     settings = [
         [f"`{short(field)}`", str(len(values)), ", ".join(map(written, values))]
         for field in (*results.fields, SEED)

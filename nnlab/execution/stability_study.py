@@ -27,7 +27,7 @@ from nnlab.tracking import artifacts
 from nnlab.tracking.locations import tracking_uri
 from nnlab.tracking.store import Store
 from nnlab.tracking.tracker import Tracker
-from nnlab.training.stability_search import EDGES, Bracket, judged
+from nnlab.training.stability_search import EDGES, Bracket, agreement_with_theory
 
 
 def study_stability(overrides: Sequence[str], tolerance: float) -> list[Network]:
@@ -198,7 +198,7 @@ def verdict(networks: Sequence[Network]) -> str:
     """Return a sentence on how well 2 over the sharpness predicts the edges."""
     stable, largest = (_ratios(networks, name) for name in EDGES)
     holes = sum(network.edges.holes > 0 for network in networks)
-    return judged(stable, largest, len(networks), holes)
+    return agreement_with_theory(stable, largest, len(networks), holes)
 
 
 def _ratios(networks: Sequence[Network], edge: str) -> list[float]:

@@ -115,7 +115,7 @@ def numerics() -> dict[str, Any]:
 
     from nnlab.training import blas
 
-    return {"numpy": np.__version__, "blas": blas.numpys(), "processor": _processor()}
+    return {"numpy": np.__version__, "blas": blas.name(), "processor": _processor()}
 
 
 def _processor() -> str:

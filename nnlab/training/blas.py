@@ -15,27 +15,29 @@ def _controller() -> ThreadpoolController:
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Pin BLAS to one thread: with two, a product's last bits depend on how it was shared out.
+    """Pin BLAS to one thread: with two, a product's last bits depend on how they divide it.
 
-    The engine runs threads over blocks of samples instead, and adds their results in order.
+    Training has threads over panels of samples instead, and adds their results in order.
     """
     with _controller().limit(limits=1, user_api="blas"):
         yield
 
 
-def numpys() -> str:
+def name() -> str:
     """Name the BLAS that NumPy uses: vendor, version, kernels."""
     keys = ("internal_api", "version", "architecture")
-    return ", ".join(" ".join(str(each.get(key, "")) for key in keys).strip() for each in _own())
+    return ", ".join(
+        " ".join(str(library.get(key, "")) for key in keys).strip() for library in _libraries()
+    )
 
 
 def description() -> list[dict[str, str]]:
     """Describe the BLAS that NumPy uses: vendor, version, kernels, threading layer."""
     keys = ("internal_api", "version", "architecture", "threading_layer")
-    return [{key: str(each[key]) for key in keys if key in each} for each in _own()]
+    return [{key: str(library[key]) for key in keys if key in library} for library in _libraries()]
 
 
-def _own() -> list[dict[str, Any]]:
-    """Return NumPy's BLAS, whatever others are loaded: SciPy, for one, brings its own."""
-    found = [library for library in _controller().info() if library["user_api"] == "blas"]
-    return [library for library in found if "numpy" in library["filepath"]] or found
+def _libraries() -> list[dict[str, Any]]:
+    """Return NumPy's BLAS, whatever others are loaded: SciPy, for example, brings another."""
+    loaded = [library for library in _controller().info() if library["user_api"] == "blas"]
+    return [library for library in loaded if "numpy" in library["filepath"]] or loaded

@@ -1,14 +1,15 @@
-"""Prepared samples: blocks that fit in cache and hold no more pixels than their samples use.
+"""Samples as training reads them: blocks that fit in cache, without the pixels that are all black.
 
 About 80 % of MNIST's pixels are zero, and a product with zero contributes nothing: neither to
 ``W1 X`` nor to ``dZ1 Xᵀ``. So a block keeps only those pixel columns that any of its samples
-uses. Full-batch gradient descent does not care about the order of the samples, which is therefore
+uses. The order of the samples does not matter to full-batch gradient descent. It is therefore
 chosen such that the samples of a block use the same pixels.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -24,23 +25,26 @@ FEWEST_PANELS = 4  # where there are as many blocks
 
 @dataclass(frozen=True)
 class Block:
-    """Some samples, and the pixel columns they use.
+    """Samples, with the pixel columns that any of them uses.
 
     Attributes
     ----------
-    x : (rows, width) float
-        Pixels in [0, 1], one sample a row: the transpose of the notes' ``X``. Behind them stands
-        a column of ones, by which the bias is multiplied: ``W1 X + b1 = [W1 b1] [X; 1]``. ``rows``
-        and ``width`` are multiples of 16; what exceeds the samples and that column is zero.
-    columns : (width,) int64
-        Which pixels the columns are; the column of ones is ``pixels``, as is the padding.
+    x : Array
+        Pixels in [0, 1], one sample a row, (rows, width): the transpose of the notes' ``X``.
+        Behind the pixels stands a column of ones, by which the bias is multiplied:
+        ``W1 X + b1 = [W1 b1] [X; 1]``. ``rows`` and ``width`` are multiples of 16; rows behind
+        the samples and columns behind that of ones are padding, and zero.
+    columns : NDArray[np.int64]
+        The pixel that each column holds, (width,); for the column of ones and the padding, the
+        number of pixels.
     used : int
-        Number of columns that are pixels.
-    labels : (samples,) int64
-        Of the real samples only: ``samples <= rows``.
-    members : (samples,) int64
-        Which of the given samples these are.
-    pixels : how many an image has
+        Number of columns that hold pixels.
+    labels : NDArray[np.int64]
+        Classes, (samples,); ``samples <= rows``.
+    members : NDArray[np.int64]
+        Indices of the samples among those that ``make_blocks`` was given, (samples,).
+    pixels : int
+        Pixels of an image.
     """
 
     x: Array
@@ -52,7 +56,7 @@ class Block:
 
     @property
     def samples(self) -> int:
-        """Number of real samples."""
+        """Number of samples, without the padding."""
         return int(self.labels.size)
 
     @cached_property
@@ -68,14 +72,14 @@ class Block:
 
 @dataclass(frozen=True)
 class Panel:
-    """Neighbouring blocks whose small arrays are handled in one go: a thread's unit of work.
+    """Neighbouring blocks that one thread computes together: all but the first layer in one go.
 
     Attributes
     ----------
     blocks : tuple of Block
-        All but the last are without padded samples.
-    labels : (samples,) int64
-        Of all their real samples.
+        Only the last may have padded samples.
+    labels : NDArray[np.int64]
+        Classes of all their samples, (samples,).
     """
 
     blocks: tuple[Block, ...]
@@ -83,17 +87,17 @@ class Panel:
 
     @property
     def samples(self) -> int:
-        """Number of real samples."""
+        """Number of samples, without the padding."""
         return int(self.labels.size)
 
     @property
     def rows(self) -> int:
-        """Number of samples with the padding, which is behind them."""
+        """Number of samples and, behind them, padding."""
         return sum(len(block.x) for block in self.blocks)
 
     @property
     def slices(self) -> Iterator[tuple[slice, Block]]:
-        """The blocks, each with the slice of the panel's rows that is its own."""
+        """Each block, behind the slice of the panel's rows that it covers."""
         start = 0
         for block in self.blocks:
             yield slice(start, start + len(block.x)), block
@@ -101,13 +105,11 @@ class Panel:
 
 
 def make_panels(blocks: tuple[Block, ...]) -> tuple[Panel, ...]:
-    """Join neighbouring blocks, as many as make the calls few and leave work for all threads."""
+    """Join neighbouring blocks: few panels make few calls, but all threads need work."""
     count = max(min(len(blocks), FEWEST_PANELS), round(len(blocks) / BLOCKS_A_PANEL))
-    panels = []
-    for piece in range(count):
-        some = blocks[piece * len(blocks) // count : (piece + 1) * len(blocks) // count]
-        panels.append(Panel(some, np.concatenate([block.labels for block in some])))
-    return tuple(panels)
+    ends = [panel * len(blocks) // count for panel in range(count + 1)]
+    joined = [blocks[first:last] for first, last in pairwise(ends)]
+    return tuple(Panel(part, np.concatenate([block.labels for block in part])) for part in joined)
 
 
 def up_to_tile(number: int) -> int:
@@ -127,16 +129,21 @@ def make_blocks(
 
     Parameters
     ----------
-    pixels : (samples, pixels) uint8
-    labels : (samples,) integers
-    image_shape : rows and columns of an image, ``rows · columns = pixels``
-    dtype : float32 or float64
-    samples_a_block : about how many samples a block should hold
+    pixels : NDArray[np.uint8]
+        (samples, pixels).
+    labels : NDArray[np.integer]
+        Classes, (samples,).
+    image_shape : tuple of int
+        Rows and columns of an image, ``rows · columns = pixels``.
+    dtype : DTypeLike
+        float32 or float64.
+    samples_a_block : int
+        About how many samples a block should hold.
 
     Returns
     -------
     tuple of Block
-        In a fixed order, which decides the order of summation and with it the last bits.
+        In a fixed order, which decides the order of summation and so the last bits.
     """
     used = pixels > 0
     count = max(1, round(len(pixels) / samples_a_block))
@@ -200,5 +207,5 @@ def _block(
 
 
 def scaled(pixels: NDArray[np.uint8], dtype: DTypeLike) -> Array:
-    """Turn bytes into the notes' ``X``: pixels / 255, in the run's dtype."""
+    """Turn bytes into the numbers of the notes' ``X``: pixels / 255."""
     return np.asarray(pixels.astype(dtype) / np.asarray(255, dtype))

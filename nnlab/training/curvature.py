@@ -42,9 +42,10 @@ def hessian_product(params: Params, v: Params, x: Array, labels: Array) -> Param
     Parameters
     ----------
     params, v : Params
-    x : (pixels, samples)
-        Pixels in [0, 1].
-    labels : (samples,) integers
+    x : Array
+        Pixels in [0, 1], (pixels, samples).
+    labels : Array
+        Integers, (samples,).
 
     Returns
     -------
@@ -68,19 +69,17 @@ def hessian_product(params: Params, v: Params, x: Array, labels: Array) -> Param
 
 
 def mean_hessian_product(params: Params, v: Params, blocks: Iterable[Block]) -> Params:
-    """Multiply the Hessian of the mean cross-entropy over all samples of some blocks.
+    """Multiply the Hessian of the mean cross-entropy over all samples of the blocks with ``v``.
 
-    A block is a network of its own with fewer pixels: where its images are black, neither ``W1``
-    nor ``V1`` counts, and the product is 0.
+    For each block the network has only the block's pixels: where its images are black, neither
+    ``W1`` nor ``V1`` counts, and the product is 0.
 
     Parameters
     ----------
-    params, v : Params of float64
-    blocks : of any dtype
-
-    Returns
-    -------
-    Params of float64
+    params, v : Params
+        In float64.
+    blocks : iterable of Block
+        Of any dtype.
     """
     total = Params(*(np.zeros_like(array) for array in params))
     samples = 0
@@ -104,19 +103,21 @@ def sharpness(params: Params, blocks: Iterable[Block]) -> float:
     """Return the largest eigenvalue of the Hessian of the mean cross-entropy.
 
     Gradient descent on the quadratic model of the loss around ``params`` diverges, along that
-    eigenvalue's direction, where the learning rate exceeds 2 over it. Found by ARPACK's
-    implicitly restarted Lanczos method on ``mean_hessian_product``, from a fixed start.
+    eigenvalue's direction, where the learning rate exceeds 2 over it. ARPACK computes it by the
+    implicitly restarted Lanczos method from ``mean_hessian_product`` and a fixed start.
 
     Parameters
     ----------
-    params : of a single run
-    blocks : the training samples
+    params : Params
+        Of a single run.
+    blocks : iterable of Block
+        The training samples.
 
     Returns
     -------
     float
-        In nats over squared weights; exact to about ``PRECISION``. The largest one, and not
-        the largest in size: the Hessian of a network has negative eigenvalues too.
+        In nats over squared weights; exact to about ``PRECISION``. The Hessian of a network has
+        negative eigenvalues too; this is the largest one, not the largest in size.
     """
     from scipy.sparse.linalg import LinearOperator, eigsh
 

@@ -2,10 +2,10 @@
 
 A state is a stack of runs; a long training is several segments, one after the other. A run's
 weights are the same bits whether it trains alone or in any stack, in one segment or in many, with
-any number of threads. That rests on four rules, kept here:
+any number of threads. That rests on four rules:
 
-- the order of summation is fixed: each block of samples is computed by one thread, with one BLAS
-  thread, and the blocks' results are added in the blocks' order;
+- the order of summation is fixed: each panel of samples is computed by one thread, with one BLAS
+  thread, and the panels' results are added in the panels' order;
 - runs share a product only where a probe shows that it leaves their bits alone
   (``row_layout.stacks_exactly``);
 - everything else works on each run separately;
@@ -35,13 +35,14 @@ class State:
     Attributes
     ----------
     params : Params
-        Of each run, as of the last epoch at which all of it was finite.
-    lr : (runs,)
-        Learning rates, in the parameters' dtype.
+        Of a run that diverged, those of the last epoch at which all of them were finite.
+    lr : Array
+        Learning rates, (runs,), in the parameters' dtype.
     epoch : int
-        Updates by the whole training set that the runs have had.
-    diverged_at : (runs,) int64
-        The first epoch at which a loss or a weight was not finite; -1 for a run that is alive.
+        How often the runs have been trained on the whole training set.
+    diverged_at : NDArray[np.int64]
+        The first epoch at which a loss or a weight was not finite, (runs,); -1 for a run that has
+        not diverged.
     """
 
     params: Params
@@ -62,14 +63,14 @@ class State:
         return len(self.lr)
 
     def select(self, runs: Array) -> "State":
-        """Return the stack of those runs alone that a mask or an index array picks."""
+        """Return a stack of the runs that a boolean mask or an index array picks."""
         return State(self.params.select(runs), self.lr[runs], self.epoch, self.diverged_at[runs])
 
 
 def train_segment(
     state: State, data: TrainingData, epochs: int, *, threads: int = 1
 ) -> tuple[State, History]:
-    """Train every living run of a stack for some more epochs.
+    """Train every run of a stack that has not diverged for some more epochs.
 
     Parameters
     ----------
@@ -77,15 +78,16 @@ def train_segment(
         Not changed.
     data : TrainingData
     epochs : int
-        Rows of the history: it begins at ``state.epoch`` and ends before the new state's epoch.
+        How many, which is also the number of the history's rows.
     threads : int
-        Threads over blocks; the result does not depend on it.
+        Threads over panels; the result does not depend on it.
 
     Returns
     -------
     State
         ``epochs`` later. A run that diverged keeps its last finite parameters.
     History
+        From ``state.epoch`` to the epoch before the new state's.
     """
     rows = np.arange(state.epoch, state.epoch + epochs)
     values = {name: np.full((state.runs, epochs), np.nan) for name in METRICS}
@@ -94,7 +96,7 @@ def train_segment(
     living = params.select(alive)
     final = Params(*(array.copy() for array in params))
 
-    # A diverging run overflows on its way out; what is not finite is found below.
+    # A diverging run overflows; what is not finite is looked for below.
     with np.errstate(over="ignore", invalid="ignore"), block_mapper(threads) as mapper:
         for row, epoch in enumerate(rows):
             if alive.size == 0:

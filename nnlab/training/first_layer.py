@@ -56,13 +56,12 @@ class PanelInput:
     def forward(self, params: PackedParams) -> Array:
         """Compute ``Z1 = W1 X + b1``, over each block's own pixels only."""
         layout, work, dtype = self.layout, self.work, params.w2.dtype
-        z1 = work.array("z1 rows", (layout.rows, self.panel.rows), dtype)
+        z1 = work.array("z1", (layout.rows, self.panel.rows), dtype)
         for samples, block in self.panel.slices:
             w1_b1 = work.array("w1_b1", (len(block.columns), layout.rows), dtype)
             np.take(params.w1_b1, block.columns, axis=0, out=w1_b1, mode="clip")
             np.matmul(w1_b1.T, block.x.T, out=z1[:, samples])
-        shape = (*layout.index.shape, self.panel.rows)
-        return layout.from_rows(z1, work.array("z1", shape, dtype))
+        return layout.from_rows(z1, work)
 
     def backward(self, dz1: Array) -> tuple[Array]:
         """Sum ``[dW1 db1] = dZ1 [X; 1]ᵀ`` over the blocks, each into its own pixels' columns.
@@ -73,7 +72,7 @@ class PanelInput:
             One, freshly allocated.
         """
         layout, work, dtype = self.layout, self.work, dz1.dtype
-        dz1 = layout.to_rows(dz1, work.array("dz1 rows", (layout.rows, self.panel.rows), dtype))
+        dz1 = layout.to_rows(dz1, work)
         total = np.zeros((layout.rows, self.pixels + 1), dtype)
         spread = work.array("spread", total.shape, dtype)
         for samples, block in self.panel.slices:
@@ -112,13 +111,10 @@ class BatchInput:
 
     def forward(self, params: PackedParams) -> Array:
         """Compute ``Z1 = W1 X + b1``."""
-        layout, work, samples, dtype = self.layout, self.work, len(self.x), self.x.dtype
-        z1 = work.array("z1 rows", (layout.rows, samples), dtype)
-        np.matmul(params.w1_b1, self.x.T, out=z1)
-        return layout.from_rows(z1, work.array("z1", (*layout.index.shape, samples), dtype))
+        z1 = self.work.array("z1", (self.layout.rows, len(self.x)), self.x.dtype)
+        return self.layout.from_rows(np.matmul(params.w1_b1, self.x.T, out=z1), self.work)
 
     def backward(self, dz1: Array) -> tuple[Array]:
         """Compute ``[dW1 db1] = dZ1 [X; 1]ᵀ``."""
-        layout, work, (samples, columns) = self.layout, self.work, self.x.shape
-        dz1 = layout.to_rows(dz1, work.array("dz1 rows", (layout.rows, samples), dz1.dtype))
-        return (np.matmul(dz1, self.x, out=work.array("dw1", (layout.rows, columns), dz1.dtype)),)
+        dw1_db1 = self.work.array("dw1_db1", (self.layout.rows, self.x.shape[1]), self.x.dtype)
+        return (np.matmul(self.layout.to_rows(dz1, self.work), self.x, out=dw1_db1),)

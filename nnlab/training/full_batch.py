@@ -7,7 +7,7 @@ the panels' results are added in the panels' order, however many threads there a
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, partial
 from threading import local
 from typing import NamedTuple, TypeAlias
 
@@ -76,35 +76,35 @@ def predict(params: Params, blocks: Sequence[Block]) -> Array:
 
 def dead_units(params: Params, blocks: Sequence[Block]) -> NDArray[np.bool_]:
     """Tell which hidden units are inactive on all samples, (runs, hidden)."""
-    visit = _visitor(params, with_gradients=frozenset())
+    visit = _visitor(params)
     with one_thread():
         return np.asarray(~np.any([visit(panel).active for panel in make_panels(tuple(blocks))], 0))
 
 
 def full_gradient(params: Params, data: TrainingData, mapper: Mapper) -> tuple[Scores, Params]:
     """Measure, and average the gradient over all training samples."""
-    panels = (*data.train_panels, *data.val_panels)
-    visit = _visitor(params, with_gradients=frozenset(map(id, data.train_panels)))
+    visit = _visitor(params)
+    train = mapper(partial(visit, with_gradients=True), data.train_panels)
+    val = mapper(visit, data.val_panels)
     total = Params(*(np.zeros_like(array) for array in params))
     results = []
-    for result in mapper(visit, panels):  # in the panels' order
-        if result.gradients is not None:
-            for whole, share in zip(total, result.gradients, strict=True):
-                np.add(whole, share, out=whole)
+    for result in train:  # in the panels' order
+        for whole, share in zip(total, result.gradients or (), strict=True):
+            np.add(whole, share, out=whole)
         results.append(result._replace(gradients=None))
     samples = params.w1.dtype.type(sum(panel.samples for panel in data.train_panels))
     for whole in total:
         np.divide(whole, samples, out=whole)
-    return _summary(results, data), total
+    return _summary(results, val, data), total
 
 
 def scores(params: Params, data: TrainingData, mapper: Mapper) -> Scores:
     """Measure loss, accuracy and dead units on the training and the validation samples."""
-    visit = _visitor(params, with_gradients=frozenset())
-    return _summary(list(mapper(visit, (*data.train_panels, *data.val_panels))), data)
+    visit = _visitor(params)
+    return _summary(mapper(visit, data.train_panels), mapper(visit, data.val_panels), data)
 
 
-def _visitor(params: Params, with_gradients: frozenset[int]) -> Callable[[Panel], PanelResult]:
+def _visitor(params: Params) -> Callable[..., PanelResult]:
     """Return the function that computes one panel's result; each thread gets its own buffers."""
     thread = local()
     packed = PanelInput.pack(params), layout_of(params)
@@ -114,23 +114,22 @@ def _visitor(params: Params, with_gradients: frozenset[int]) -> Callable[[Panel]
         runs = [params.select(np.array([run])) for run in range(len(params.w1))]
         return [(PanelInput.pack(run), layout_of(run)) for run in runs]
 
-    def visit(panel: Panel) -> PanelResult:
+    def visit(panel: Panel, *, with_gradients: bool = False) -> PanelResult:
         if not hasattr(thread, "work"):
             thread.work = Workspace()
-        gradients = id(panel) in with_gradients
         # NumPy's error state belongs to a thread: a diverging run overflows, and is caught later.
         with np.errstate(over="ignore", invalid="ignore"):
             if may_share(params, (block.x.shape for block in panel.blocks)):
-                return _visit(*packed, panel, thread.work, gradients=gradients)
+                return _visit(*packed, panel, thread.work, with_gradients)
             return network.stack(
-                [_visit(*run, panel, thread.work, gradients=gradients) for run in packed_alone()]
+                [_visit(*run, panel, thread.work, with_gradients) for run in packed_alone()]
             )
 
     return visit
 
 
 def _visit(
-    params: PackedParams, layout: RowLayout, panel: Panel, work: Workspace, *, gradients: bool
+    params: PackedParams, layout: RowLayout, panel: Panel, work: Workspace, with_gradients: bool
 ) -> PanelResult:
     x = PanelInput(panel, layout, work)
     a1, z2 = network.forward(params, x)
@@ -138,23 +137,26 @@ def _visit(
     active = np.fmax.reduce(a1[..., : panel.samples], axis=-1) > 0
     a2, losses, correct = network.evaluate(z2, panel.labels)
     loss = losses.sum(axis=-1).astype(np.float64)
-    slopes = None
-    if gradients:
+    gradients = None
+    if with_gradients:
         dz2 = network.output_error(a2, panel.labels, work)
-        slopes = unpack(network.backward(params, x, a1, dz2), layout, x.pixels)
-    return PanelResult(loss, correct.sum(axis=-1), active, slopes)
+        gradients = unpack(network.backward(params, x, a1, dz2), layout, x.pixels)
+    return PanelResult(loss, correct.sum(axis=-1), active, gradients)
 
 
-def _summary(results: list[PanelResult], data: TrainingData) -> Scores:
+def _summary(
+    train: Iterable[PanelResult], val: Iterable[PanelResult], data: TrainingData
+) -> Scores:
     """Average over the training and over the validation samples, in the panels' order."""
     record: Scores = {}
-    train, val = results[: len(data.train_panels)], results[len(data.train_panels) :]
-    for name, panels, part in (("train", data.train_panels, train), ("val", data.val_panels, val)):
+    parts = {"train": (data.train_panels, list(train)), "val": (data.val_panels, list(val))}
+    for name, (panels, results) in parts.items():
         samples = sum(panel.samples for panel in panels)
         # One panel after the other: np.sum would add a stack of one in another order.
-        record[f"{name}/loss"] = sum((each.loss for each in part), np.zeros(1)) / samples
-        record[f"{name}/accuracy"] = sum((each.correct for each in part), np.zeros(1)) / samples
-    active = np.any([result.active for result in train], axis=0)
+        record[f"{name}/loss"] = sum((result.loss for result in results), np.zeros(1)) / samples
+        right = sum((result.correct for result in results), np.zeros(1))
+        record[f"{name}/accuracy"] = right / samples
+    active = np.any([result.active for result in parts["train"][1]], axis=0)
     record["dead_fraction"] = 1 - active.mean(axis=-1)
     return record
 

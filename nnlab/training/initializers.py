@@ -39,11 +39,15 @@ class Initializer:
 
     Attributes
     ----------
-    draw : what ``z`` is drawn from: N(0, 1) or U(0, 1).
-    scale : a number, or the rule that derives it from the layer's fans (see ``fan_scale``).
-    shift : added to every weight.
-    bias : ``zeros`` (the notes' "init 0") or ``same``, drawn from the same family (the notes
-        also write ``randn(10, 1)``).
+    draw : Draw
+        What ``z`` is drawn from: ``normal``, N(0, 1), or ``uniform``, U(0, 1).
+    scale : float or FanRule
+        A number, or the rule that derives it from the layer's fans (see ``fan_scale``).
+    shift : float
+        Added to every weight.
+    bias : Bias
+        ``zeros`` (the notes' "init 0") or ``same``, drawn from the same family (the notes also
+        write ``randn(10, 1)``).
     """
 
     draw: Draw
@@ -74,7 +78,7 @@ def named(
 
 
 def fan_scale(rule: FanRule, fan_in: int, fan_out: int) -> float:
-    """Return the standard deviation that a rule gives a layer of these fans.
+    """Return the standard deviation that a rule gives a layer, by its inputs and outputs a unit.
 
     ``he``: √(2 / fan_in), He et al. 2015, "Delving deep into rectifiers", eq. 10.
     ``glorot``: √(2 / (fan_in + fan_out)), Glorot & Bengio 2010, "Understanding the difficulty of
@@ -99,11 +103,14 @@ def draw_params(
     Each of the four arrays has its own stream, spawned from ``SeedSequence(seed)`` in the order
     W1, W2, b1, b2. The draw is made in float64 and then rounded to ``dtype``.
 
-    Returns
-    -------
-    Params
-        ``w1 (1, hidden, pixels)``, ``b1 (1, hidden, 1)``, ``w2 (1, classes, hidden)``,
-        ``b2 (1, classes, 1)``.
+    Parameters
+    ----------
+    init : Initializer
+    seed : int
+    pixels, hidden, classes : int
+        Sizes of the layers.
+    dtype : DTypeLike
+        float32 or float64.
     """
     w1_stream, w2_stream, b1_stream, b2_stream = np.random.SeedSequence(seed).spawn(4)
 
@@ -128,10 +135,18 @@ def draw_params(
 
 
 def independent(fields: list[str], inits: Collection[str]) -> list[str]:
-    """Leave out of varying fields what follows from an init's name; ``inits``: which there are."""
+    """Leave out the config fields that follow from ``init.name``, where that varies too.
+
+    Parameters
+    ----------
+    fields : list of str
+        Config fields that vary among some runs.
+    inits : collection of str
+        The runs' values of ``init.name``.
+    """
     if "init.name" not in fields:
         return fields
-    follow = {"init.draw"} if set(inits) & set(FREE_INITS) else {
-        "init.draw", "init.scale", "init.shift"
-    }  # fmt: skip
-    return [each for each in fields if each not in follow]
+    follow = {"init.draw"}
+    if not set(inits) & set(FREE_INITS):
+        follow |= {"init.scale", "init.shift"}
+    return [field for field in fields if field not in follow]

@@ -231,7 +231,7 @@ def update(params: P, gradients: P, lr: Array | P, out: P | None = None) -> P:
         Arrays for the result, such as ``params`` itself.
     """
     rates = lr if isinstance(lr, tuple) else [lr[:, None, None]] * len(params)
-    targets: Sequence[Array | None] = [None] * len(params) if out is None else out
+    targets = out or (None,) * len(params)
     return type(params)._make(
         np.subtract(value, rate * gradient, out=target)
         for value, gradient, rate, target in zip(params, gradients, rates, targets, strict=True)

@@ -1,4 +1,4 @@
-"""How a run ended: its curve in one piece, its outcome, and the figures that sum it up."""
+"""How a run ended: its whole curve, its outcome, and the numbers that summarise it."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -18,9 +18,11 @@ class Curve:
 
     Attributes
     ----------
-    epochs : (rows,) int64
-    values : metric -> (rows,) float64
-        NaN where nothing was measured; a diverged run's last row may hold what made it so.
+    epochs : NDArray[np.int64]
+        (rows,).
+    values : dict of str to NDArray[np.float64]
+        (rows,) for each of ``METRICS``; NaN where nothing was measured. The last row of a
+        diverged run may hold the values that were not finite.
     """
 
     epochs: NDArray[np.int64]
@@ -28,14 +30,14 @@ class Curve:
 
     @classmethod
     def of(cls, history: History, run: int) -> "Curve":
-        """Cut one run's rows out of a stack's history, up to the last one that was measured."""
+        """Return one run's rows of a stack's history, up to the last one that was measured."""
         values = {name: history.values[name][run] for name in METRICS}
         measured = ~np.all(np.isnan([values[name] for name in SCORES]), axis=0)
         rows = int(np.max(np.flatnonzero(measured), initial=-1)) + 1
         return cls(history.epochs[:rows], {name: curve[:rows] for name, curve in values.items()})
 
     def then(self, later: "Curve") -> "Curve":
-        """Return this curve with a later piece behind it."""
+        """Return this curve, continued by a later piece."""
         return Curve(
             np.concatenate((self.epochs, later.epochs)),
             {name: np.concatenate((self.values[name], later.values[name])) for name in METRICS},
@@ -44,17 +46,17 @@ class Curve:
 
 @dataclass(frozen=True)
 class Summary:
-    """What a finished run came to.
+    """The result of a run that has ended.
 
     Attributes
     ----------
     outcome : Outcome
         See ``summarise``.
-    metrics : name -> value
+    metrics : dict of str to float
         ``final_train_loss, final_val_loss, final_val_accuracy`` (not of a diverged or pruned run:
         it has no final network), ``best_val_accuracy``, ``best_epoch``; ``epochs_to_target`` if
         the target was reached, ``diverged_at`` if the run diverged, ``pruned_at`` if it was
-        pruned. Finite, all of them.
+        pruned. All are finite.
     """
 
     outcome: Outcome
@@ -66,11 +68,11 @@ def summarise(
 ) -> Summary:
     """Judge a run by its curve; the first rule that holds decides.
 
-    0. ``pruned``: it was ended early because others did better; what it would have come to is
+    0. ``pruned``: it was ended early because other runs did better; how it would have ended is
        not known.
     1. ``diverged``: a loss or a weight was not finite.
-    2. ``dead``: at the end every hidden unit is inactive on all training samples, so that the
-       network is its biases, whatever it once was.
+    2. ``dead``: at the end every hidden unit is inactive on all training samples, so that only
+       the biases of the output count, even if the target was reached before.
     3. ``learned``: the validation accuracy reached the target at some epoch.
     4. ``stalled``: none of these.
 
@@ -81,7 +83,9 @@ def summarise(
     diverged_at : int
         The first epoch at which something was not finite, or -1.
     target_accuracy : float
+        Share of the validation samples, 0 to 1.
     pruned : bool
+        Whether it was ended early.
     """
     accuracy = curve.values["val/accuracy"]
     metrics: dict[str, float] = {}

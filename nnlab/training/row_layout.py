@@ -18,6 +18,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from nnlab.arrays import Array
 from nnlab.training.blas import one_thread
+from nnlab.training.workspace import Workspace
 
 Pattern: TypeAlias = tuple[int, ...]  # a number for each row of a group: alike, rounded alike
 
@@ -50,16 +51,20 @@ class RowLayout:
         """Whether the rows are those of the units, run after run: then nothing is ever copied."""
         return bool(np.array_equal(self.index.ravel(), np.arange(self.rows)))
 
-    def from_rows(self, array: Array, out: Array | None = None) -> Array:
-        """Turn (rows, columns) into (runs, hidden, columns): a view, or a copy in ``out``."""
+    def from_rows(self, array: Array, work: Workspace) -> Array:
+        """Turn (rows, columns) into (runs, hidden, columns): a view, or a copy in ``work``."""
+        shape = (*self.index.shape, array.shape[1])
         if self.in_order:
-            return array.reshape(*self.index.shape, -1)
-        return array.take(self.index, axis=0, out=out, mode="clip")
+            return array.reshape(shape)
+        out = work.array("from rows", shape, array.dtype)
+        return np.take(array, self.index, axis=0, out=out, mode="clip")
 
-    def to_rows(self, array: Array, out: Array) -> Array:
-        """Turn (runs, hidden, columns) into (rows, columns): a view, or a copy in ``out``."""
+    def to_rows(self, array: Array, work: Workspace) -> Array:
+        """Turn (runs, hidden, columns) into (rows, columns): a view, or a copy in ``work``."""
+        shape = (self.rows, array.shape[2])
         if self.in_order:
-            return array.reshape(self.rows, -1)
+            return array.reshape(shape)
+        out = work.array("to rows", shape, array.dtype)
         out[self.unused] = 0
         out[self.index] = array
         return out
@@ -88,7 +93,7 @@ class RowLayout:
 
     def unpack(self, packed: Array, pixels: int) -> tuple[Array, Array]:
         """Return ``W1`` and ``b1``, the opposite of ``pack``; they may be views."""
-        both = self.from_rows(packed)
+        both = self.from_rows(packed, Workspace())
         return both[..., :pixels], both[..., pixels : pixels + 1]
 
 
@@ -188,8 +193,9 @@ def stacks_exactly(
     def products(chosen: slice) -> tuple[Array, Array]:
         layout = row_layout(len(w1[chosen]), hidden, dtype)
         w1t = np.ascontiguousarray(layout.pack(w1[chosen], b1[chosen], columns).T)
-        dz1 = layout.to_rows(error[chosen], np.empty((layout.rows, samples), dtype))
-        return layout.from_rows(w1t.T @ x.T), layout.from_rows(dz1 @ x)
+        dz1 = layout.to_rows(error[chosen], Workspace())
+        z1, dw1 = w1t.T @ x.T, dz1 @ x
+        return layout.from_rows(z1, Workspace()), layout.from_rows(dw1, Workspace())
 
     with one_thread():
         together = products(slice(None))

@@ -1,6 +1,6 @@
-"""What a worker does: one segment of one stack, wherever the worker is.
+"""What a worker does: train a stack for one segment of its epochs.
 
-A worker needs NumPy and nnlab's core; it never sees the tracking store.
+A worker needs NumPy and nnlab's ``training`` and ``data``; it never sees the tracking store.
 """
 
 import time
@@ -13,26 +13,48 @@ from nnlab.training.training_data import TrainingData
 
 @dataclass(frozen=True)
 class Segment:
-    """Some epochs of one stack: a worker's whole order, but for the data."""
+    """All that a worker is told, apart from the data.
+
+    Attributes
+    ----------
+    state : State
+        From which it trains.
+    epochs : int
+    last : bool
+        Whether to measure the state that it ends with, too.
+    threads : int
+    """
 
     state: State
     epochs: int
-    last: bool  # whether to measure the state that it ends with, too
+    last: bool
     threads: int
 
 
 @dataclass(frozen=True)
 class SegmentResult:
-    """The state after a segment, what was measured on the way, and how long it took."""
+    """What a worker returns.
+
+    Attributes
+    ----------
+    state : State
+        After the segment.
+    history : History
+        One row for each of its epochs.
+    final : History or None
+        The row at ``state.epoch``; None if the segment is not the last one.
+    seconds : float
+        How long it took.
+    """
 
     state: State
     history: History
-    final: History | None  # the row at the state's own epoch, for the runs that end there
+    final: History | None
     seconds: float
 
 
 def run_segment(segment: Segment, data: TrainingData) -> SegmentResult:
-    """Train a segment."""
+    """Train for a segment, and measure the end of the last one."""
     begin = time.perf_counter()
     state, history = train_segment(segment.state, data, segment.epochs, threads=segment.threads)
     final = measure(state, data, threads=segment.threads) if segment.last else None

@@ -1,15 +1,15 @@
 """The largest stable learning rate: what stable means, and the search for where it ends.
 
 Gradient descent on a quadratic loss converges where the learning rate is below 2 over the largest
-eigenvalue of the Hessian, and diverges above. A network's loss is quadratic only nearby. Above
-that rate a training may *catapult*: its loss rises, until it has found a place of less curvature,
-and then falls (Lewkowycz et al. 2020, "The large learning rate phase of deep learning: the
-catapult mechanism"); or large steps switch off every hidden unit. Below that rate, the curvature
-may grow as training goes on, up to 2 over the learning rate (Cohen et al. 2021, "Gradient descent
-on neural networks typically occurs at the edge of stability"). So there are phases, as in
-Lewkowycz et al., and two rates that part them.
+eigenvalue of the Hessian, and diverges above. A network's loss is quadratic only near a point.
+Above that rate a training may *catapult*: its loss rises until it reaches a place of less
+curvature, and then falls (Lewkowycz et al. 2020, "The large learning rate phase of deep learning:
+the catapult mechanism"); or large steps switch off every hidden unit. Below that rate, the
+curvature may grow during training, up to 2 over the learning rate (Cohen et al. 2021, "Gradient
+descent on neural networks typically occurs at the edge of stability"). So there are phases, as in
+Lewkowycz et al., and two learning rates at which one ends and the next begins.
 
-The search knows nothing of the theory: it trains, and looks at the losses.
+The search does not use the theory: it trains, and looks at the losses.
 """
 
 import math
@@ -30,7 +30,7 @@ ROUNDING = 1e-5  # relative: a loss that float32 shows so much higher has not ri
 SETTLED = 0.1  # share of the epochs, the last ones, in which a training must stay down
 POINTS = 7  # learning rates that a round tries within an interval: it becomes 8 times narrower
 FIRST = tuple(4.0**power for power in range(-5, 4))  # learning rates of the first round
-SMALLEST, LARGEST = 4.0**-20, 4.0**20  # beyond which nobody looks
+SMALLEST, LARGEST = 4.0**-20, 4.0**20  # learning rates where the search ends
 
 
 @dataclass(frozen=True)
@@ -39,9 +39,10 @@ class Course:
 
     Attributes
     ----------
-    losses : (epochs + 1,) float64
-        Training loss after 0, 1, … epochs, in nats; NaN from where it diverged.
-    killed : whether it switched off every hidden unit for good, of a network that had some
+    losses : NDArray[np.float64]
+        Training loss after 0, 1, … epochs, (epochs + 1,), in nats; NaN after it diverged.
+    killed : bool
+        Whether every hidden unit is inactive at the end, and was not at the start.
     """
 
     losses: NDArray[np.float64]
@@ -53,14 +54,18 @@ Train: TypeAlias = Callable[[Sequence[tuple[int, float]]], Sequence[Course]]
 
 @dataclass(frozen=True)
 class Trial:
-    """One training at one learning rate, summed up.
+    """Summary of one training at one learning rate.
 
     Attributes
     ----------
-    initial : loss of the untrained network, nats
-    highest : largest loss after that; infinite where one was not finite
-    settled : largest loss in the last tenth of the epochs, likewise
-    killed : as in ``Course``
+    lr : float
+    initial : float
+        Loss of the untrained network, in nats.
+    highest, settled : float
+        Largest loss after that, and in the last tenth of the epochs; infinite where one was not
+        finite.
+    killed : bool
+        As in ``Course``.
     """
 
     lr: float
@@ -71,7 +76,7 @@ class Trial:
 
     @classmethod
     def of(cls, lr: float, course: Course) -> "Trial":
-        """Sum up how a training went."""
+        """Summarise a training."""
         initial, after = course.losses[0], course.losses[1:]
         after = np.where(np.isfinite(after), after, np.inf)
         last = after[-max(1, round(SETTLED * after.size)) :]
@@ -84,7 +89,8 @@ class Trial:
         1. ``divergent``: a loss in the last tenth of the epochs was above the initial one, or not
            finite. It may have come down later.
         2. ``killed``: at the end every hidden unit is inactive on all samples, and was not at the
-           start. What is left is a constant guess, whose loss may well be below the initial one.
+           start. The network then guesses the same for all images, and its loss may well be below
+           the initial one.
         3. ``catapult``: an earlier loss was above the initial one.
         4. ``stable``: none was. The loss need not fall at every step.
         """
@@ -102,8 +108,10 @@ class Bracket:
 
     Attributes
     ----------
-    lower : the highest rate that is known to be within; 0 if none is
-    upper : the lowest one that is known to be beyond; infinite if none is
+    lower : float
+        The highest rate that is known to be inside the phase; 0 if none is.
+    upper : float
+        The lowest rate above it that is known to be outside; infinite if none is.
     """
 
     lower: float
@@ -111,23 +119,20 @@ class Bracket:
 
     @property
     def middle(self) -> float:
-        """The geometric mean of its ends."""
+        """The geometric mean of both ends."""
         return math.sqrt(self.lower) * math.sqrt(self.upper)
 
     @property
     def is_open(self) -> bool:
-        """Whether one of its ends is not known."""
+        """Whether one of the ends is not known."""
         return self.lower == 0 or math.isinf(self.upper)
 
     def within(self, tolerance: float) -> bool:
-        """Tell whether it is as narrow as that, relative to its lower end."""
+        """Tell whether it is no wider than ``tolerance`` times its lower end."""
         return self.upper <= (1 + tolerance) * self.lower
 
     def inside(self) -> list[float]:
-        """Return the rates to try next.
-
-        Evenly on a log axis; towards an open end by factors of 4, as far as anybody looks.
-        """
+        """Return the rates to try next: evenly on a log axis, or by factors of 4 to an open end."""
         steps = 4.0 ** np.arange(1, POINTS + 1)
         if self.lower == 0:
             return [float(rate) for rate in self.upper / steps if rate >= SMALLEST]
@@ -142,13 +147,16 @@ class Edges:
 
     Attributes
     ----------
-    stable : the end of the stable phase: the lowest rate at which the loss rises above its initial
-        value is in here
-    largest : the end of all training: the highest rate at which a network survives and its loss
-        settles below its initial value is in here
-    holes : number of lower rates at which that failed. The boundary is no clean line: neighbours
-        differ at every scale (Sohl-Dickstein 2024, "The boundary of neural network trainability
-        is fractal").
+    stable : Bracket
+        Holds the end of the stable phase: the lowest rate at which the loss rises above its
+        initial value.
+    largest : Bracket
+        Holds the end of all training: the highest rate at which hidden units stay active and the
+        loss settles below its initial value.
+    holes : int
+        Number of lower rates at which that failed. The boundary is no clean line: neighbouring
+        rates differ at every scale (Sohl-Dickstein 2024, "The boundary of neural network
+        trainability is fractal").
     """
 
     stable: Bracket
@@ -157,7 +165,7 @@ class Edges:
 
     @classmethod
     def of(cls, trials: Iterable[Trial]) -> "Edges":
-        """Read them off the trials of one network."""
+        """Determine them from the trials of one network."""
         phases = {trial.lr: trial.phase for trial in trials}
         rises = min((lr for lr, phase in phases.items() if phase != "stable"), default=math.inf)
         settles = max((lr for lr, phase in phases.items() if phase not in FAILED), default=0.0)
@@ -168,21 +176,24 @@ class Edges:
 
 
 def search(count: int, train: Train, tolerance: float) -> list[list[Trial]]:
-    """Find the edges of some networks, by bisection in many sections at once.
+    """Find the edges of networks, by dividing intervals of learning rates again and again.
 
     Each round tries ``POINTS`` rates within every interval that is still too wide, all of them
-    in one call: they train as stacks.
+    in one call, so that they can train as stacks.
 
     Parameters
     ----------
-    count : of networks
-    train : takes pairs of a network and a learning rate, and returns how each training went
-    tolerance : relative width of an interval that is narrow enough
+    count : int
+        Of networks.
+    train : Train
+        Takes pairs of a network and a learning rate, and returns how each training went.
+    tolerance : float
+        Relative width of an interval that is narrow enough.
 
     Returns
     -------
     list of list of Trial
-        All trials of each network, by learning rate; ``Edges.of`` reads them.
+        All trials of each network, by learning rate, for ``Edges.of``.
     """
     tried: list[dict[float, Trial]] = [{} for _ in range(count)]
     while True:
@@ -198,22 +209,26 @@ def search(count: int, train: Train, tolerance: float) -> list[list[Trial]]:
 
 
 def _next_rates(trials: Mapping[float, Trial], tolerance: float) -> list[float]:
-    """Return the rates that narrow the intervals down, each once."""
+    """Return the untried rates that make the intervals narrower."""
     if not trials:
         return list(FIRST)
     edges = Edges.of(trials.values())
-    wide = [each for each in (edges.stable, edges.largest) if not each.within(tolerance)]
+    wide = [edge for edge in (edges.stable, edges.largest) if not edge.within(tolerance)]
     return sorted({lr for bracket in wide for lr in bracket.inside()} - set(trials))
 
 
-def judged(stable: Sequence[float], largest: Sequence[float], networks: int, holes: int) -> str:
+def agreement_with_theory(
+    stable: Sequence[float], largest: Sequence[float], networks: int, holes: int
+) -> str:
     """Say how well 2 over the sharpness predicts the edges that were found.
 
     Parameters
     ----------
-    stable, largest : found over predicted, of those networks of which both are known
-    networks : how many there are
-    holes : how many of them do not settle at some rate below the largest
+    stable, largest : sequence of float
+        Found over predicted rate, for the networks of which both are known.
+    networks, holes : int
+        How many networks there are, and how many of them do not settle at some rate below the
+        largest.
     """
     lines = []
     if stable:

@@ -13,14 +13,18 @@ from nnlab.training.blocks import Block, Panel, make_blocks, make_panels
 
 @dataclass(frozen=True)
 class Batches:
-    """Mini-batches: the training samples in an order of their own for every epoch.
+    """Mini-batches: the training samples, in another order at every epoch.
 
     Attributes
     ----------
-    pixels : (samples, pixels) uint8
-    labels : (samples,) int64
-    size : samples in a batch; the last one may be smaller
-    seed : ``data.seed``, which together with the epoch decides the order
+    pixels : NDArray[np.uint8]
+        (samples, pixels).
+    labels : NDArray[np.int64]
+        Classes, (samples,).
+    size : int
+        Samples in a batch; the last one may be smaller.
+    seed : int
+        ``data.seed``, which together with the epoch decides the order.
     """
 
     pixels: NDArray[np.uint8]
@@ -40,7 +44,12 @@ class Batches:
 class TrainingData:
     """All that training reads, prepared once per dataset, split and dtype.
 
-    ``batches`` is None for full-batch gradient descent.
+    Attributes
+    ----------
+    train, val : tuple of Block
+        The training and the validation samples.
+    batches : Batches or None
+        The training samples once more, in mini-batches; None for full-batch gradient descent.
     """
 
     train: tuple[Block, ...]
@@ -49,19 +58,31 @@ class TrainingData:
 
     @cached_property
     def train_panels(self) -> tuple[Panel, ...]:
-        """The training blocks, joined to units of work."""
+        """The training blocks, joined to panels."""
         return make_panels(self.train)
 
     @cached_property
     def val_panels(self) -> tuple[Panel, ...]:
-        """The validation blocks, likewise."""
+        """The validation blocks, joined to panels."""
         return make_panels(self.val)
 
     @classmethod
     def prepare(
         cls, dataset: Dataset, split: Split, dtype: DTypeLike, batch_size: int | None, seed: int
     ) -> "TrainingData":
-        """Cut a dataset into blocks, and keep its rows too where there are mini-batches."""
+        """Cut a dataset into blocks, and keep its rows too where there are mini-batches.
+
+        Parameters
+        ----------
+        dataset : Dataset
+        split : Split
+        dtype : DTypeLike
+            float32 or float64.
+        batch_size : int or None
+            Samples in a mini-batch; None for the full batch.
+        seed : int
+            Of the mini-batches' order.
+        """
 
         def blocks(members: NDArray[np.int64]) -> tuple[Block, ...]:
             return make_blocks(

@@ -1,4 +1,4 @@
-"""Buffers that are used again and again."""
+"""Buffers that are used again, because fresh memory is slow."""
 
 import math
 from typing import Any
@@ -8,10 +8,10 @@ from numpy.typing import DTypeLike, NDArray
 
 
 class Workspace:
-    """Buffers that one thread reuses from panel to panel.
+    """Buffers of one thread, by name.
 
     A fresh array of a megabyte costs more in page faults than the arithmetic done on it. An array
-    that ``array`` returned is overwritten by the next call under the same name.
+    that ``array`` returns may be overwritten after the next call with the same name.
     """
 
     def __init__(self) -> None:

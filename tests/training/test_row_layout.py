@@ -11,6 +11,7 @@ from nnlab.training.row_layout import (
     row_layout,
     stacks_exactly,
 )
+from nnlab.training.workspace import Workspace
 
 HALVES = (0,) * 6 + (1,) * 6
 UNEVEN = (0, 0, 1, 0)
@@ -54,8 +55,10 @@ def test_what_is_packed_comes_out_again_and_the_rest_is_zero():
 def test_units_come_back_from_their_rows_and_unused_rows_are_zero(pattern):
     units = np.random.default_rng(1).random((3, 5, 7))
     layout = arrange(3, 5, pattern)
-    rows = layout.to_rows(units, np.full((layout.rows, 7), np.nan))
-    np.testing.assert_array_equal(layout.from_rows(rows), units)
+    work = Workspace()
+    work.array("to rows", (layout.rows, 7), units.dtype).fill(np.nan)
+    rows = layout.to_rows(units, work)
+    np.testing.assert_array_equal(layout.from_rows(rows, Workspace()), units)
     np.testing.assert_array_equal(rows[layout.index[2, 4]], units[2, 4])
     assert not rows[layout.unused].any()
 
