@@ -6,9 +6,9 @@ from typing import Any
 from nnlab.execution import processes
 
 
-def set_up() -> None:
+def set_up(parent: int) -> None:
     """Prepare a process, and import what drawing needs."""
-    processes.set_up()
+    processes.set_up(parent)
     import nnlab.plots.run_figures  # noqa: F401 - early, because it takes long
 
 

@@ -15,14 +15,15 @@ FEEDER_SECONDS = 5  # that the thread which feeds a pool gets to end
 PARENT_SECONDS = 0.5  # between two checks that the parent process is alive
 
 
-def set_up() -> None:
+def set_up(parent: int) -> None:
     """Ignore Ctrl-C, which the parent handles for all; exit when the parent is gone.
 
     A killed parent cannot end its workers. joblib's workers would wait minutes for another call,
-    or finish one whose result nobody receives.
+    or finish one whose result nobody receives. The parent's id is handed over: if the parent was
+    killed while this process started, the system already names another.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_exit_after, args=(os.getppid(),), daemon=True).start()
+    threading.Thread(target=_exit_after, args=(parent,), daemon=True).start()
 
 
 def _exit_after(parent: int) -> None:
@@ -32,11 +33,20 @@ def _exit_after(parent: int) -> None:
 
 
 def open_pool(
-    processes: int, set_up: Callable[[], None], env: Mapping[str, str] | None = None
+    processes: int, set_up: Callable[[int], None], env: Mapping[str, str] | None = None
 ) -> Executor:
-    """Open a pool whose processes each begin with ``set_up``, in an environment with ``env``."""
+    """Open a pool of processes.
+
+    Parameters
+    ----------
+    processes : int
+    set_up : Callable[[int], None]
+        What each process does first; its argument is the id of this process.
+    env : Mapping[str, str], optional
+        What is added to the environment.
+    """
     return ProcessPoolExecutor(  # type: ignore[no-any-return]
-        processes, initializer=set_up, env=dict(env or {})
+        processes, initializer=set_up, initargs=(os.getpid(),), env=dict(env or {})
     )
 
 

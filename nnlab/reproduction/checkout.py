@@ -19,6 +19,7 @@ from nnlab.reproduction.differences import WITHOUT_EFFECT
 from nnlab.reproduction.recorded_run import RecordedRun
 from nnlab.runs.code_version import CHECKOUT, digests, git
 from nnlab.runs.tags import Tag
+from nnlab.supervisor import supervised
 from nnlab.tracking.store import Store
 from nnlab.training.initializers import FREE_INITS
 
@@ -180,14 +181,15 @@ def train_in_checkout(
         name: value for name, value in os.environ.items() if name != "MLFLOW_TRACKING_URI"
     }
     environment["NNLAB_ROOT"] = str(folder)
-    done = subprocess.run(  # noqa: S603 - code to which the user has agreed
-        [sys.executable, "run.py", *_overrides(recorded.config_yaml, config), "pictures=0"],
-        cwd=tree, env=environment, capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    if done.returncode:
-        last = (done.stderr.strip() or done.stdout.strip()).splitlines()[-1:]
+    command = [sys.executable, "run.py", *_overrides(recorded.config_yaml, config), "pictures=0"]
+    with supervised(
+        command, cwd=tree, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        out, errors = (text.decode(errors="replace").strip() for text in process.communicate())
+    if process.returncode:
+        last = (errors or out).splitlines()[-1:]
         raise RecordError(
-            f"The original code ended with exit code {done.returncode}: {''.join(last)}"
+            f"The original code ended with exit code {process.returncode}: {''.join(last)}"
         )
     store = Store(f"sqlite:///{folder}/mlruns/mlflow.db")
     return store, store.find_run("last", "run").run_id

@@ -15,6 +15,7 @@ import click
 
 from nnlab.errors import TrackingError
 from nnlab.safe_text import printable
+from nnlab.supervisor import supervised
 from nnlab.tracking.locations import tracking_uri
 from nnlab.tracking.store import Store
 from nnlab.tracking.ui_links import links
@@ -47,35 +48,31 @@ def serve(uri: str | None, run: str | None, port: int | None) -> None:
     port = port or _free_port(address)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends as Ctrl-C does
     base = f"http://127.0.0.1:{port}"
-    server = subprocess.Popen(  # noqa: S603 - no word of it is the user's
-        [
-            sys.executable, "-m", "mlflow", "server",
-            "--host", "127.0.0.1", "--port", str(port), "--workers", "1",
-        ],
-        # Without its job executor the server is 2 processes instead of 15.
-        env={
-            **os.environ,
-            "MLFLOW_BACKEND_STORE_URI": address,  # other users see the words of a command line
-            "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
-            "MLFLOW_DISABLE_TELEMETRY": "true",
-            "UVICORN_LOG_LEVEL": "warning",
-        },
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        start_new_session=True,
-    )  # fmt: skip
+    # Without its job executor the server is 2 processes instead of 15.
+    environment = {
+        **os.environ,
+        "MLFLOW_BACKEND_STORE_URI": address,  # other users see the words of a command line
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "UVICORN_LOG_LEVEL": "warning",
+    }
+    command = [
+        sys.executable, "-m", "mlflow", "server",
+        "--host", "127.0.0.1", "--port", str(port), "--workers", "1",
+    ]  # fmt: skip
     try:
-        _wait_for_start(server, base)
-        click.echo(f"MLflow UI: {base}/{paths.main}")
-        for label, path in paths.others.items():
-            click.echo(f"  {printable(label)}: {base}/{path}")
-        click.echo("Ctrl-C stops it.")
-        server.wait()
-        raise TrackingError(f"The MLflow UI stopped by itself: {_last_line(server)}.")
+        with supervised(
+            command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+        ) as server:
+            _wait_for_start(server, base)
+            click.echo(f"MLflow UI: {base}/{paths.main}")
+            for label, path in paths.others.items():
+                click.echo(f"  {printable(label)}: {base}/{path}")
+            click.echo("Ctrl-C stops it.")
+            server.wait()
+            raise TrackingError(f"The MLflow UI stopped by itself: {_last_line(server)}.")
     except KeyboardInterrupt:
         click.echo("Stopped.")
-    finally:
-        _stop(server)
 
 
 def _free_port(address: str) -> int:
@@ -111,15 +108,3 @@ def _last_line(server: subprocess.Popen[bytes]) -> str:
     """Return the last line that a server wrote to its standard error before it ended."""
     assert server.stderr is not None
     return server.stderr.read().decode(errors="replace").strip().rpartition("\n")[2]
-
-
-def _stop(server: subprocess.Popen[bytes]) -> None:
-    if server.poll() is None:
-        server.terminate()
-        try:
-            server.wait(10)
-        except subprocess.TimeoutExpired:
-            server.kill()
-            server.wait()
-    if server.stderr is not None:
-        server.stderr.close()
