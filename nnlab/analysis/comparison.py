@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from nnlab.analysis.conditions import column, runs_where
+from nnlab.analysis.conditions import column, left_out_note, runs_where
 from nnlab.analysis.configurations import (
     endings,
     metric_of,
@@ -147,14 +147,15 @@ def _select(
     """Return the runs to compare, the metric's whole name, and notes on the selection."""
     runs = read_runs(uri, selection)
     name = metric_of(runs, metric)
+    left_out = []
     if where is not None:
-        runs = runs_where(runs, where)
+        runs, left_out = runs_where(runs, where), left_out_note(runs, where)
     once = one_run_per_seed(runs, varying_fields(runs))
     repeated = len(runs) - len(once)
     notes = [
         f"{repeated} runs repeat a configuration and seed of others, and are not counted again."
     ]
-    return once, name, notes if repeated else []
+    return once, name, left_out + (notes if repeated else [])
 
 
 def _row(group: RunGroup, counts: Sequence[str]) -> dict[str, Any]:

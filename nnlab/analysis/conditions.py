@@ -21,6 +21,7 @@ ORDERED: dict[type[ast.cmpop], Callable[[Any, Any], Any]] = {
     ast.Gt: operator.gt,
     ast.GtE: operator.ge,
 }
+NAMED = 5  # runs that a note lists by their ids
 ALLOWED = (
     "comparisons (== != < <= > >= in, not in) of columns with numbers, 'words' and [lists], joined "
     "by and, or, not"
@@ -73,6 +74,37 @@ def runs_where(runs: pd.DataFrame, condition: str) -> pd.DataFrame:
     if chosen.empty:
         raise ComparisonError(f"None of the {len(runs)} runs meets --where {condition!r}.")
     return chosen
+
+
+def left_out_note(runs: pd.DataFrame, condition: str) -> list[str]:
+    """Return a sentence on the runs that do not meet a condition only as they lack a param.
+
+    Parameters
+    ----------
+    runs : DataFrame
+        Those that the condition was applied to.
+    condition : str
+        One that ``runs_where`` has accepted.
+    """
+    nodes = list(ast.walk(ast.parse(condition.strip(), mode="eval")))
+    inner = {id(node.value) for node in nodes if isinstance(node, ast.Attribute)}
+    names = {
+        column(ast.unparse(node), list(runs.columns))
+        for node in nodes
+        if isinstance(node, ast.Name | ast.Attribute) and id(node) not in inner
+    }
+    params = [name for name in runs.attrs["params"] if name in names]
+    without = runs[runs[params].isna().any(axis=1)]
+    without = without.drop(index=runs_where(runs, condition).index, errors="ignore")
+    if without.empty:
+        return []
+    ids = ", ".join(run_id[:8] for run_id in without["run_id"][:NAMED])
+    more = f" and {len(without) - NAMED} more" if len(without) > NAMED else ""
+    sentence = (
+        f"{len(without)} of {len(runs)} runs are left out, for they have no {' or '.join(params)}: "
+        f"{ids}{more}. Where their process was killed, `nnlab doctor` adds it."
+    )
+    return [sentence]
 
 
 class _Condition:

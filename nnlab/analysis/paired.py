@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 import yaml
 
-from nnlab.analysis.conditions import runs_where
+from nnlab.analysis.conditions import left_out_note, runs_where
 from nnlab.analysis.configurations import DIGEST, metric_of, one_run_per_seed, varying_fields
 from nnlab.analysis.groups import RunGroup
 from nnlab.analysis.ranking import METRIC, SEED
@@ -75,8 +75,9 @@ def pair(
     if SEED not in pool:
         raise ComparisonError(f"The runs of {a} and {b} have no parameter `seed` to pair them by.")
     name, first = metric_of(pool, metric), int(pool[SEED].max()) + 1
+    left_out = []
     if where is not None:
-        pool = runs_where(pool, where)
+        pool, left_out = runs_where(pool, where), left_out_note(pool, where)
     fields = varying_fields(pool)
     keys = pool[fields].apply(tuple, axis=1) if fields else pd.Series([()] * len(pool), pool.index)
     sides = [list(dict.fromkeys(keys[pool["run_id"].isin(ids)])) for ids in chosen]
@@ -103,7 +104,7 @@ def pair(
         )
     table = pd.DataFrame(rows)
     added = int((~once["run_id"].isin(set.union(*chosen))).sum())
-    table.attrs.update(metric=name, notes=_notes(table, added))
+    table.attrs.update(metric=name, notes=left_out + _notes(table, added))
     return table
 
 

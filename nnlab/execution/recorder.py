@@ -15,6 +15,7 @@ from nnlab.runs.provenance import Provenance
 from nnlab.runs.run import Run
 from nnlab.runs.tags import Tag
 from nnlab.tracking import artifacts
+from nnlab.tracking.records import RunRecord
 from nnlab.tracking.serving import save_model
 from nnlab.tracking.tracker import DatasetRecord, Tracker
 from nnlab.tracking.writer import Point
@@ -68,28 +69,18 @@ class Recorder:
                     run.state.suspended = False
 
     def _create(self, run: Run) -> None:
-        dataset = run.prepared.dataset
-        record = DatasetRecord(
-            run.job.config.data.name,
-            run.prepared.digest,
-            dataset.source,
-            len(dataset.labels),
-            dataset.pixels.shape[1],
-            dataset.classes,
-        )
-        tags = {
-            Tag.JOB: str(run.index),
-            Tag.RUN_KEY: run.key,
-            Tag.DATA_DIGEST: run.prepared.digest,
-            Tag.SEMANTICS: str(SEMANTICS),
-            **run.job.tags,
-        }
-        if run.job.config.derived_from is not None:
-            tags[Tag.DERIVED_FROM] = run.job.config.derived_from
+        config = run.job.config
+        dataset = DatasetRecord.of(config.data.name, run.prepared)
         with deferred():
             run.state.run_id = self._tracker.start(
-                run.job.name, run.job.config.params, tags, parent=self._parent, dataset=record
+                run.job.name, config.params, _tags(run), parent=self._parent, dataset=dataset
             )
+
+    def add_missing(self, run: Run, record: RunRecord) -> None:
+        """Write what a recorded run lacks because a process was killed when it created it."""
+        config = run.job.config
+        dataset = DatasetRecord.of(config.data.name, run.prepared).as_input()
+        self._tracker.add_missing(record, params=config.params, tags=_tags(run), dataset=dataset)
 
     def extend(self, run: Run, epoch: int, piece: Curve) -> None:
         """Log the measurements up to an epoch."""
@@ -177,6 +168,20 @@ class Recorder:
         new = [point for point in points if point[2] > logged.get(point[0], -1)]
         self._tracker.log(run.run_id, new, tags)
         logged.update((name, epoch) for name, _, epoch in new)
+
+
+def _tags(run: Run) -> dict[str, str]:
+    """Return the tags that a run has from its creation on."""
+    tags = {
+        Tag.JOB: str(run.index),
+        Tag.RUN_KEY: run.key,
+        Tag.DATA_DIGEST: run.prepared.digest,
+        Tag.SEMANTICS: str(SEMANTICS),
+        **run.job.tags,
+    }
+    if run.job.config.derived_from is not None:
+        tags[Tag.DERIVED_FROM] = run.job.config.derived_from
+    return tags
 
 
 def _test_accuracy(run: Run, final: Params) -> dict[str, float]:

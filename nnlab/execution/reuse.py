@@ -1,24 +1,31 @@
 """What the store and the checkpoints know of runs already, so that none is trained twice."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 
+from nnlab.errors import RecordError
 from nnlab.execution.checkpoints import Checkpoints
+from nnlab.execution.incomplete_records import add_missing, lacking
+from nnlab.interrupts import deferred
 from nnlab.runs.run import Run
 from nnlab.runs.tags import Tag
 from nnlab.tracking.records import RunRecord
-from nnlab.tracking.store import Store
+from nnlab.tracking.writer import Writer
 
 
-def reuse_finished(store: Store, runs: Sequence[Run]) -> None:
+def reuse_finished(writer: Writer, runs: Sequence[Run]) -> None:
     """Take over finished runs of the same identity, wherever in the store they are."""
     wanted = {run.key: run for run in runs if not run.complete}
-    for record in store.search("attributes.status = 'FINISHED'"):
+    for record in writer.store.search("attributes.status = 'FINISHED'"):
         if Tag.REPRODUCES in record.tags:  # its result may differ from the original's
             continue
         run = wanted.get(record.tags.get(Tag.RUN_KEY, ""))
         if run is not None and not run.complete and Tag.OUTCOME in record.tags:
             run.state.reused = True
             _adopt(run, record)
+            if lacking(record):
+                with deferred(), suppress(RecordError):
+                    add_missing(writer, record)
 
 
 def is_complete(record: RunRecord) -> bool:

@@ -103,7 +103,7 @@ class Session(ABC):
             The fields in which they differ.
         """
         if self._config.reuse:
-            reuse.reuse_finished(self.tracker.store, runs)
+            reuse.reuse_finished(self.tracker, runs)
         self.runs.extend(runs)
         self.varying = tuple(dict.fromkeys((*self.varying, *varying)))
         with deferred():
@@ -135,12 +135,14 @@ class Session(ABC):
         """
         ledger = self._lock(head)
         by_job = {record.tags.get(Tag.JOB): record for record in reversed(self._records(head))}
+        recorded = []
         for run in runs:
             record = by_job.get(str(run.index))
             if record is not None and (run.index not in changed or reuse.is_complete(record)):
                 reuse.restore(run, record, ledger.checkpoints)
+                recorded += [(run, record)] if run.index not in changed else []
         if self._config.reuse:
-            reuse.reuse_finished(self.tracker.store, runs)
+            reuse.reuse_finished(self.tracker, runs)
         stale = [run for run in runs if not run.complete and run.index in changed]
         if stale and not restart:
             raise ResumeError(
@@ -151,8 +153,11 @@ class Session(ABC):
         self.head, self.varying = head, plan.varying
         self.runs.extend(runs)
         with deferred():
-            self._reopen()
+            self._reopen(plan)
             ledger.write(plan)
+            recorder = self._recorder()
+            for run, record in recorded:
+                recorder.add_missing(run, record)
 
     def work(self) -> None:
         """Train what is not complete."""
@@ -216,8 +221,8 @@ class Session(ABC):
         """Return what the store has of the runs, the newest first."""
 
     @abstractmethod
-    def _reopen(self) -> None:
-        """Have the store show that the session is at work again."""
+    def _reopen(self, plan: Plan) -> None:
+        """Have the store show that the session is at work again, by its plan."""
 
     @abstractmethod
     def _recorder(self) -> Recorder:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import ClassVar
 
+from nnlab.execution.ledger import Plan
 from nnlab.execution.pictures import draw
 from nnlab.execution.progress import print_note
 from nnlab.execution.recorder import Recorder
@@ -36,7 +37,7 @@ class SingleSession(Session):
     def _records(self, head: str) -> Sequence[RunRecord]:
         return [self.tracker.store.get(head)]
 
-    def _reopen(self) -> None:
+    def _reopen(self, plan: Plan) -> None:
         """Leave it to the recorder, which reopens the run where it goes on."""
 
     def _recorder(self) -> Recorder:

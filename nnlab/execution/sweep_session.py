@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
-from nnlab.execution.ledger import PLAN, PlannedJob
+from nnlab.execution.ledger import PLAN, Plan, PlannedJob
 from nnlab.execution.pictures import draw
 from nnlab.execution.recorder import Recorder
 from nnlab.execution.results import report_sweep
@@ -59,14 +59,19 @@ class SweepSession(Session):
                 artifacts.write_shared(folder, runs[0].prepared.compact_split, provenance.collect())
                 write_study(folder, self._study)
         ledger.write(plan)
+        self._keep(plan)
+
+    def _keep(self, plan: Plan) -> None:
+        """Put the plan among the artifacts of the sweep's run, where it outlives the ledger."""
         with self.tracker.folder(self.head) as folder:
             (folder / PLAN).write_text(plan.to_json(), encoding="utf-8")
 
     def _records(self, head: str) -> Sequence[RunRecord]:
         return self.tracker.store.children(head)
 
-    def _reopen(self) -> None:
+    def _reopen(self, plan: Plan) -> None:
         self.tracker.reopen(self.head)
+        self._keep(plan)  # a kill may have parted it from the ledger's
 
     def _recorder(self) -> Recorder:
         digests = {run.prepared.digest for run in self.runs}

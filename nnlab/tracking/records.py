@@ -27,6 +27,8 @@ class RunRecord:
         The epoch of that value.
     start_time : int
         Milliseconds since 1970, UTC.
+    has_dataset : bool or None
+        Whether it names a dataset as its input; None where that was not read.
     """
 
     run_id: str
@@ -38,6 +40,7 @@ class RunRecord:
     metrics: dict[str, float]
     steps: dict[str, int]
     start_time: int
+    has_dataset: bool | None = None
 
     @classmethod
     def of(cls, run: "MlflowRun") -> "RunRecord":
@@ -53,6 +56,7 @@ class RunRecord:
             {name: float(metric.value) for name, metric in latest.items()},
             {name: int(metric.step) for name, metric in latest.items()},
             int(run.info.start_time),
+            bool(run.inputs and run.inputs.dataset_inputs),
         )
 
     @property

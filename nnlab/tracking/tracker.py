@@ -4,8 +4,10 @@ import getpass
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Self
 
 from nnlab.runs.code_version import CodeVersion
+from nnlab.runs.prepared_data import PreparedData
 from nnlab.runs.tags import Tag
 from nnlab.tracking.process import ProcessId
 from nnlab.tracking.records import DatasetInput
@@ -34,6 +36,25 @@ class DatasetRecord:
     images: int
     pixels: int
     classes: int
+
+    @classmethod
+    def of(cls, name: str, prepared: PreparedData) -> Self:
+        """Describe loaded data."""
+        data = prepared.dataset
+        pixels = data.pixels.shape[1]
+        return cls(name, prepared.digest, data.source, len(data.labels), pixels, data.classes)
+
+    def as_input(self) -> DatasetInput:
+        """Return it in MLflow's own fields."""
+        return DatasetInput(
+            name=self.name,
+            digest=self.digest[:36],  # MLflow's limit; the tag data_digest holds it whole
+            source_type="local",
+            source=json.dumps({"uri": self.source}),
+            data_schema=json.dumps({"pixels": ["uint8", self.pixels], "classes": self.classes}),
+            profile=json.dumps({"images": self.images, "sha256": self.digest}),
+            tags={"mlflow.data.context": "training"},
+        )
 
 
 class Tracker(Writer):
@@ -66,8 +87,6 @@ class Tracker(Writer):
         dataset: DatasetRecord | None = None,
     ) -> str:
         """Create a run, RUNNING from now on, and return its id."""
-        from mlflow.entities import Param
-
         code = self._code
         system = {
             "mlflow.source.name": "run.py",
@@ -82,20 +101,7 @@ class Tracker(Writer):
             system[Tag.GIT_COMMIT] = code.commit
             system[Tag.GIT_DIRTY] = str(code.dirty).lower()
         run_id = self.create(self._experiment_id, name, None, {**system, **tags})
-        entries = [Param(key, value) for key, value in params.items()]
-        self._call(self._client.log_batch, run_id, params=entries)
+        self.log_params(run_id, params)
         if dataset is not None:
-            self.log_datasets(run_id, [_input(dataset)])
+            self.log_datasets(run_id, [dataset.as_input()])
         return run_id
-
-
-def _input(dataset: DatasetRecord) -> DatasetInput:
-    return DatasetInput(
-        name=dataset.name,
-        digest=dataset.digest[:36],  # MLflow's limit; the tag data_digest holds it whole
-        source_type="local",
-        source=json.dumps({"uri": dataset.source}),
-        data_schema=json.dumps({"pixels": ["uint8", dataset.pixels], "classes": dataset.classes}),
-        profile=json.dumps({"images": dataset.images, "sha256": dataset.digest}),
-        tags={"mlflow.data.context": "training"},
-    )

@@ -15,7 +15,7 @@ from nnlab.runs.tags import Tag
 from nnlab.safe_text import masked
 from nnlab.tracking.locations import local_database, local_path
 from nnlab.tracking.process import ProcessId
-from nnlab.tracking.records import DatasetInput, Measurement
+from nnlab.tracking.records import DatasetInput, Measurement, RunRecord
 from nnlab.tracking.relocation import is_outside, refuse_moved_store
 from nnlab.tracking.store import Store
 from nnlab.training.outcomes import Status
@@ -159,11 +159,11 @@ class Writer:
         datasets: Iterable[DatasetInput],
     ) -> None:
         """Write into a run what another store holds of it, with its own times, unchanged."""
-        from mlflow.entities import Metric, Param, RunTag
+        from mlflow.entities import Metric, RunTag
 
         send, batch = self._call, self._client.log_batch
         for texts in _batches(params.items(), TEXTS_A_BATCH):
-            send(batch, run_id, params=[Param(*each) for each in texts])
+            self.log_params(run_id, dict(texts))
         for texts in _batches(tags.items(), TEXTS_A_BATCH):
             send(batch, run_id, tags=[RunTag(*each) for each in texts])
         for points in _batches(metrics, METRICS_A_BATCH):
@@ -176,6 +176,30 @@ class Writer:
             self._call(self._client.update_run, run_id, status=status)
         else:
             self._call(self._client.set_terminated, run_id, status, end_time)
+
+    def add_missing(
+        self,
+        record: RunRecord,
+        *,
+        params: Mapping[str, str],
+        tags: Mapping[str, str],
+        dataset: DatasetInput | None,
+    ) -> None:
+        """Write what a run lacks: a kill can part its creation from its params and its dataset."""
+        new_params = {name: value for name, value in params.items() if name not in record.params}
+        new_tags = {name: value for name, value in tags.items() if name not in record.tags}
+        if new_params:
+            self.log_params(record.run_id, new_params)
+        self.log(record.run_id, (), new_tags)
+        if dataset is not None and not record.has_dataset:
+            self.log_datasets(record.run_id, [dataset])
+
+    def log_params(self, run_id: str, params: Mapping[str, str]) -> None:
+        """Write params of a run, in one request."""
+        from mlflow.entities import Param
+
+        entries = [Param(name, value) for name, value in params.items()]
+        self._call(self._client.log_batch, run_id, params=entries)
 
     def log_datasets(self, run_id: str, datasets: Iterable[DatasetInput]) -> None:
         """Name datasets as a run's inputs."""

@@ -6,7 +6,8 @@ from contextlib import closing
 from pathlib import Path
 
 from nnlab.analysis.terminal import echo
-from nnlab.errors import TrackingError
+from nnlab.errors import RecordError, TrackingError
+from nnlab.execution.incomplete_records import add_missing, lacking
 from nnlab.execution.ledger import unfinished
 from nnlab.interrupts import deferred
 from nnlab.runs.tags import Tag
@@ -57,6 +58,7 @@ def examine(uri: str | None, *, dry_run: bool = False, lost_host: str | None = N
     for message in clean_up_imports(writer, dry_run=dry_run, lost_host=lost_host):
         echo(message)
     _end_orphans(writer, dry_run=dry_run, lost_host=lost_host)
+    _complete_records(writer, dry_run=dry_run)
     _list_unfinished(writer.store, dry_run=dry_run)
     return True
 
@@ -109,6 +111,27 @@ def _end_orphans(writer: Writer, *, dry_run: bool, lost_host: str | None) -> Non
         echo(f"{verb} {record.run_id[:8]} {record.name}: {reason}")
     if not orphans:
         echo("every run that is RUNNING has a living owner")
+
+
+def _complete_records(writer: Writer, *, dry_run: bool) -> None:
+    """Write the params and the dataset of runs whose process was killed before it did."""
+    for record in list(writer.store.search("attributes.status != 'RUNNING'")):
+        lack = "" if Tag.IMPORTED_FROM in record.tags else lacking(record)
+        if not lack:
+            continue
+        message = f"{record.run_id[:8]} {record.name} has no {lack}"
+        if dry_run:
+            echo(f"{message}: would add what its config tells")
+            continue
+        try:
+            with deferred():
+                add_missing(writer, record)
+        except RecordError as error:
+            echo(f"{message}. {error}")
+            continue
+        rest = lacking(writer.store.get(record.run_id))
+        ending = f"; the dataset cannot be read, so it still has no {rest}" if rest else ""
+        echo(f"{message}: added from its config{ending}")
 
 
 def _diagnose(record: RunRecord, lost_host: str | None) -> tuple[bool, str] | None:
