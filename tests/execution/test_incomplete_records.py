@@ -1,6 +1,5 @@
-"""Runs whose process was killed between their creation and their params or dataset are completed."""
+"""Runs that a kill left without params or a dataset are completed."""
 
-import json
 import sqlite3
 from contextlib import closing
 
@@ -81,7 +80,7 @@ def test_a_config_that_is_not_the_runs_own_adds_nothing(sweep):
 
 
 def test_a_run_that_is_reused_gets_its_params(sweep):
-    database, uri, (run, _) = sweep
+    database, _, (run, _) = sweep
     before = entries(database, run.run_id)
     forget(database, run.run_id, "params", "inputs")
     again = Job(run.job.config.model_copy(update={"reuse": True}), (), "again")
@@ -97,5 +96,5 @@ def test_compare_names_the_runs_that_it_leaves_out_since_they_lack_a_param(sweep
     assert f"1 of 2 runs are left out, for they have no lr: {run.run_id[:8]}" in " ".join(
         said.split()
     )
-    told = json.dumps(nnlab("compare", "--uri", uri, "--where", "status == 'FINISHED'"))
+    told = nnlab("compare", "--uri", uri, "--where", "status == 'FINISHED'")
     assert "left out" not in told
