@@ -15,6 +15,7 @@ from nnlab.runs.tags import Tag
 from nnlab.search.samplers import SearchSettings, grid, make_sampler
 from nnlab.search.space import SearchSpace
 from nnlab.search.storage import open_storage, readable_errors, use_log
+from nnlab.tracking.database import file_lock
 from nnlab.tracking.locations import local_database
 from nnlab.tracking.process import ProcessId
 from nnlab.tracking.records import RunRecord
@@ -83,7 +84,6 @@ class SharedStudy:
         self, settings: SearchSettings, space: SearchSpace, search: Mapping[str, str], default: Path
     ) -> None:
         import optuna
-        from filelock import FileLock
 
         optuna.logging.set_verbosity(logging.ERROR)
         self._settings = settings
@@ -104,7 +104,7 @@ class SharedStudy:
         make_sampler(settings, space, 0)  # refuses what does not fit
         with readable_errors(self.url):
             default.parent.mkdir(parents=True, exist_ok=True)
-        self._lock = FileLock(default.with_name(default.name + ".lock"))
+            self._lock = file_lock(default.with_name(default.name + ".lock"))
         with self._lock, deferred(), readable_errors(self.url):
             if not settings.storage:
                 use_log(default)

@@ -1,6 +1,7 @@
 """The connection to a tracking store: opened quickly, patient with locks, clear about failures."""
 
 import gc
+import logging
 import os
 import time
 import urllib.error
@@ -10,11 +11,19 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from nnlab.errors import TrackingError
-from nnlab.tracking.database import LOCK_SECONDS, ensure_database
+from nnlab.tracking.database import (
+    LOCK_SECONDS,
+    ensure_database,
+    is_lock,
+    is_of_the_disk,
+    sqlite_error,
+    unusable,
+)
 from nnlab.tracking.locations import local_database
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+    from mlflow.exceptions import MlflowException
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -66,9 +75,9 @@ class Connection:
                     return function(*args, **kwargs)
                 except MlflowException as error:
                     text = str(error)
-                    locked = error.error_code == "TEMPORARILY_UNAVAILABLE" or "is locked" in text
                     inserted_twice = "IntegrityError" in text and "datasets" in text
-                    if not (locked or inserted_twice) or time.monotonic() > deadline:
+                    waits = inserted_twice or _is_locked(error)
+                    if not waits or time.monotonic() > deadline:
                         raise
                     time.sleep(0.2)
 
@@ -83,6 +92,9 @@ class Connection:
 
             if not isinstance(error, MlflowException | SQLAlchemyError):
                 raise
+            cause = sqlite_error(error)
+            if cause is not None and is_of_the_disk(cause):
+                raise unusable(self.uri, cause) from error
             first = str(error).strip().splitlines()[0]
             if "out-of-date database schema" in first:
                 raise TrackingError(
@@ -95,7 +107,19 @@ class Connection:
             ) from error
 
 
+def _is_locked(error: "MlflowException") -> bool:
+    """Tell whether another writer is in the way; MLflow's code is the same for a full disk."""
+    cause = sqlite_error(error)
+    if cause is not None:
+        return is_lock(cause)
+    text = str(error)  # a server's error has no cause, but its text has SQLite's
+    unavailable = error.error_code == "TEMPORARILY_UNAVAILABLE"
+    return "is locked" in text or (unavailable and "(sqlite3." not in text)
+
+
 def _open_client(uri: str) -> "MlflowClient":
+    # It logs each failure with its traceback, those too that are waited for; ours is one sentence.
+    logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")  # two lines a run

@@ -6,11 +6,17 @@ import sqlite3
 import tempfile
 from importlib.metadata import version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from nnlab.data.cache import cache_file, cache_folder
 from nnlab.errors import TrackingError
 
+if TYPE_CHECKING:
+    from filelock import BaseFileLock
+
 LOCK_SECONDS = 120  # to wait for a database that another writer has locked
+# SQLite's names of what no waiting mends: a full disk, a file or folder that cannot be written.
+_DISK_ERRORS = ("SQLITE_FULL", "SQLITE_READONLY", "SQLITE_IOERR", "SQLITE_CANTOPEN")
 
 
 def ensure_database(database: Path) -> None:
@@ -33,10 +39,51 @@ def ensure_database(database: Path) -> None:
             return
         _create(database)
     except (OSError, sqlite3.Error) as error:
-        raise TrackingError(
-            f"The tracking store {database} cannot be used: {error}. Check the folder's "
-            "permissions and free space, or name another store with tracking.uri=… ."
-        ) from error
+        raise unusable(str(database), error) from error
+
+
+def unusable(store: str, error: Exception) -> TrackingError:
+    """Return the error that says why a local store cannot be used."""
+    return TrackingError(
+        f"The tracking store {store} cannot be used: {error}. Check the folder's permissions and "
+        "free space, or name another store with tracking.uri=… ."
+    )
+
+
+def sqlite_error(error: BaseException | None) -> sqlite3.Error | None:
+    """Return SQLite's own error behind one of MLflow's or SQLAlchemy's; None if there is none."""
+    while error is not None and not isinstance(error, sqlite3.Error):
+        error = error.__cause__ or error.__context__
+    return error
+
+
+def is_lock(error: sqlite3.Error) -> bool:
+    """Tell whether another writer is in the way, so that waiting may help."""
+    return _name(error).startswith(("SQLITE_BUSY", "SQLITE_LOCKED"))
+
+
+def is_of_the_disk(error: sqlite3.Error) -> bool:
+    """Tell whether the disk is full, or the file or its folder cannot be opened or written."""
+    return _name(error).startswith(_DISK_ERRORS)
+
+
+def _name(error: sqlite3.Error) -> str:
+    return getattr(error, "sqlite_errorname", "")  # errors of the Python module itself have none
+
+
+def file_lock(path: Path) -> "BaseFileLock":
+    """Return a lock on a file, which is created.
+
+    Raises
+    ------
+    OSError
+        Where it cannot be created; filelock would try for ever in some folders.
+    """
+    from filelock import FileLock
+
+    if not path.exists():  # nothing is done to a file that may be another user's
+        path.touch()
+    return FileLock(path)
 
 
 def _check(database: Path) -> None:
@@ -57,10 +104,8 @@ def _check(database: Path) -> None:
 
 
 def _create(database: Path) -> None:
-    from filelock import FileLock
-
     database.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(database.with_name(database.name + ".lock")):
+    with file_lock(database.with_name(database.name + ".lock")):
         if database.exists() and database.stat().st_size > 0:
             return
         with tempfile.TemporaryDirectory(dir=database.parent, prefix=".making-") as folder:
@@ -87,7 +132,6 @@ def _migrate(database: Path) -> None:
 
     from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
-    for name in ("mlflow.store.db.utils", "alembic"):
-        logging.getLogger(name).setLevel(logging.WARNING)
+    logging.getLogger("alembic").setLevel(logging.WARNING)
     store = SqlAlchemyStore(f"sqlite:///{database}", str(database.parent))  # type: ignore[no-untyped-call]
     store.engine.dispose()

@@ -5,9 +5,12 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
 from mlflow import MlflowClient
+from sqlalchemy import event
+from sqlalchemy.pool import Pool
 
 from nnlab.errors import TrackingError
 from nnlab.runs.code_version import CodeVersion
@@ -49,7 +52,7 @@ def test_many_writers_may_log_the_same_new_dataset_at_once(store, tracker):
 
 
 @pytest.mark.long
-def test_a_database_that_is_locked_for_longer_than_sqlite_waits_is_waited_for(tracker):
+def test_a_database_that_is_locked_for_longer_than_sqlite_waits_is_waited_for(tracker, capfd):
     run_id = tracker.start("run", {}, {})
     database = tracker.store.uri.removeprefix("sqlite:///")
     connection = sqlite3.connect(database, isolation_level=None, check_same_thread=False)
@@ -63,6 +66,50 @@ def test_a_database_that_is_locked_for_longer_than_sqlite_waits_is_waited_for(tr
     assert time.monotonic() - begin > 20
     (point,) = MlflowClient(tracker.store.uri).get_metric_history(run_id, "val/loss")
     assert (point.value, point.step) == (0.5, 3)
+    assert capfd.readouterr().err == ""
+
+
+@pytest.fixture
+def pragma():
+    """Sets a pragma of SQLite's for all connections of MLflow."""
+    listeners = []
+
+    def set_pragma(text):
+        def listener(connection, *_):
+            connection.execute(text)
+
+        listeners.append(listener)
+        event.listen(Pool, "checkout", listener)
+
+    yield set_pragma
+    for listener in listeners:
+        event.remove(Pool, "checkout", listener)
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("PRAGMA max_page_count = 1", "cannot be used: database or disk is full. Check"),
+        ("PRAGMA query_only = ON", "cannot be used: attempt to write a readonly database. Check"),
+    ],
+)
+def test_only_a_lock_is_waited_for(tracker, pragma, monkeypatch, capfd, text, sentence):
+    run_id = tracker.start("run", {}, {})
+    pragma(text)
+
+    def wait(_seconds):
+        raise AssertionError
+
+    monkeypatch.setattr("nnlab.tracking.connection.time.sleep", wait)
+    with pytest.raises(TrackingError, match=sentence):
+        tracker.log(run_id, [("val/loss", 0.5, step) for step in range(5000)])
+    assert capfd.readouterr().err == ""
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="there is no such folder here")
+def test_a_folder_in_which_no_file_can_be_made_is_named():
+    with pytest.raises(TrackingError, match=r"/proc/mlflow.db cannot be used: .*permissions"):
+        ensure_database(Path("/proc/mlflow.db"))  # for root, too, and there is no such file
 
 
 def test_values_that_are_not_finite_are_not_sent(tracker):
