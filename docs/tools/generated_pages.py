@@ -26,6 +26,7 @@ from nnlab.runs.config import (
     TrackingConfig,
 )
 from nnlab.runs.launch_config import LaunchConfig
+from nnlab.search.samplers import SearchSettings
 
 ROOT = Path(__file__).resolve().parents[2]
 CONF = ROOT / "conf"
@@ -107,6 +108,13 @@ Nothing here changes a result.
 
 {launcher}
 
+## hydra.sweeper: a search by Optuna
+
+With `hydra/sweeper=nnlab_optuna`:
+[Letting Optuna choose](../guides/sweeps.md#letting-optuna-choose).
+
+{search}
+
 ## experiment: studies
 
 `python run.py -m experiment=NAME` runs a study: [Studies and reports](../guides/studies.md).
@@ -132,6 +140,11 @@ def configuration() -> str:
         tracking=table(TrackingConfig, tracking, "tracking."),
         launcher=table(
             LaunchConfig, documented(CONF / "hydra" / "launcher" / "nnlab.yaml"), "hydra.launcher."
+        ),
+        search=table(
+            SearchSettings,
+            documented(CONF / "hydra" / "sweeper" / "nnlab_optuna.yaml"),
+            "hydra.sweeper.",
         ),
         studies=options("experiment"),
     )
