@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from hydra.core.utils import JobReturn, JobStatus
+from hydra.errors import ConfigCompositionException
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
@@ -77,23 +78,30 @@ class StackLauncher(Launcher):
         self,
         *,
         hydra_context: HydraContext,
-        task_function: TaskFunction,  # noqa: ARG002 - Hydra passes it by name
+        task_function: TaskFunction,
         config: DictConfig,
     ) -> None:
         """Keep what Hydra hands over."""
         self._context = hydra_context
+        self._task_function = task_function
         self._config = config
 
     def launch(
         self,
         job_overrides: Sequence[Sequence[str]],
-        initial_job_idx: int,  # noqa: ARG002 - the session counts its runs itself
+        initial_job_idx: int,
     ) -> Sequence[JobReturn]:
-        """Check every job's config, and only then start; return the objectives in job order."""
+        """Check every job's config, and only then start; return the objectives in job order.
+
+        Raises
+        ------
+        ConfigError
+            Where a job's config is wrong, or asks of Hydra what a stack of runs cannot have.
+        """
         from nnlab.execution.dask_workers import check_address
         from nnlab.execution.resume import resume, same_sweep
         from nnlab.execution.sweep_session import SweepSession
-        from nnlab.runs.compose import Composer, chosen_study
+        from nnlab.runs.compose import Composer, chosen_study, without_hydra
         from nnlab.runs.launch_config import launch_config
         from nnlab.runs.run import plan_runs
         from nnlab.runs.sweep import Sweep
@@ -101,9 +109,12 @@ class StackLauncher(Launcher):
         settings = launch_config(self._fields)
         if settings.address is not None:
             check_address(settings.address)
+        _refuse_other_apps(self._config)
+        _refuse_settings_of_single_jobs(self._config)
         composer = Composer(self._context.config_loader, self._config)
         overrides = [tuple(job) for job in job_overrides]
-        sweep = Sweep.of([composer.compose(job) for job in overrides], overrides)
+        numbered = list(enumerate(overrides, start=initial_job_idx))
+        sweep = Sweep.of([composer.compose(job, number) for number, job in numbered], overrides)
         first = sweep.jobs[0].config
         self._check_direction(first.objective)
 
@@ -121,8 +132,19 @@ class StackLauncher(Launcher):
         runs = plan_runs(sweep.jobs, first=len(launched.session.runs))
         launched.runs.extend(runs)
         launched.session.begin(runs, sweep.varying)
+        callbacks = self._context.callbacks
+        configs = (
+            [composer.whole(job, number) for number, job in numbered] if callbacks.callbacks else []
+        )
+        for config in configs:
+            callbacks.on_job_start(config=config, task_function=self._task_function)
         launched.session.work()
-        return _returns(runs, overrides)
+        returns = _returns(runs, overrides)
+        for config, returned in zip(configs, returns, strict=False):
+            returned.hydra_cfg = OmegaConf.masked_copy(config, "hydra")
+            returned.cfg = without_hydra(config)
+            callbacks.on_job_end(config=config, job_return=returned)
+        return returns
 
     def _check_direction(self, objective: str) -> None:
         """Refuse a direction in which an optimising sweeper would look for the worst run.
@@ -139,6 +161,33 @@ class StackLauncher(Launcher):
             raise ConfigError(
                 f"hydra.sweeper.direction={direction} would look for the worst "
                 f"objective={objective}: add hydra.sweeper.direction={wanted}."
+            )
+
+
+def _refuse_other_apps(config: DictConfig) -> None:
+    """Refuse the sweep of another program, which may find this launcher among Hydra's plugins."""
+    if not {"lr", "epochs", "hidden_size"} & {str(key) for key in config}:
+        raise ConfigCompositionException(
+            "hydra/launcher=nnlab trains the runs of nnlab's own config, and calls no other "
+            "program's function: take hydra/launcher=basic."
+        )
+
+
+def _refuse_settings_of_single_jobs(config: DictConfig) -> None:
+    """Refuse settings of Hydra that would have to differ between runs that share a process."""
+    # Not resolved: a setting may refer to a job's number, which a sweep does not have.
+    hydra: Any = OmegaConf.to_container(config.hydra, resolve=False)
+    for name, value, without in (
+        ("hydra.job.chdir", hydra["job"]["chdir"], (None, False)),
+        ("hydra.job.env_set", hydra["job"]["env_set"], ({},)),
+        ("hydra.output_subdir", hydra["output_subdir"], (None,)),
+        ("hydra.sweep.subdir", hydra["sweep"]["subdir"], (".",)),
+    ):
+        if value not in without:
+            raise ConfigError(
+                f"{name}={value} is not possible in a sweep: its runs train together in one "
+                "process, and keep their files in the tracking store. Leave it out, or train the "
+                "runs one by one, without -m."
             )
 
 

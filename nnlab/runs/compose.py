@@ -8,7 +8,8 @@ override that is more than that goes through Hydra.
 
 import copy
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,9 +18,10 @@ from hydra import initialize_config_dir
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.types import RunMode
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import InterpolationKeyError, MissingMandatoryValue
 
 from nnlab.errors import ConfigError
@@ -65,10 +67,17 @@ class Composer:
         self._loader = loader
         self._config = config
         self._bases: dict[tuple[str, ...], dict[str, Any]] = {}
-        self._fields = self._base(())
+        self._groups = frozenset(loader.list_groups(""))
 
-    def compose(self, overrides: Sequence[str]) -> RunConfig:
+    def compose(self, overrides: Sequence[str], number: int = 0) -> RunConfig:
         """Return the checked config of a job.
+
+        Parameters
+        ----------
+        overrides : Sequence[str]
+            Of the job.
+        number : int
+            The job's place in the sweep: ``${hydra:job.num}``.
 
         Raises
         ------
@@ -82,25 +91,46 @@ class Composer:
         plain = copy.deepcopy(self._bases[groups])
         if all(_set(plain, override) for override in values) and _is_final(plain):
             return from_mapping(plain)
-        return from_hydra(self._composed(overrides))
+        whole = self.whole(overrides, number)
+        with _as_hydra_config(whole):
+            return from_hydra(without_hydra(whole))
+
+    def whole(self, overrides: Sequence[str], number: int) -> DictConfig:
+        """Let Hydra compose the config of a job, its own settings included."""
+        config = self._loader.load_sweep_config(self._config, list(overrides))
+        with open_dict(config):
+            config.hydra.job.id = str(number)
+            config.hydra.job.num = number
+        return config
 
     def _sets_a_value(self, override: str) -> bool:
         """Tell whether an override sets a value, and does not choose from a group."""
         match = ASSIGNMENT.fullmatch(override)
         if match is None or match["field"].startswith("hydra."):
             return False
-        field = match["field"]
-        return "." in field or not isinstance(self._fields.get(field, {}), dict)
+        return match["field"] not in self._groups
 
     def _base(self, overrides: Sequence[str]) -> dict[str, Any]:
-        plain = OmegaConf.to_container(self._composed(overrides), resolve=False)
+        plain = OmegaConf.to_container(without_hydra(self.whole(overrides, 0)), resolve=False)
         assert isinstance(plain, dict)
         return {str(key): value for key, value in plain.items()}
 
-    def _composed(self, overrides: Sequence[str]) -> DictConfig:
-        """Let Hydra compose a config, and leave out the settings of Hydra itself."""
-        config = self._loader.load_sweep_config(self._config, list(overrides))
-        return OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
+
+def without_hydra(config: DictConfig) -> DictConfig:
+    """Return a copy of a config that Hydra composed, without Hydra's own settings."""
+    return OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
+
+
+@contextmanager
+def _as_hydra_config(config: DictConfig) -> Iterator[None]:
+    """Let ``${hydra:…}`` refer to a job's config in a block."""
+    hydra_config = HydraConfig.instance()
+    before = hydra_config.cfg
+    hydra_config.set_config(config)
+    try:
+        yield
+    finally:
+        hydra_config.cfg = before
 
 
 class Grid(NamedTuple):

@@ -1,0 +1,24 @@
+"""A Hydra callback that writes down when it is called, for tests in processes of their own."""
+
+import json
+from pathlib import Path
+
+from hydra.experimental.callback import Callback
+
+
+class Log(Callback):
+    """Appends a line of JSON to a file at each job's start and end."""
+
+    def __init__(self, path):
+        self._path = Path(path)
+
+    def _write(self, **entry):
+        with self._path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(entry) + "\n")
+
+    def on_job_start(self, config, **_):
+        self._write(event="start", lr=config.lr, number=config.hydra.job.num)
+
+    def on_job_end(self, config, job_return, **_):
+        value = job_return.return_value
+        self._write(event="end", lr=config.lr, status=job_return.status.name, value=value)
