@@ -7,6 +7,7 @@ corresponding places beside the database. Addresses that lead elsewhere on purpo
 ``s3://…``) stay.
 """
 
+import os
 import shlex
 import sqlite3
 from collections.abc import Iterator
@@ -18,7 +19,7 @@ from typing import NamedTuple
 
 from nnlab.errors import TrackingError
 from nnlab.tracking.database import LOCK_SECONDS
-from nnlab.tracking.locations import local_path
+from nnlab.tracking.store_folder import StoreFolder
 
 # Tables and columns in which MLflow keeps addresses. Those of the first kind are of a folder that
 # belongs to one run or model alone, whose id is in the third column.
@@ -85,7 +86,7 @@ def find_moves(database: Path) -> list[Move]:
     """
     try:
         with closing(_open(database, read_only=True)) as connection:
-            return list(_moves(connection, database.resolve()))
+            return list(_moves(connection, database))
     except sqlite3.Error as error:
         raise TrackingError(f"The tracking store {database} cannot be read: {error}.") from error
 
@@ -115,7 +116,7 @@ def repair(database: Path) -> tuple[list[Move], Path | None]:
                 connection.backup(copy)
             connection.execute("BEGIN IMMEDIATE")
             with connection:
-                moves = list(_moves(connection, database.resolve()))
+                moves = list(_moves(connection, database))
                 for move in moves:
                     for (table, column, text), replacement in move.changes:
                         connection.execute(
@@ -146,11 +147,6 @@ def refuse_moved_store(database: Path) -> None:
         )
 
 
-def is_outside(database: Path, address: str) -> bool:
-    """Tell whether a local address leads out of the folder that the database is in."""
-    return _outside(address, database.resolve().parent) is not None
-
-
 def _open(database: Path, *, read_only: bool = False) -> sqlite3.Connection:
     mode = "ro" if read_only else "rw"
     return sqlite3.connect(
@@ -160,7 +156,8 @@ def _open(database: Path, *, read_only: bool = False) -> sqlite3.Connection:
 
 def _moves(connection: sqlite3.Connection, database: Path) -> Iterator[Move]:
     """Yield what is to be repaired, by the folder that the store came from."""
-    new = database.parent
+    home = StoreFolder(database)
+    new = home.folder
     ids = {
         Address(table, column, text): key
         for table, column, key_column in OWN_FOLDERS
@@ -174,13 +171,14 @@ def _moves(connection: sqlite3.Connection, database: Path) -> Iterator[Move]:
     paths = {
         address: path
         for address in (*ids, *others)
-        if (path := _outside(address.text, new)) is not None
+        if (path := home.outside(address.text)) is not None
     }
-    for old in _old_folders(connection, paths, ids, new):
+    for old in _old_folders(connection, paths, ids, home):
         targets = {
-            address: new / path.relative_to(old)
+            address: target
             for address, path in paths.items()
             if path.is_relative_to(old)
+            and not _is_same_place(path, target := new / path.relative_to(old))
         }
         stay = {
             address
@@ -195,7 +193,8 @@ def _moves(connection: sqlite3.Connection, database: Path) -> Iterator[Move]:
             if address not in stay
         )
         paths = {address: path for address, path in paths.items() if address not in targets}
-        yield Move(old, new, (old / database.name).exists(), changes, len(stay))
+        if changes:
+            yield Move(old, new, (old / database.name).exists(), changes, len(stay))
 
 
 def _select(connection: sqlite3.Connection, table: str, *columns: str) -> list[tuple[str, ...]]:
@@ -208,18 +207,21 @@ def _select(connection: sqlite3.Connection, table: str, *columns: str) -> list[t
 
 
 def _old_folders(
-    connection: sqlite3.Connection, paths: dict[Address, Path], ids: dict[Address, str], new: Path
+    connection: sqlite3.Connection,
+    paths: dict[Address, Path],
+    ids: dict[Address, str],
+    home: "StoreFolder",
 ) -> list[Path]:
     """Return the folders from which the store came, the deepest first."""
     folders = {
         old
         for address, path in paths.items()
-        if address in ids and (old := _old_folder(path, ids[address], new)) is not None
+        if address in ids and (old := _old_folder(path, ids[address], home.folder)) is not None
     }
     experiment = connection.execute(
         "SELECT artifact_location FROM experiments WHERE experiment_id = 0"
     ).fetchone()
-    first = _outside(experiment[0], new) if experiment and experiment[0] else None
+    first = home.outside(experiment[0]) if experiment and experiment[0] else None
     if first is not None and first.name == ARTIFACTS:
         old = first.parent
         if not any(
@@ -242,9 +244,5 @@ def _old_folder(path: Path, run_id: str, new: Path) -> Path | None:
     return None
 
 
-def _outside(address: str, folder: Path) -> Path | None:
-    """Return the path of a local address that leads out of a folder, else None."""
-    location = local_path(address)  # None for a server or a bucket
-    if location is None or not Path(location).is_absolute():
-        return None
-    return None if Path(location).resolve().is_relative_to(folder) else Path(location)
+def _is_same_place(one: Path, other: Path) -> bool:
+    return os.path.realpath(one) == os.path.realpath(other)

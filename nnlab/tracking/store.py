@@ -13,7 +13,8 @@ from nnlab.runs.tags import Tag
 from nnlab.tracking.connection import Connection
 from nnlab.tracking.locations import local_database, local_path, tracking_uri
 from nnlab.tracking.records import Measurement, RunDetails, RunRecord
-from nnlab.tracking.relocation import is_outside, refuse_moved_store
+from nnlab.tracking.relocation import refuse_moved_store
+from nnlab.tracking.store_folder import is_outside
 
 Kind = Literal["sweep", "run"]
 

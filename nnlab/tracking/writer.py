@@ -16,8 +16,9 @@ from nnlab.safe_text import masked
 from nnlab.tracking.locations import local_database, local_path
 from nnlab.tracking.process import ProcessId
 from nnlab.tracking.records import DatasetInput, Measurement, RunRecord
-from nnlab.tracking.relocation import is_outside, refuse_moved_store
+from nnlab.tracking.relocation import refuse_moved_store
 from nnlab.tracking.store import Store
+from nnlab.tracking.store_folder import is_outside
 from nnlab.training.outcomes import Status
 
 T = TypeVar("T")

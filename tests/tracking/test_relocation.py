@@ -201,6 +201,78 @@ def test_a_store_that_is_reached_through_a_link_was_not_moved(old, new):
     assert (Store(uri_of(new)).download(run_id) / "weights.npz").exists()
 
 
+def linked_artifacts(folder, disk):
+    """Move a store's artifacts to another disk, and leave a link in their place."""
+    disk.parent.mkdir(exist_ok=True)
+    shutil.move(folder / "artifacts", disk)
+    (folder / "artifacts").symlink_to(disk)
+
+
+def test_a_link_to_a_larger_disk_is_no_move(old, tmp_path):
+    run_id = run_in(tracker_of(old))
+    linked_artifacts(old, tmp_path / "disk" / "files")
+    before = addresses(old)
+    later = run_in(tracker_of(old))
+    for _ in range(2):
+        assert "moved" not in doctor(old)
+    assert addresses(old) > before
+    assert not list(old.glob("mlflow-before-mending-*"))
+    for each in (run_id, later):
+        assert (tmp_path / "disk" / "files" / each / "artifacts" / "weights.npz").exists()
+        assert Store(uri_of(old)).download(each).is_relative_to(old)
+
+
+def test_a_linked_database_is_in_both_folders(old, tmp_path):
+    run_id = run_in(tracker_of(old), None)
+    mlflow.MlflowClient(uri_of(old))._tracking_client.store.engine.dispose()
+    (tmp_path / "disk").mkdir()
+    shutil.move(old / "mlflow.db", tmp_path / "disk" / "mlflow.db")
+    (old / "mlflow.db").symlink_to(tmp_path / "disk" / "mlflow.db")
+    assert REPAIRED not in doctor(old)
+    assert Store(uri_of(old)).download(run_id).is_relative_to(old)
+    run_in(tracker_of(old))
+
+
+def test_a_store_with_a_link_to_a_larger_disk_may_move(old, new, tmp_path):
+    run_id = run_in(tracker_of(old))
+    linked_artifacts(old, tmp_path / "disk")
+    old.rename(new)
+    with pytest.raises(TrackingError, match="was moved from"):
+        tracker_of(new)
+    assert f"moved from {old}: repaired 2 addresses" in doctor(new)
+    assert REPAIRED not in doctor(new)
+    assert len(list(new.glob("mlflow-before-mending-*"))) == 1
+    assert (Store(uri_of(new)).download(run_id) / "weights.npz").read_bytes() == b"weights"
+    run_in(tracker_of(new))
+
+
+def test_a_copy_that_shares_its_artifacts_is_left_alone_until_the_original_is_gone(
+    old, new, tmp_path
+):
+    run_in(tracker_of(old))
+    linked_artifacts(old, tmp_path / "disk")
+    shutil.copytree(old, new, symlinks=True)
+    for _ in range(2):
+        assert REPAIRED not in doctor(new)
+    run_in(tracker_of(new))
+    assert not list(new.glob("mlflow-before-mending-*"))
+    shutil.rmtree(old)
+    assert f"moved from {old}: repaired " in doctor(new)
+    assert REPAIRED not in doctor(new)
+
+
+def test_files_that_stay_in_the_old_place_are_no_reason_to_repair_again(old, new):
+    tracker = tracker_of(old)
+    kept, left = run_in(tracker), run_in(tracker)
+    old.rename(new)
+    shutil.move(new / "artifacts" / left, old / "artifacts" / left)
+    for _ in range(2):
+        doctor(new)
+    assert len(list(new.glob("mlflow-before-mending-*"))) == 1
+    assert Store(uri_of(new)).download(kept).is_relative_to(new)
+    run_in(tracker_of(new))
+
+
 def test_models_of_mlflows_registry_move_along(old, new):
     tracker = tracker_of(old)
     run_id = run_in(tracker)
