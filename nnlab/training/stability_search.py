@@ -7,9 +7,8 @@ curvature, and then falls (Lewkowycz et al. 2020, "The large learning rate phase
 the catapult mechanism"); or large steps switch off every hidden unit. Below that rate, the
 curvature may grow during training, up to 2 over the learning rate (Cohen et al. 2021, "Gradient
 descent on neural networks typically occurs at the edge of stability"). So there are phases, as in
-Lewkowycz et al., and two learning rates at which one ends and the next begins.
-
-The search does not use the theory: it trains, and looks at the losses.
+Lewkowycz et al., and two learning rates at which one ends and the next begins. The search does not
+use this theory: it trains, and looks at the losses.
 """
 
 import math
@@ -58,14 +57,11 @@ class Trial:
 
     Attributes
     ----------
-    lr : float
     initial : float
         Loss of the untrained network, in nats.
     highest, settled : float
         Largest loss after that, and in the last tenth of the epochs; infinite where one was not
         finite.
-    killed : bool
-        As in ``Course``.
     """
 
     lr: float
@@ -154,9 +150,8 @@ class Edges:
         Holds the end of all training: the highest rate at which hidden units stay active and the
         loss settles below its initial value.
     holes : int
-        Number of lower rates at which that failed. The boundary is no clean line: neighbouring
-        rates differ at every scale (Sohl-Dickstein 2024, "The boundary of neural network
-        trainability is fractal").
+        Number of lower rates at which that failed: the boundary is fractal (Sohl-Dickstein 2024,
+        "The boundary of neural network trainability is fractal").
     """
 
     stable: Bracket
@@ -246,8 +241,7 @@ def agreement_with_theory(
         )
     if holes:
         lines.append(f"In {holes} of {networks} networks it does not at some lower rate.")
-    unknown = 2 * networks - len(stable) - len(largest)
-    if unknown:
+    if unknown := 2 * networks - len(stable) - len(largest):
         lines.append(f"{unknown} edges were not found in the range that was searched.")
     return " ".join(lines)
 
