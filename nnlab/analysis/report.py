@@ -110,6 +110,8 @@ def _attach(store: Store, parent: RunRecord, files: Sequence[Path]) -> None:
     with deferred(), Writer(store).folder(parent.run_id) as folder:
         for file in files:
             write_whole(folder / file.name, file.read_bytes())  # in place of a link, not behind it
+    if Tag.FIGURES_MISSING in parent.tags:
+        Writer(store).remove_tag(parent.run_id, Tag.FIGURES_MISSING)
 
 
 def _parent(store: Store, sweep: str) -> RunRecord:

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from nnlab.errors import RecordError
 from nnlab.execution import processes
 
 
@@ -37,3 +38,8 @@ def draw(folder: Path, name: str, contents: dict[str, Any]) -> None:
 
     wrong = Mistakes.select(*(contents.pop(array) for array in ("probs", "labels", "pixels")))
     save(run_figure(name, RunFigureData(mistakes=wrong, **contents)), folder / f"{name}.png")
+
+
+def refuse(reason: str) -> None:
+    """Stand for a figure whose contents could not be read."""
+    raise RecordError(reason)

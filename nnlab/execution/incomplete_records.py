@@ -34,12 +34,19 @@ def add_missing(writer: Writer, record: RunRecord) -> None:
     RecordError
         Where neither can be read, or belongs to another run.
     """
-    config = _config(writer.store, record)
+    config = recorded_config(writer.store, record)
     dataset = None if record.has_dataset else _dataset(writer.store, record, config)
     writer.add_missing(record, params=config.params, tags={}, dataset=dataset)
 
 
-def _config(store: Store, record: RunRecord) -> RunConfig:
+def recorded_config(store: Store, record: RunRecord) -> RunConfig:
+    """Return a run's config, from its artifact or its sweep's plan, and check that it is its own.
+
+    Raises
+    ------
+    RecordError
+        Where neither can be read, or belongs to another run.
+    """
     try:
         text = store.read_file(record.run_id, "config.yaml")
         config = from_record(yaml.safe_load(text) if text is not None else _planned(store, record))

@@ -4,49 +4,118 @@ matplotlib takes as long to import as MLflow; with a second process they are imp
 """
 
 import tempfile
-from collections.abc import Iterator, Sequence
-from concurrent.futures import Executor, Future
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import BrokenExecutor, Future
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from nnlab.analysis.ranking import ranked
+from nnlab.errors import NnlabError
 from nnlab.execution import drawing
 from nnlab.execution.processes import close_pool, open_pool
+from nnlab.execution.progress import print_note
 from nnlab.interrupts import deferred
-from nnlab.plots.names import RUN_FIGURES
+from nnlab.plots.names import RUN_FIGURES, SWEEP_FIGURES
 from nnlab.runs.run import Run
-from nnlab.tracking.artifacts import read_history, read_weights
+from nnlab.runs.tags import Tag
+from nnlab.tracking.artifacts import NPZ_ERRORS, read_history, read_weights
 from nnlab.tracking.tracker import Tracker
+from nnlab.tracking.writer import Writer
 from nnlab.training.full_batch import dead_units, predict
+
+Call = tuple[Callable[..., object], tuple[Any, ...]]
+DEATHS = 3  # of drawing processes in one go, after which what is left is not drawn
+
+
+class DrawingPool:
+    """Processes that draw. If one dies, others draw what it took along."""
+
+    def __init__(self, processes: int) -> None:
+        self._processes = processes
+        self._open()
+
+    def _open(self) -> None:
+        self._pool = open_pool(self._processes, drawing.set_up)
+        self._submit((int, ()))  # the processes start now, and set up while the runs train
+
+    def close(self) -> None:
+        """End the processes."""
+        close_pool(self._pool)
+
+    def run(self, calls: Sequence[Call]) -> list[Exception | None]:
+        """Make calls, and return for each the error by which it failed, or None."""
+        errors = [_error(future) for future in [self._submit(call) for call in calls]]
+        deaths = 0
+        for index, error in enumerate(errors):
+            if not isinstance(error, BrokenExecutor):
+                continue
+            if deaths < DEATHS:
+                self.close()
+                self._open()
+                errors[index] = _error(self._submit(calls[index]))
+            deaths = deaths + 1 if isinstance(errors[index], BrokenExecutor) else 0
+        return errors
+
+    def _submit(self, call: Call) -> Future[object]:
+        function, arguments = call
+        try:
+            return self._pool.submit(function, *arguments)
+        except BrokenExecutor as error:
+            future: Future[object] = Future()
+            future.set_exception(error)
+            return future
+
+
+def _error(future: Future[object]) -> Exception | None:
+    try:
+        future.result()
+    except Exception as error:  # noqa: BLE001 - whatever it is, figures end no sweep
+        return error
+    return None
 
 
 @contextmanager
-def drawing_pool(pictures: int, processes: int) -> Iterator[Executor | None]:
+def drawing_pool(pictures: int, processes: int) -> Iterator[DrawingPool | None]:
     """Open a pool of processes that draw; None where no figures are wanted."""
     if not pictures:
         yield None
         return
-    pool = open_pool(processes, drawing.set_up)
+    pool = DrawingPool(processes)
     try:
-        pool.submit(int)  # the first call starts the processes, which set up while the runs train
         yield pool
     finally:
-        close_pool(pool)
+        pool.close()
+
+
+@dataclass(frozen=True)
+class _Drawing:
+    """The figures of one run of the store, which a pool draws into a folder: name -> call."""
+
+    run_id: str
+    title: str
+    folder: Path
+    calls: Mapping[str, Call]
 
 
 def draw(
-    runs: Sequence[Run], pool: Executor | None, tracker: Tracker, sweep: tuple[str, str] | None
+    runs: Sequence[Run],
+    pool: DrawingPool | None,
+    tracker: Tracker,
+    sweep: tuple[str, str] | None,
 ) -> None:
     """Add figures to the best runs, as many as their config allows, and some to their sweep.
+
+    Figures that cannot be drawn are named in a sentence, and a tag of their run names them too.
 
     Parameters
     ----------
     runs : Sequence[Run]
         Reused runs keep the figures that they have.
-    pool : Executor or None
+    pool : DrawingPool or None
         See ``drawing_pool``.
     tracker : Tracker
     sweep : tuple[str, str] or None
@@ -56,32 +125,61 @@ def draw(
         return
     best = [run for run in ranked(runs) if run.status == "FINISHED"]
     chosen = [run for rank, run in enumerate(best) if rank < run.job.config.pictures]
-    drawings: list[tuple[str, Path, list[Future[None]]]] = []
     with tempfile.TemporaryDirectory(prefix="nnlab-") as scratch:
+        drawings = []
         if sweep is not None and best:
             folder = Path(scratch) / sweep[0]
             folder.mkdir()
             ids = [run.run_id for run in runs if run.run_id]
             shape = best[0].prepared.dataset.image_shape
-            future = pool.submit(
-                drawing.draw_sweep, folder, tracker.store.uri, ids, sweep[1],
-                _extremes(best, tracker), shape,
-            )  # fmt: skip
-            drawings.append((sweep[0], folder, [future]))
-        for run in chosen:
-            if run.reused:
-                continue
-            folder = Path(scratch) / run.run_id
-            folder.mkdir()
-            contents = _contents(run, tracker.store.download(run.run_id))
-            futures = [pool.submit(drawing.draw, folder, name, contents) for name in RUN_FIGURES]
-            drawings.append((run.run_id, folder, futures))
-        for run_id, folder, futures in drawings:
-            for future in futures:
-                future.result()
-            with deferred(), tracker.folder(run_id) as artifacts:
-                for file in folder.iterdir():
+            arguments = folder, tracker.store.uri, ids, sweep[1], _extremes(best, tracker), shape
+            calls = {SWEEP_FIGURES: (drawing.draw_sweep, arguments)}
+            drawings.append(_Drawing(*sweep, folder, calls))
+        drawings += [_drawing(run, tracker, Path(scratch)) for run in chosen if not run.reused]
+        _complete(drawings, pool, tracker)
+
+
+def draw_run(run: Run, pool: DrawingPool, writer: Writer) -> None:
+    """Draw a recorded run's figures from its files, as ``draw`` does."""
+    with tempfile.TemporaryDirectory(prefix="nnlab-") as scratch:
+        _complete([_drawing(run, writer, Path(scratch))], pool, writer)
+
+
+def _drawing(run: Run, writer: Writer, scratch: Path) -> _Drawing:
+    folder = scratch / run.run_id
+    folder.mkdir()
+    calls: dict[str, Call]
+    try:
+        contents = _contents(run, writer.store.download(run.run_id))
+        calls = {name: (drawing.draw, (folder, name, contents)) for name in RUN_FIGURES}
+    except (NnlabError, *NPZ_ERRORS) as error:
+        calls = dict.fromkeys(RUN_FIGURES, (drawing.refuse, (str(error),)))
+    return _Drawing(run.run_id, run.job.name, folder, calls)
+
+
+def _complete(drawings: Sequence[_Drawing], pool: DrawingPool, writer: Writer) -> None:
+    """Have figures drawn, and put them among the artifacts of their runs."""
+    errors = iter(pool.run([call for drawn in drawings for call in drawn.calls.values()]))
+    for drawn in drawings:
+        failed = {name: error for name in drawn.calls if (error := next(errors)) is not None}
+        with deferred():
+            with writer.folder(drawn.run_id) as artifacts:
+                for file in drawn.folder.iterdir():
                     (artifacts / file.name).write_bytes(file.read_bytes())
+            if failed:
+                writer.log(drawn.run_id, (), {Tag.FIGURES_MISSING: ", ".join(failed)})
+        if failed:
+            command = f"report {drawn.run_id[:8]}" if SWEEP_FIGURES in failed else "doctor"
+            error = next(iter(failed.values()))
+            reason = (
+                "the process that drew them died"
+                if isinstance(error, BrokenExecutor)
+                else f"{type(error).__name__}: {error}"
+            )
+            print_note(
+                f"Figures of {drawn.title} are missing ({', '.join(failed)}): {reason}. "
+                f"`nnlab {command}` draws them."
+            )
 
 
 def _extremes(best: Sequence[Run], tracker: Tracker) -> list[tuple[str, float, Path]]:

@@ -11,6 +11,7 @@ from nnlab.runs.run import Run
 from nnlab.runs.tags import Tag
 from nnlab.tracking.records import RunRecord
 from nnlab.tracking.writer import Writer
+from nnlab.training.history import METRICS
 
 
 def reuse_finished(writer: Writer, runs: Sequence[Run]) -> None:
@@ -53,6 +54,6 @@ def _adopt(run: Run, record: RunRecord) -> None:
     state.status = "FINISHED" if record.status == "FINISHED" else "KILLED"
     state.outcome = record.tags[Tag.OUTCOME]
     state.reason = record.tags.get(Tag.REASON)
-    state.metrics = record.metrics
+    state.metrics = {name: value for name, value in record.metrics.items() if name not in METRICS}
     ended_at = record.metrics.get("diverged_at", record.metrics.get("pruned_at"))
     state.epoch = run.job.config.epochs if ended_at is None else int(ended_at)

@@ -2,7 +2,7 @@
 
 import csv
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from nnlab.analysis.formatting import markdown_table, number
@@ -15,7 +15,9 @@ from nnlab.runs.run import Run
 from nnlab.runs.study import Study, read_study
 from nnlab.runs.tags import Tag
 from nnlab.safe_text import spreadsheet_cell
+from nnlab.tracking.records import RunRecord
 from nnlab.tracking.tracker import Tracker
+from nnlab.tracking.writer import Point
 from nnlab.training.outcomes import Status
 
 ROWS = 10  # of the description's table; runs.csv has all runs
@@ -33,10 +35,10 @@ def write_end(
 ) -> None:
     """End a sweep's parent run: as FINISHED only if no run failed and nothing broke it off."""
     best = ranked(runs)[0]
-    points = [(name, value, 0) for name, value in best.metrics.items() if not name.endswith("_at")]
+    values = {name: value for name, value in best.metrics.items() if not name.endswith("_at")}
     outcomes = Counter(run.outcome for run in runs if run.outcome is not None)
-    points += [(f"runs/{outcome}", float(count), 0) for outcome, count in outcomes.items()]
-    points.append(("runs/planned", float(len(runs)), 0))
+    values |= {f"runs/{outcome}": float(count) for outcome, count in outcomes.items()}
+    values["runs/planned"] = float(len(runs))
 
     tags = {Tag.BEST_RUN: best.run_id}
     status: Status = "FINISHED"
@@ -50,8 +52,20 @@ def write_end(
             tags[Tag.DESCRIPTION] = describe_sweep(
                 parent, runs, varying, study or read_study(folder)
             )
-        tracker.log(parent, points, tags)
+        tracker.log(parent, _changed(values, tracker.store.get(parent)), tags)
         tracker.finish(parent, status)
+
+
+def _changed(values: Mapping[str, float], record: RunRecord) -> list[Point]:
+    """Return what the store does not have yet of a sweep that ends not for the first time.
+
+    The first end is step 0; a value that has changed since gets the next step.
+    """
+    return [
+        (name, value, record.steps.get(name, -1) + 1)
+        for name, value in values.items()
+        if record.metrics.get(name) != value
+    ]
 
 
 def write_table(path: Path, runs: Sequence[Run], varying: Sequence[str]) -> None:

@@ -11,6 +11,7 @@ class Tag:
     SEMANTICS = "semantics"
     OUTCOME = "outcome"  # there as soon as a run is complete
     WEIGHTS_SHA256 = "weights_sha256"
+    FIGURES_MISSING = "figures_missing"  # names of figures that could not be drawn
     REASON = "reason"  # why it stopped early or failed
 
     # Who made it, with which code.

@@ -9,6 +9,7 @@ from nnlab.analysis.terminal import echo
 from nnlab.errors import RecordError, TrackingError
 from nnlab.execution.incomplete_records import add_missing, lacking
 from nnlab.execution.ledger import unfinished
+from nnlab.execution.missing_figures import draw_missing
 from nnlab.interrupts import deferred
 from nnlab.runs.tags import Tag
 from nnlab.tracking.locations import local_database, sweeps_folder, tracking_uri
@@ -59,6 +60,8 @@ def examine(uri: str | None, *, dry_run: bool = False, lost_host: str | None = N
         echo(message)
     _end_orphans(writer, dry_run=dry_run, lost_host=lost_host)
     _complete_records(writer, dry_run=dry_run)
+    for message in draw_missing(writer, dry_run=dry_run):
+        echo(message)
     _list_unfinished(writer.store, dry_run=dry_run)
     return True
 

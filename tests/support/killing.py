@@ -29,8 +29,10 @@ from support.paths import ROOT
 
 CHANGES = ("INSERT", "UPDATE", "DELETE")
 PATH_EVENTS = {"os.rename": 1, "os.remove": 0, "os.mkdir": 0, "os.rmdir": 0, "os.link": 1}
-VOLATILE = ("owner", "mlflow.user", "mlflow.source.name", "mlflow.source.type", "mlflow.runName")
-NO_SQL = ("-wal", "-shm", ".lock", "mlflow.db")  # SQLite's own files, which commits stand for
+VOLATILE = (
+    "owner", "git_commit", "git_dirty", "mlflow.source.git.commit", "mlflow.user",
+    "mlflow.source.name", "mlflow.source.type", "mlflow.runName",
+)  # fmt: skip
 
 
 class Writes:
@@ -40,8 +42,8 @@ class Writes:
     ----------
     root : Path
         Only files below it count.
-    last : int or None
-        Number of the write before which to kill; None never kills.
+    last : int or str or None
+        Number of the write before which to kill, or how its description begins; None never kills.
     log : Path
         Gets what was to be written.
     """
@@ -84,7 +86,7 @@ class Writes:
 
     def before(self, text, path=None, flags=0):
         self.count += 1
-        if self.count == self.last:
+        if self.last == self.count or (isinstance(self.last, str) and text.startswith(self.last)):
             if flags & os.O_CREAT:
                 os.close(os.open(path, flags & ~os.O_EXCL))
             self.log.write_text(text, encoding="utf-8")
@@ -182,7 +184,7 @@ def files(folder):
         elif path.suffix == ".csv":
             rows = csv.reader(io.StringIO(path.read_text(encoding="utf-8")))
             found[name] = list(rows)
-        elif path.is_file():
+        elif path.is_file() and name != "code.patch":
             found[name] = path.stat().st_size > 0
     return found
 
@@ -201,7 +203,8 @@ def main(spec):
     lab, output, log = root / "lab", root / "output", root / "log"
     (lab / "tmp").mkdir(parents=True)
     for words in spec["before"]:
-        assert run(words, output) == 0, output.read_text(encoding="utf-8")
+        code = run(words, output, Writes(lab, spec.get("killed_at"), log))
+        assert code in (0, -signal.SIGKILL), output.read_text(encoding="utf-8")
     names = {each["id"]: each["name"] for each in raw_runs(lab)}
     template = root / "template"
     shutil.copytree(lab, template)

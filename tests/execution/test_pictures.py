@@ -1,0 +1,97 @@
+"""Figures are no reason to fail: a process that draws and dies is replaced, or they come later."""
+
+import os
+import signal
+
+import psutil
+import pytest
+from click.testing import CliRunner
+from support.configs import config
+
+from nnlab.cli import main
+from nnlab.execution import drawing
+from nnlab.execution.pictures import DrawingPool
+from nnlab.execution.single_session import SingleSession
+from nnlab.plots.names import RUN_FIGURES
+from nnlab.runs.launch_config import LaunchConfig
+from nnlab.runs.run import Job, plan_runs
+
+FILES = {f"{name}.png" for name in RUN_FIGURES}
+
+
+@pytest.fixture
+def train(tmp_path):
+    def train_one(before_drawing):
+        uri = f"sqlite:///{tmp_path}/mlflow.db"
+        chosen = config(epochs=1, pictures=1, tracking__uri=uri)
+        runs = plan_runs([Job(chosen, (), "one")])
+        with SingleSession("one", chosen, LaunchConfig(), show=False) as session:
+            session.begin(runs)
+            session.work()
+            before_drawing()
+        return uri, session.tracker.store.get(runs[0].run_id), folder(tmp_path, runs[0].run_id)
+
+    return train_one
+
+
+def folder(root, run_id):
+    return root / "artifacts" / run_id / "artifacts"
+
+
+def figures(artifacts):
+    return {path.name for path in artifacts.glob("*.png")}
+
+
+def kill_drawing_processes():
+    killed = [
+        process
+        for process in psutil.Process().children(recursive=True)
+        if "LokyProcess" in " ".join(process.cmdline())
+    ]
+    assert killed
+    for process in killed:
+        process.kill()
+    psutil.wait_procs(killed, timeout=60)
+
+
+def test_a_process_that_is_killed_is_replaced_and_nothing_is_missing(train, capfd):
+    _, record, artifacts = train(kill_drawing_processes)
+    assert record.status == "FINISHED"
+    assert figures(artifacts) == FILES
+    assert "missing" not in capfd.readouterr().err
+
+
+def test_a_call_that_kills_its_process_takes_no_other_along():
+    def die():
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    pool = DrawingPool(1)
+    try:
+        errors = pool.run([(int, ()), (die, ()), (int, ()), (int, ("no number",)), (int, ())])
+    finally:
+        pool.close()
+    assert [type(error).__name__ for error in errors] == [
+        "NoneType", "TerminatedWorkerError", "NoneType", "ValueError", "NoneType",
+    ]  # fmt: skip
+
+
+def test_figures_that_cannot_be_drawn_are_named_and_the_doctor_draws_them(
+    train, monkeypatch, capfd
+):
+    def die(*_):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(drawing, "draw", die)
+        uri, record, artifacts = train(lambda: None)
+    assert record.status == "FINISHED"
+    assert figures(artifacts) == set()
+    said = capfd.readouterr().err
+    assert f"Figures of one are missing ({', '.join(RUN_FIGURES)})" in said
+    assert "`nnlab doctor` draws them" in said
+    doctor = CliRunner().invoke(main, ["doctor", "--uri", uri])
+    assert doctor.exit_code == 0, doctor.output
+    assert f"drew the figures of {record.run_id[:8]} one" in doctor.output
+    assert figures(artifacts) == FILES
+    again = CliRunner().invoke(main, ["doctor", "--uri", uri]).output
+    assert record.run_id[:8] not in again
