@@ -14,7 +14,7 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from nnlab.errors import ConfigError, NnlabError
-from nnlab.hydra_errors import sentence
+from nnlab.hydra_errors import raised_by_hydra, sentence
 from nnlab.interrupts import Terminated, terminable
 from nnlab.launcher import sweep_of_command
 from nnlab.runs import resolvers
@@ -70,11 +70,18 @@ def exit_on_error() -> Iterator[None]:
     except MemoryError as error:
         _print(f"Out of memory: {error}. A smaller hidden_size or batch_size needs less.")
         raise SystemExit(1) from None
-    except (NnlabError, HydraException, OmegaConfBaseException) as error:
-        if os.environ.get(DEBUG) == "1":
+    except (NnlabError, HydraException, OmegaConfBaseException, OSError, ValueError) as error:
+        if os.environ.get(DEBUG) == "1" or not _foreseen(error):
             raise
         _print(sentence(error))
         raise SystemExit(error.exit_code if isinstance(error, NnlabError) else 2) from None
+
+
+def _foreseen(error: Exception) -> bool:
+    """Tell whether an error is the user's: a path that fails, or a value that Hydra refuses."""
+    if isinstance(error, OSError):
+        return error.filename is not None
+    return not isinstance(error, ValueError) or raised_by_hydra(error)
 
 
 def _let_optuna_maximise() -> None:

@@ -68,6 +68,12 @@ class RecordError(NnlabError):
     exit_code = 2
 
 
+class StoredFileError(NnlabError):
+    """A file of the store or of a ledger is missing or damaged, or holds something else."""
+
+    exit_code = 2
+
+
 class ReportError(NnlabError):
     """There is no report of what was named, or its folder cannot be written."""
 

@@ -2,6 +2,8 @@
 
 import difflib
 import re
+import traceback
+from types import FrameType
 
 from hydra.errors import OverrideParseException
 
@@ -37,6 +39,17 @@ SYNONYMS = {
 }
 
 
+def raised_by_hydra(error: BaseException) -> bool:
+    """Tell whether Hydra itself raised an error, which may be a plain ValueError."""
+    frame = _last_frame(error)
+    return frame is not None and frame.f_globals.get("__name__", "").startswith("hydra.")
+
+
+def _last_frame(error: BaseException) -> FrameType | None:
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    return frames[-1] if frames else None
+
+
 def sentence(error: BaseException) -> str:
     """Return one sentence that says what was wrong with the command line.
 
@@ -44,6 +57,18 @@ def sentence(error: BaseException) -> str:
     ``pyproject.toml`` pins its minor version.
     """
     text = str(error)
+    if isinstance(error, OSError) and error.filename is not None:
+        return (
+            f"{error.filename} cannot be used: {error.strerror}. Check the path, its permissions "
+            "and the free space."
+        )
+    if text.startswith("Config group override must be") and (frame := _last_frame(error)):
+        override = getattr(frame.f_locals.get("override"), "input_line", None) or "An override"
+        group = override.partition("=")[0]
+        return (
+            f"{override} is not allowed: {group} takes the name of an option, such as one that "
+            "`python run.py --help` lists."
+        )
     if "hydra/sweeper/sampler/" in text or "hydra_optuna_sweeper" in text:
         return "Optuna's samplers belong to hydra/sweeper=nnlab_optuna: hydra.sweeper.sampler=tpe."
     if unknown := re.match(r"Could not override '([^']+)'", text):

@@ -42,6 +42,8 @@ def show(
     """
     name = metric or METRIC
     fields = None if by is None else [field for field in by.split(",") if field]
+    if fields == []:
+        raise ComparisonError(f"--by {by!r} names no field: give some, such as --by init.name,lr.")
     if fields is not None and (by_importance or len(selection) == BOTH):
         other = "--importance" if by_importance else "Two selections, compared seed by seed,"
         raise ComparisonError(f"{other} and --by do not go together: leave one of them out.")

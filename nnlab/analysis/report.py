@@ -97,10 +97,15 @@ def report(
         complete = _draw(document, figures, made, folder / NOTES)
         (made / README).write_text(complete.markdown(), encoding="utf-8")
         (made / PAGE).write_text(complete.html(made), encoding="utf-8")
-        folder.mkdir(parents=True, exist_ok=True)
-        _remove_figures(folder)
-        for file in made.iterdir():  # only now: the last report stays whole until this one is
-            (folder / file.name).write_bytes(file.read_bytes())
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            _remove_figures(folder)
+            for file in made.iterdir():  # only now: the last report stays whole until this one is
+                (folder / file.name).write_bytes(file.read_bytes())
+        except OSError as error:
+            raise ReportError(
+                f"{folder} cannot be written: {error}. Name another folder with --out."
+            ) from error
         _attach(store, parent, [made / PAGE, *sorted(made.glob("*.png"))])
     return Report(folder, folder / PAGE, parent.run_id)
 
@@ -146,7 +151,8 @@ def _remove_figures(folder: Path) -> None:
     """Remove the figures of an earlier report: this one may have others."""
     readme = folder / README
     if readme.is_file():
-        for name in re.findall(r"\]\((\w+\.png)\)", readme.read_text(encoding="utf-8")):
+        text = readme.read_text(encoding="utf-8", errors="replace")
+        for name in re.findall(r"\]\((\w+\.png)\)", text):
             (folder / name).unlink(missing_ok=True)
 
 

@@ -4,7 +4,6 @@ import io
 import math
 import struct
 import warnings
-import zipfile
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from nnlab.data.files import readable
 from nnlab.data.idx import read_idx
 from nnlab.data.kaggle import MAX_VALUE, read_images
 from nnlab.errors import DataError
+from nnlab.stored_files import NUMPY_ERRORS
 
 Kind: TypeAlias = Literal["table", "array", "idx", "picture"]
 
@@ -151,8 +151,8 @@ def _array(path: Path, pixels: int) -> Array:
     with readable(path):
         try:
             array = np.load(path, mmap_mode="r", allow_pickle=False)
-        except (ValueError, TypeError, OverflowError, EOFError, zipfile.BadZipFile) as error:
-            reason = str(error).strip().splitlines()[0]
+        except NUMPY_ERRORS as error:
+            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
             raise DataError(
                 f"{path}: found no array of numbers as numpy.save writes it ({reason})."
             ) from error

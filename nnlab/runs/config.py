@@ -25,6 +25,8 @@ SEMANTICS = 3
 # 2: derived_from, model.
 CONFIG_SCHEMA = 2
 
+LARGEST = 10**9  # epochs and units: NumPy's own limits are met without a sentence
+
 
 Objective = Literal["final_val_accuracy", "best_val_accuracy", "final_val_loss", "final_train_loss"]
 Seed = Annotated[int, Field(ge=0, description="a whole number, 0 or more")]
@@ -66,7 +68,9 @@ class TrackingConfig(StrictModel):
 
     uri: str | None = Field(None, description="a tracking URI, or null for mlruns/mlflow.db")
     experiment: str = Field("nnlab", min_length=1, description="a name")
-    every: int = Field(1, ge=1, description="a whole number, 1 or more")
+    every: int = Field(
+        1, ge=1, le=LARGEST, description=f"a whole number, 1 or more, at most {LARGEST}"
+    )
 
 
 class PruneConfig(StrictModel):
@@ -91,10 +95,10 @@ class RunConfig(StrictModel):
 
     lr: Annotated[float, Role.HYPERPARAMETER] = Field(gt=0, description="a number above 0")
     epochs: Annotated[int, Role.HYPERPARAMETER] = Field(
-        ge=0, description="a whole number, 0 or more"
+        ge=0, le=LARGEST, description=f"a whole number, 0 or more, at most {LARGEST}"
     )
     hidden_size: Annotated[int, Role.HYPERPARAMETER] = Field(
-        ge=1, description="a whole number, 1 or more"
+        ge=1, le=LARGEST, description=f"a whole number, 1 or more, at most {LARGEST}"
     )
     init: InitConfig
     seed: Annotated[Seed, Role.HYPERPARAMETER | Role.ONCE]
