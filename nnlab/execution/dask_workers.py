@@ -21,6 +21,10 @@ _NO_SCHEDULER = (
     "hydra.launcher.address={}: no dask scheduler answers there. Start one with `dask scheduler`, "
     "and workers with `dask worker`."
 )
+_NO_CERTIFICATES = (
+    "hydra.launcher.address={}: dask's configuration names no certificates for TLS, or not all of "
+    "them. docs/guides/other-machines.md shows how."
+)
 _SCHEDULER_GONE = "The dask scheduler is gone, and its workers with it."
 
 
@@ -116,7 +120,9 @@ def connected(count: int, threads: int, address: str | None) -> Iterator["Client
         Where dask is not installed, or no scheduler answers.
     """
     try:
-        from distributed import Client, LocalCluster
+        from distributed import Client
+
+        from nnlab.execution.dask_cluster import local_cluster
     except ImportError as error:
         raise ConfigError(
             "hydra.launcher.backend=dask needs dask: pip install 'nnlab[dask]'."
@@ -125,17 +131,14 @@ def connected(count: int, threads: int, address: str | None) -> Iterator["Client
     for name in ("distributed", "distributed.client"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
     if address is None:
-        with (
-            LocalCluster(  # type: ignore[no-untyped-call]
-                n_workers=count, threads_per_worker=threads, dashboard_address=None
-            ) as cluster,
-            Client(cluster) as client,  # type: ignore[no-untyped-call]
-        ):
+        with local_cluster(count, threads) as cluster, Client(cluster) as client:  # type: ignore[no-untyped-call]
             yield client
         return
     try:
         client = Client(address, timeout=ANSWER_SECONDS)  # type: ignore[no-untyped-call]
     except (OSError, ValueError) as error:
         raise ConfigError(_NO_SCHEDULER.format(address)) from error
+    except TypeError as error:
+        raise ConfigError(_NO_CERTIFICATES.format(address)) from error
     with client:
         yield client

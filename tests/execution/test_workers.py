@@ -1,7 +1,10 @@
 """Workers of every kind train to the same bits, and the death of one is noticed."""
 
+import contextlib
 import os
 import signal
+import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -117,6 +120,55 @@ def test_a_scheduler_that_is_not_there_is_named(monkeypatch):
         open_workers("dask", 2, 1, "tcp://127.0.0.1:9"),
     ):
         pass
+
+
+def listening(process):
+    """The addresses at which a process and its children listen."""
+    family = [process, *process.children(recursive=True)]
+    connections = [each for member in family for each in member.net_connections("tcp")]
+    return {each.laddr for each in connections if each.status == psutil.CONN_LISTEN}
+
+
+def answer(address, wrap):
+    """What a server says to somebody who asks over HTTP; empty if it hangs up."""
+    said = b""
+    with (
+        contextlib.suppress(OSError),
+        socket.create_connection(address, 10) as plain,
+        wrap(plain) as connection,
+    ):
+        connection.sendall(b"GET / HTTP/1.0\r\n\r\n")
+        while part := connection.recv(1000):
+            said += part
+    return said
+
+
+def test_nobody_else_can_use_the_dask_cluster_of_this_machine():
+    from distributed import Client
+    from distributed.security import Security
+
+    strangers = ssl.create_default_context()  # who encrypt, but have no certificate
+    strangers.check_hostname, strangers.verify_mode = False, ssl.CERT_NONE
+    before = listening(psutil.Process())
+    with open_workers("dask", 2, 1, None) as workers:
+        assert workers.count == 2
+        addresses = listening(psutil.Process()) - before
+        assert len(addresses) >= 3  # the scheduler and two workers
+        assert {address.ip for address in addresses} == {"127.0.0.1"}
+        assert 8787 not in {address.port for address in addresses}
+        for address in addresses:
+            assert answer(address, lambda plain: plain) == b""
+            assert answer(address, strangers.wrap_socket) == b""
+        scheduler = workers._client.scheduler.address
+        other = Security.temporary()  # certificates of their own
+        for protocol, security in (("tcp", None), ("tls", other)):
+            with pytest.raises(OSError, match=r"TLS|Timed out|closed"):
+                Client(scheduler.replace("tls", protocol), timeout=2, security=security)
+        with (
+            pytest.raises(ConfigError, match="names no certificates for TLS"),
+            open_workers("dask", 2, 1, scheduler),
+        ):
+            pass
 
 
 def test_without_dask_the_extra_is_named(monkeypatch):
