@@ -10,8 +10,8 @@ from support.modules import MODULES, PACKAGE, imports_of, name_of
 
 # A part may import those of a lower rank, and itself.
 RANKS = {
-    "safe_text": -1, "errors": 0, "interrupts": 0, "arrays": 0, "cli_options": 0, "supervisor": 0,
-    "stored_files": 0.5, "data": 1, "plots": 1,
+    "safe_text": -1, "errors": 0, "interrupts": 0, "arrays": 0, "temporary": 0,
+    "cli_options": 0, "supervisor": 0, "stored_files": 0.5, "data": 1, "plots": 1,
     "training": 2, "runs": 3, "tracking": 4, "analysis": 5, "execution": 6, "reproduction": 7,
     "transfer": 8, "search": 9, "hydra_errors": 9, "launcher": 10, "optuna_sweeper": 11, "app": 12,
     "cli_reproduction": 12, "cli": 13, "__main__": 14,

@@ -1,7 +1,6 @@
 """``nnlab report``: a study's page, in a folder and beside its run in the store."""
 
 import re
-import tempfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -24,6 +23,7 @@ from nnlab.plots.style import save
 from nnlab.runs import provenance
 from nnlab.runs.tags import Tag
 from nnlab.safe_text import file_name, path_error
+from nnlab.temporary import temporary_folder
 from nnlab.tracking.records import RunRecord
 from nnlab.tracking.store import Store, existing_store
 from nnlab.tracking.writer import Writer
@@ -88,8 +88,7 @@ def report(
             "runs.csv": _runs_table(results),
             "configurations.csv": compare([parent.run_id], store.uri, results.metric),
         }
-    with tempfile.TemporaryDirectory(prefix="nnlab-") as scratch:
-        made = Path(scratch)
+    with temporary_folder() as made:
         for name, table in tables.items():
             files[name] = csv_text(table)
         for name, text in files.items():

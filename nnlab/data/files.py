@@ -2,7 +2,6 @@
 
 import gzip
 import io
-import tempfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nnlab.errors import DataError
+from nnlab.temporary import WRITING, temporary_folder
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
@@ -86,8 +86,8 @@ def write_whole(path: Path, *pieces: "ReadableBuffer") -> None:
         Where it cannot be written; an earlier file stays as it was.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".writing-") as folder:
-        complete = Path(folder) / path.name
+    with temporary_folder(WRITING, path.parent) as folder:
+        complete = folder / path.name
         with complete.open("wb") as file:
             for piece in pieces:
                 file.write(piece)

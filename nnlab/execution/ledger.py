@@ -5,6 +5,7 @@ sweep is complete; the plan stays as an artifact of the sweep's run.
 """
 
 import json
+import re
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -21,6 +22,7 @@ from nnlab.tracking.store import Kind
 
 FORMAT = 1
 PLAN = "plan.json"
+ID = re.compile(r"[0-9a-f]{32}")
 
 
 @dataclass(frozen=True)
@@ -190,6 +192,12 @@ class Ledger:
     def close(self) -> None:
         """Remove the folder of a sweep that is complete."""
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def without_plan(sweeps: Path) -> list[Ledger]:
+    """Return the ledgers that have no plan: a kill came before it, or while one was removed."""
+    folders = [path for path in sweeps.glob("*") if ID.fullmatch(path.name) and path.is_dir()]
+    return [ledger for ledger in map(Ledger, sorted(folders)) if not ledger.plan_file.exists()]
 
 
 def unfinished(sweeps: Path) -> list[str]:

@@ -3,7 +3,6 @@
 matplotlib takes as long to import as MLflow; with a second process they are imported in parallel.
 """
 
-import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import BrokenExecutor, Future
 from contextlib import contextmanager
@@ -22,6 +21,7 @@ from nnlab.interrupts import deferred
 from nnlab.plots.names import RUN_FIGURES, SWEEP_FIGURES
 from nnlab.runs.run import Run
 from nnlab.runs.tags import Tag
+from nnlab.temporary import temporary_folder
 from nnlab.tracking.artifacts import NPZ_ERRORS, read_history, read_weights
 from nnlab.tracking.tracker import Tracker
 from nnlab.tracking.writer import Writer
@@ -125,24 +125,24 @@ def draw(
         return
     best = [run for run in ranked(runs) if run.status == "FINISHED"]
     chosen = [run for rank, run in enumerate(best) if rank < run.job.config.pictures]
-    with tempfile.TemporaryDirectory(prefix="nnlab-") as scratch:
+    with temporary_folder() as scratch:
         drawings = []
         if sweep is not None and best:
-            folder = Path(scratch) / sweep[0]
+            folder = scratch / sweep[0]
             folder.mkdir()
             ids = [run.run_id for run in runs if run.run_id]
             shape = best[0].prepared.dataset.image_shape
             arguments = folder, tracker.store.uri, ids, sweep[1], _extremes(best, tracker), shape
             calls = {SWEEP_FIGURES: (drawing.draw_sweep, arguments)}
             drawings.append(_Drawing(*sweep, folder, calls))
-        drawings += [_drawing(run, tracker, Path(scratch)) for run in chosen if not run.reused]
+        drawings += [_drawing(run, tracker, scratch) for run in chosen if not run.reused]
         _complete(drawings, pool, tracker)
 
 
 def draw_run(run: Run, pool: DrawingPool, writer: Writer) -> None:
     """Draw a recorded run's figures from its files, as ``draw`` does."""
-    with tempfile.TemporaryDirectory(prefix="nnlab-") as scratch:
-        _complete([_drawing(run, writer, Path(scratch))], pool, writer)
+    with temporary_folder() as scratch:
+        _complete([_drawing(run, writer, scratch)], pool, writer)
 
 
 def _drawing(run: Run, writer: Writer, scratch: Path) -> _Drawing:

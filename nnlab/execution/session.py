@@ -9,6 +9,7 @@ from typing import ClassVar, Self
 from nnlab.errors import ResumeError, RunsFailedError, TrackingError
 from nnlab.execution import reuse
 from nnlab.execution.ledger import Ledger, Plan, PlannedJob
+from nnlab.execution.leftovers import remove_ledgers
 from nnlab.execution.pictures import drawing_pool
 from nnlab.execution.progress import RunProgress, print_note
 from nnlab.execution.pruning import Halving
@@ -72,6 +73,7 @@ class Session(ABC):
             self._drawing = opened.enter_context(drawing_pool(config.pictures, available_cores()))
             tracking = config.tracking
             store = Store(tracking_uri(tracking.uri))
+            remove_ledgers(store, complete=False)
             self.tracker = Tracker(store, tracking.experiment, code_version())
             self._progress = RunProgress()
             opened.callback(self._progress.close)

@@ -4,7 +4,6 @@ All of them return ``concurrent.futures``; they differ in how the data reaches t
 death of a worker shows.
 """
 
-import tempfile
 from collections.abc import Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
 from contextlib import contextmanager
@@ -17,6 +16,7 @@ import joblib
 from nnlab.execution import processes
 from nnlab.execution.dask_workers import DaskWorkers, connected
 from nnlab.execution.processes import close_pool, open_pool
+from nnlab.temporary import temporary_folder
 from nnlab.training.segments import Segment, SegmentResult, run_segment
 from nnlab.training.training_data import TrainingData
 
@@ -150,8 +150,8 @@ def open_workers(backend: str, count: int, threads: int, address: str | None) ->
     elif backend == "sequential" or count == 1:
         yield InProcess(threads)
     else:
-        with tempfile.TemporaryDirectory(prefix="nnlab-") as folder:
-            workers = LokyWorkers(count, threads, Path(folder))
+        with temporary_folder() as folder:
+            workers = LokyWorkers(count, threads, folder)
             try:
                 yield workers
             finally:

@@ -5,7 +5,6 @@ import re
 import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from nnlab.reproduction.recorded_run import RecordedRun
 from nnlab.runs.code_version import CHECKOUT, digests, git
 from nnlab.runs.tags import Tag
 from nnlab.supervisor import supervised
+from nnlab.temporary import temporary_folder
 from nnlab.tracking.store import Store
 from nnlab.training.initializers import FREE_INITS
 
@@ -98,12 +98,12 @@ def checked_out(code: RecordedCode) -> Iterator[Path]:
         Where git refuses, or the patch does not fit the commit.
     """
     _remove_abandoned_worktrees()
-    with tempfile.TemporaryDirectory(prefix=f"{PREFIX}{os.getpid()}-") as folder:
-        tree = Path(folder) / "tree"
+    with temporary_folder(PREFIX) as folder:
+        tree = folder / "tree"
         try:
             git("worktree", "add", "--detach", "--quiet", str(tree), code.commit)
             if code.patch:
-                patch = Path(folder) / "code.patch"
+                patch = folder / "code.patch"
                 patch.write_bytes(code.patch)
                 git("apply", "--whitespace=nowarn", str(patch), folder=tree)
             # The project may be in a subfolder of its repository.

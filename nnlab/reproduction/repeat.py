@@ -2,11 +2,9 @@
 
 import json
 import shutil
-import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from nnlab.errors import ConfigError, RecordError
@@ -29,6 +27,7 @@ from nnlab.runs.config import RunConfig, from_mapping
 from nnlab.runs.launch_config import LaunchConfig
 from nnlab.runs.run import Job, plan_runs
 from nnlab.runs.tags import Tag
+from nnlab.temporary import temporary_folder
 from nnlab.tracking.records import RunRecord
 from nnlab.tracking.store import Store, existing_store
 from nnlab.tracking.tracker import Tracker
@@ -138,8 +137,8 @@ def reproduce_at_commit(
         parent = stack.enter_context(_parent(tracker, head)) if sweep else None
         for recorded, config in zip(records, configs, strict=True):
             print_note(f"training {recorded.short_id} {recorded.run.name}")
-            with tempfile.TemporaryDirectory(prefix="nnlab-") as folder:
-                other, run_id = train_in_checkout(tree, recorded, config.model_dump(), Path(folder))
+            with temporary_folder() as folder:
+                other, run_id = train_in_checkout(tree, recorded, config.model_dump(), folder)
                 repeated = read_recorded_run(other, other.get(run_id))
                 copy = _copy(tracker, recorded, repeated, other, parent)
             repeated = replace(repeated, run=replace(repeated.run, run_id=copy))

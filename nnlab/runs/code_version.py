@@ -4,10 +4,11 @@ import hashlib
 import os
 import shutil
 import subprocess
-import tempfile
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
+
+from nnlab.temporary import temporary_folder
 
 PACKAGE = Path(__file__).resolve().parents[1]
 CHECKOUT = PACKAGE.parent  # has run.py and conf/ beside nnlab/
@@ -109,8 +110,8 @@ def _patch() -> tuple[bytes, tuple[str, ...]]:
         for name in untracked.split("\0")
         if name.endswith(SOURCE_SUFFIXES) and not (CHECKOUT / name).is_symlink()
     ]
-    with tempfile.TemporaryDirectory(prefix="nnlab-") as folder:
-        index = Path(folder) / "index"
+    with temporary_folder() as folder:
+        index = folder / "index"
         users_index = git("rev-parse", "--git-path", "index").decode().strip()
         shutil.copyfile(CHECKOUT / users_index, index)
         if new:

@@ -1,15 +1,15 @@
 """The interpolations ``${nnlab.…}`` that the files of ``conf/`` may use."""
 
 import atexit
-import shutil
-import tempfile
 from collections.abc import Mapping
+from contextlib import ExitStack
 from typing import TypeVar
 
 from omegaconf import OmegaConf
 
 from nnlab.errors import ConfigError
 from nnlab.runs.code_version import CHECKOUT
+from nnlab.temporary import temporary_folder
 
 Value = TypeVar("Value")
 
@@ -39,9 +39,9 @@ def looked_up(key: object, table: Mapping[object, Value]) -> Value:
 
 def scratch_folder() -> str:
     """Make a temporary folder for the one file that Hydra's sweeper always writes."""
-    folder = tempfile.mkdtemp(prefix="nnlab-hydra-")
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    return folder
+    opened = ExitStack()
+    atexit.register(opened.close)
+    return str(opened.enter_context(temporary_folder("nnlab-hydra-")))
 
 
 def documented_fields() -> str:

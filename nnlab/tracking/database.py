@@ -3,13 +3,13 @@
 import os
 import shutil
 import sqlite3
-import tempfile
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nnlab.data.cache import cache_file, cache_folder
 from nnlab.errors import TrackingError
+from nnlab.temporary import MAKING, temporary_folder
 
 if TYPE_CHECKING:
     from filelock import BaseFileLock
@@ -108,8 +108,8 @@ def _create(database: Path) -> None:
     with file_lock(database.with_name(database.name + ".lock")):
         if database.exists() and database.stat().st_size > 0:
             return
-        with tempfile.TemporaryDirectory(dir=database.parent, prefix=".making-") as folder:
-            temporary = Path(folder) / "mlflow.db"
+        with temporary_folder(MAKING, database.parent) as folder:
+            temporary = folder / "mlflow.db"
             template = cache_folder() / f"mlflow-{version('mlflow')}.db"
             if template.exists():
                 shutil.copyfile(template, temporary)

@@ -1,7 +1,6 @@
 """The tracking store, for reading: its runs, their metrics and files."""
 
 import re
-import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from itertools import islice
@@ -10,6 +9,7 @@ from typing import Literal
 
 from nnlab.errors import TrackingError
 from nnlab.runs.tags import Tag
+from nnlab.temporary import temporary_folder
 from nnlab.tracking.connection import Connection
 from nnlab.tracking.locations import local_database, local_path, tracking_uri
 from nnlab.tracking.records import Measurement, RunDetails, RunRecord
@@ -191,16 +191,16 @@ class Store:
         if location is not None:
             yield Path(location)
             return
-        with tempfile.TemporaryDirectory(prefix="nnlab-") as folder:
+        with temporary_folder() as folder:
             for file in self._call(self._client.list_artifacts, run_id):
-                self._call(self._client.download_artifacts, run_id, file.path, folder)
-            yield Path(folder)
+                self._call(self._client.download_artifacts, run_id, file.path, str(folder))
+            yield folder
 
     def read_file(self, run_id: str, name: str) -> str | None:
         """Return the text of one of a run's files, or None where there is none."""
-        with tempfile.TemporaryDirectory(prefix="nnlab-") as folder:
+        with temporary_folder() as folder:
             try:
-                return self.download(run_id, name, Path(folder)).read_text(encoding="utf-8")
+                return self.download(run_id, name, folder).read_text(encoding="utf-8")
             except (TrackingError, OSError):
                 if name in {file.path for file in self._call(self._client.list_artifacts, run_id)}:
                     raise

@@ -2,7 +2,6 @@
 
 import math
 import shutil
-import tempfile
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -13,6 +12,7 @@ from typing import TypeVar
 from nnlab.errors import TrackingError
 from nnlab.runs.tags import Tag
 from nnlab.safe_text import masked
+from nnlab.temporary import temporary_folder
 from nnlab.tracking.locations import local_database, local_path
 from nnlab.tracking.process import ProcessId
 from nnlab.tracking.records import DatasetInput, Measurement, RunRecord
@@ -99,9 +99,9 @@ class Writer:
                 Path(location).mkdir(parents=True, exist_ok=True)
                 yield Path(location)
                 return
-            with tempfile.TemporaryDirectory(prefix="nnlab-") as folder:
-                yield Path(folder)
-                self._call(self._client.log_artifacts, run_id, folder)
+            with temporary_folder() as folder:
+                yield folder
+                self._call(self._client.log_artifacts, run_id, str(folder))
         except OSError as error:
             raise TrackingError(
                 f"The artifacts of run {run_id[:8]} cannot be written to {location}: {error}. "

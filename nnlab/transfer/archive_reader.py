@@ -6,7 +6,6 @@ Its files are inflated into a temporary folder, none beyond the size that the ma
 import hashlib
 import stat
 import struct
-import tempfile
 import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
@@ -16,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from nnlab.errors import ArchiveError
+from nnlab.temporary import temporary_folder
 from nnlab.tracking.records import Measurement
 from nnlab.transfer.archive import (
     ARTIFACTS,
@@ -79,9 +79,9 @@ def open_archive(path: Path, limits: ArchiveLimits | None = None) -> Iterator[li
     ArchiveError
         Where it is no archive, is damaged, is too large, or holds what the format does not allow.
     """
-    with tempfile.TemporaryDirectory(prefix="nnlab-archive-") as folder:
+    with temporary_folder("nnlab-archive-") as folder:
         try:
-            runs = _extract_all(path, Path(folder), limits or ArchiveLimits())
+            runs = _extract_all(path, folder, limits or ArchiveLimits())
         except ArchiveError as error:
             raise ArchiveError(f"{path} is refused: {error} Nothing was imported.") from error
         except ZIP_ERRORS as error:

@@ -9,6 +9,7 @@ from nnlab.analysis.terminal import echo
 from nnlab.errors import RecordError, TrackingError
 from nnlab.execution.incomplete_records import add_missing, lacking
 from nnlab.execution.ledger import unfinished
+from nnlab.execution.leftovers import remove_folders, remove_ledgers
 from nnlab.execution.missing_figures import draw_missing
 from nnlab.interrupts import deferred
 from nnlab.runs.tags import Tag
@@ -61,6 +62,11 @@ def examine(uri: str | None, *, dry_run: bool = False, lost_host: str | None = N
     _end_orphans(writer, dry_run=dry_run, lost_host=lost_host)
     _complete_records(writer, dry_run=dry_run)
     for message in draw_missing(writer, dry_run=dry_run):
+        echo(message)
+    for message in (
+        *remove_ledgers(writer.store, dry_run=dry_run),
+        *remove_folders(address, dry_run=dry_run),
+    ):
         echo(message)
     _list_unfinished(writer.store, dry_run=dry_run)
     return True

@@ -194,7 +194,7 @@ def left(root):
     mlruns = root / "mlruns"
     known = ("mlflow.db", "mlflow.db-wal", "mlflow.db-shm", "mlflow.db.lock", "artifacts", "sweeps")
     found = [path for path in mlruns.glob("*") if path.name not in known]
-    found += [*(mlruns / "sweeps").glob("*"), *(root / "tmp").glob("*")]
+    found += [*(mlruns / "sweeps").glob("*"), *(root / "tmp").glob("nnlab-*")]
     return sorted(path.relative_to(root).as_posix() for path in found)
 
 
