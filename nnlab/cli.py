@@ -25,7 +25,7 @@ class Commands(click.Group):
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="nnlab")
 def main() -> None:
-    """Look after nnlab's runs. To make some: python run.py --help."""
+    """Manage recorded runs. To train some: python run.py --help."""
 
 
 main.add_command(reproduce)

@@ -22,7 +22,7 @@ class Dataset:
     Attributes
     ----------
     name : str
-        Which runs record.
+        The name that runs record.
     pixels : NDArray of uint8
         (images, pixels), an image in each row as it is stored; the columns of the notes' ``X``.
     labels : NDArray of int64

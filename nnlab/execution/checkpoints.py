@@ -90,7 +90,7 @@ class Checkpoints:
 
 @contextmanager
 def writing(folder: Path) -> Iterator[None]:
-    """Raise an error of ours where a folder of the ledger cannot be written.
+    """Raise a ``TrackingError`` where a folder of the ledger cannot be written.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""The names of figures, for those who must not import matplotlib to know them."""
+"""The names of figures, kept apart so that they can be used without matplotlib."""
 
 RUN_FIGURES = ("curves", "confusion", "filters", "mistakes")  # also the names of the files
 SWEEP_FIGURES = "those of the sweep"  # all of them, where they are missing

@@ -81,7 +81,7 @@ class Certificate:
     differences : tuple[Difference, ...]
         All differences of record, data, config, code and machine, with or without effect.
     expected : str
-        What these differences made one expect.
+        The result that these differences suggest.
     """
 
     run: str

@@ -4,7 +4,7 @@
 class Tag:
     """Names of tags."""
 
-    # Which run it is, and what came of it.
+    # Which run it is, and its result.
     JOB = "job"  # its number within the sweep
     RUN_KEY = "run_key"  # digest of what determines its result
     DATA_DIGEST = "data_digest"

@@ -44,7 +44,7 @@ class RunRecord:
 
     @classmethod
     def of(cls, run: "MlflowRun") -> "RunRecord":
-        """Read MLflow's entity."""
+        """Convert MLflow's run object."""
         latest = {metric.key: metric for metric in run.data.to_proto().metrics}
         return cls(
             str(run.info.run_id),
@@ -114,7 +114,7 @@ class RunDetails:
 
     @classmethod
     def of(cls, run: "MlflowRun") -> "RunDetails":
-        """Read MLflow's entity."""
+        """Convert MLflow's run object."""
         datasets = [
             DatasetInput(
                 each.dataset.name,

@@ -16,7 +16,7 @@ from nnlab.training.workspace import Workspace
 
 
 class Steps(NamedTuple):
-    """What the steps of an epoch came to.
+    """The result of an epoch's steps.
 
     Attributes
     ----------
