@@ -95,6 +95,11 @@ class Connection:
             cause = sqlite_error(error)
             if cause is not None and is_of_the_disk(cause):
                 raise unusable(self.uri, cause) from error
+            if cause is not None and is_lock(cause):
+                raise TrackingError(
+                    f"The tracking store {self.uri} is locked by another program, which does not "
+                    "let go of it: end that program, and try again."
+                ) from error
             first = str(error).strip().splitlines()[0]
             if "out-of-date database schema" in first:
                 raise TrackingError(

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from mlflow import MlflowClient
-from sqlalchemy import event
+from sqlalchemy import event, text
 from sqlalchemy.pool import Pool
 
 from nnlab.errors import TrackingError
@@ -87,15 +87,15 @@ def pragma():
 
 
 @pytest.mark.parametrize(
-    ("text", "sentence"),
+    ("setting", "sentence"),
     [
         ("PRAGMA max_page_count = 1", "cannot be used: database or disk is full. Check"),
         ("PRAGMA query_only = ON", "cannot be used: attempt to write a readonly database. Check"),
     ],
 )
-def test_only_a_lock_is_waited_for(tracker, pragma, monkeypatch, capfd, text, sentence):
+def test_only_a_lock_is_waited_for(tracker, pragma, monkeypatch, capfd, setting, sentence):
     run_id = tracker.start("run", {}, {})
-    pragma(text)
+    pragma(setting)
 
     def wait(_seconds):
         raise AssertionError
@@ -103,6 +103,21 @@ def test_only_a_lock_is_waited_for(tracker, pragma, monkeypatch, capfd, text, se
     monkeypatch.setattr("nnlab.tracking.connection.time.sleep", wait)
     with pytest.raises(TrackingError, match=sentence):
         tracker.log(run_id, [("val/loss", 0.5, step) for step in range(5000)])
+    assert capfd.readouterr().err == ""
+
+
+def test_a_lock_that_stays_is_named(tracker, monkeypatch, capfd):
+    run_id = tracker.start("run", {}, {})
+    # MLflow sets SQLite's own 20 s anew for each session.
+    monkeypatch.setattr(
+        "mlflow.store.db.utils.sql.text", lambda words: text(words.replace("20000", "1"))
+    )
+    monkeypatch.setattr("nnlab.tracking.connection.LOCK_SECONDS", 0)
+    other = sqlite3.connect(local_database(tracker.store.uri), isolation_level=None)
+    other.execute("BEGIN EXCLUSIVE")
+    with pytest.raises(TrackingError, match="is locked by another program"):
+        tracker.log(run_id, [("val/loss", 0.5, 1)])
+    other.close()
     assert capfd.readouterr().err == ""
 
 
