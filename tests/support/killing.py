@@ -8,6 +8,7 @@ A write is a commit of the database that changes something, or a file or folder 
 that is opened for writing, moved, made or removed. A file that is opened is left empty.
 """
 
+import atexit
 import csv
 import io
 import itertools
@@ -105,6 +106,7 @@ def run(words, output, writes=None):
             if writes is not None:
                 writes.start()
             code = command(words)
+            atexit._run_exitfuncs()
         except BaseException:  # noqa: BLE001 - the fork must not go on as its parent
             traceback.print_exc()
         finally:

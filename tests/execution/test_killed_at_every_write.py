@@ -1,0 +1,73 @@
+"""A command that is killed before any of its writes loses nothing, and leaves nothing behind."""
+
+import pytest
+from support.killing import killed_before_each_write
+
+SWEEP = (
+    "run.py", "-m", "lr=0.1,0.5", "epochs=2", "data.val_size=4000", "pictures=0",
+    "hydra.launcher.backend=sequential",
+)  # fmt: skip
+ENDS = "commit: UPDATE runs SET status"
+PARTS = ("status", "params", "datasets", "tags", "metrics", "files")
+
+pytestmark = pytest.mark.long
+
+
+def compared(kill, undisturbed):
+    """Return which part of which run differs from the undisturbed command's; and what is left."""
+    expected = {run["name"]: run for run in undisturbed["runs"]}
+    present = {run["name"]: run for run in kill["runs"]}
+    assert len(present) == len(kill["runs"]), kill
+    differing = [
+        (name, part, run[part], present.get(name, {}).get(part))
+        for name, run in expected.items()
+        for part in PARTS
+        if run[part] != present.get(name, {}).get(part)
+    ]
+    return differing + [("left", path) for path in kill["left"]]
+
+
+def has_begun(kill):
+    """Whether any run was created, before which a killed sweep has nothing to lose."""
+    return any("job" in run["tags"] for run in kill["runs"])
+
+
+def test_a_sweep(tmp_path):
+    undisturbed, kills = killed_before_each_write(
+        tmp_path, before=[], command=SWEEP, after=[["nnlab", "resume"], ["nnlab", "doctor"]]
+    )
+    assert sum(map(has_begun, kills)) > 30
+    for kill in kills:
+        assert kill["codes"] == [0, 0], kill
+        if has_begun(kill):
+            assert (kill["write"], compared(kill, undisturbed)) == (kill["write"], [])
+        else:
+            assert all(run["status"] == "KILLED" for run in kill["runs"]), kill
+            assert (kill["write"], kill["left"]) == (kill["write"], [])
+
+
+def test_a_resume(tmp_path):
+    undisturbed, kills = killed_before_each_write(
+        tmp_path, before=[SWEEP], killed_at=ENDS, command=["nnlab", "resume"],
+        after=[["nnlab", "resume"], ["nnlab", "doctor"]],
+    )  # fmt: skip
+    assert len(kills) > 20
+    for kill in kills:
+        assert (kill["write"], compared(kill, undisturbed)) == (kill["write"], [])
+
+
+def test_an_import(tmp_path):
+    other = f"sqlite:///{tmp_path}/lab/other/mlflow.db"
+    archive = str(tmp_path / "lab" / "sweep.zip")
+    undisturbed, kills = killed_before_each_write(
+        tmp_path,
+        before=[
+            [*SWEEP, f"tracking.uri={other}"],
+            ["nnlab", "export", "last", archive, "--uri", other],
+        ],
+        command=["nnlab", "import", archive],
+        after=[["nnlab", "doctor"], ["nnlab", "import", archive]],
+    )  # fmt: skip
+    assert len(kills) > 20
+    for kill in kills:
+        assert (kill["write"], compared(kill, undisturbed)) == (kill["write"], [])
