@@ -48,19 +48,7 @@ class Mistakes:
     def select(
         cls, probs: Array, labels: Array, pixels: Array, limit: int = MAX_MISTAKES
     ) -> "Mistakes":
-        """Choose the mistakes to show.
-
-        Parameters
-        ----------
-        probs : Array
-            (classes, n) probabilities.
-        labels : Array
-            (n,) integers, the true classes.
-        pixels : Array
-            (n, pixels) uint8.
-        limit : int
-            How many to choose at most.
-        """
+        """Choose the mistakes to show of ``pixels (n, pixels)``; see ``most_confident``."""
         chosen = most_confident(probs, labels, limit)
         return cls(
             pixels[chosen],
