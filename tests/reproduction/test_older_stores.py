@@ -10,7 +10,6 @@ asked within a tolerance: rounding differs, and a few images may change sides.
 
 import csv
 import json
-import os
 import re
 import subprocess
 import sys
@@ -21,9 +20,13 @@ from pathlib import Path
 import mlflow
 import numpy as np
 import pytest
+from click.testing import CliRunner
+from support import commands
+from support.paths import ROOT
 from threadpoolctl import threadpool_info
 
-ROOT = Path(__file__).resolve().parents[2]
+from nnlab.cli import main
+
 STORED = ROOT / "tests" / "stored"
 ACCURACY = 0.02  # by which accuracies may differ on another platform: 10 of 500 images
 
@@ -73,16 +76,19 @@ class OlderStore:
         self.uri = f"sqlite:///{root}/mlruns/mlflow.db"
 
     def python(self, *words):
-        done = subprocess.run(
-            [sys.executable, *map(str, words)], cwd=ROOT, capture_output=True, text=True,
-            env={**os.environ, "NNLAB_ROOT": str(self.root)}, timeout=240, check=False,
-        )  # fmt: skip
+        done = commands.python(*words, root=self.root)
         assert done.returncode == 0, (done.stdout, done.stderr)
         assert "Traceback" not in done.stderr
         return done
 
     def nnlab(self, *words):
-        return self.python("-m", "nnlab", *words)
+        """Run a command in this process; those that train have one of their own."""
+        if words[0] in ("resume", "reproduce"):
+            return self.python("-m", "nnlab", *words)
+        environment = {"NNLAB_ROOT": str(self.root)}
+        done = CliRunner().invoke(main, list(map(str, words)), env=environment)
+        assert done.exit_code == 0, (done.output, done.exception)
+        return done
 
     def json(self, *words):
         return json.loads(self.nnlab(*words).stdout)

@@ -8,7 +8,10 @@ import subprocess
 import urllib.request
 
 import pytest
+from click.testing import CliRunner
 from support.commands import nnlab, run_py, running
+
+from nnlab.cli import main
 
 
 def children_of(pid):
@@ -57,8 +60,8 @@ def test_the_ui_shows_the_run_and_leaves_no_process_behind(store, number):
 )
 def test_a_run_that_cannot_be_shown_is_said_in_a_sentence(arguments, sentence, store):
     where = [] if "--uri" in arguments else ["--uri", store]
-    done = nnlab("ui", *arguments, *where)
-    assert done.returncode == 2
+    done = CliRunner().invoke(main, ["ui", *arguments, *where])
+    assert done.exit_code == 2
     assert sentence in done.stderr
     assert "Traceback" not in done.stderr
 
@@ -66,8 +69,8 @@ def test_a_run_that_cannot_be_shown_is_said_in_a_sentence(arguments, sentence, s
 def test_a_file_that_is_no_database_is_not_touched(tmp_path):
     database = tmp_path / "mlflow.db"
     database.write_text("my thesis")
-    done = nnlab("ui", "--uri", f"sqlite:///{database}")
-    assert done.returncode == 2
+    done = CliRunner().invoke(main, ["ui", "--uri", f"sqlite:///{database}"])
+    assert done.exit_code == 2
     assert "is not an SQLite database: move it away" in done.stderr
     assert database.read_text() == "my thesis"
 

@@ -2,7 +2,9 @@
 
 import base64
 import json
+import sqlite3
 import zlib
+from contextlib import closing
 from urllib.parse import parse_qs
 
 import pytest
@@ -17,14 +19,24 @@ from nnlab.tracking.writer import Writer
 SMALL = ("epochs=2", "pictures=0", "data.val_size=4000")
 
 
-@pytest.fixture
-def filled(store):
-    """A sweep of 14 runs, one of which diverges, and after it a single run."""
+@pytest.fixture(scope="module")
+def original(tmp_path_factory):
+    """The database of a store with a sweep of 14 runs, one of which diverges, and then a run."""
+    database = tmp_path_factory.mktemp("filled") / "mlflow.db"
     rates = ",".join(f"{lr / 100}" for lr in range(1, 14))
     for words in (("-m", f"lr=1e30,{rates}", "hydra.launcher.backend=sequential"), ("lr=0.3",)):
-        done = run_py(*words, *SMALL, f"tracking.uri={store}")
+        done = run_py(*words, *SMALL, f"tracking.uri=sqlite:///{database}")
         assert done.returncode == 0, done.stderr
-    return Store(store)
+    return database
+
+
+@pytest.fixture
+def filled(original, tmp_path):
+    """That store; what a test writes into it goes to a copy of the database."""
+    copy = tmp_path / "copy.db"
+    with closing(sqlite3.connect(original)) as source, closing(sqlite3.connect(copy)) as target:
+        source.backup(target)
+    return Store(f"sqlite:///{copy}")
 
 
 def query(path):
