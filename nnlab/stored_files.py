@@ -23,11 +23,11 @@ Content = TypeVar("Content")
 LARGEST_TEXT = 512 * 2**20  # bytes; the plan of 100,000 runs has 150 MB
 LARGEST_YAML = 2**20  # of a config
 DEEPEST = 64  # brackets within brackets
-NO_REMEDY = "it was changed or damaged: take it from a copy, or train the run again"
+REMEDY = "it was changed or damaged: take it from a copy, or train the run again"
 
-# What NumPy raises of a broken .npy or .npz file; its headers are Python text.
+# What NumPy raises, beside OSError, of a broken .npy or .npz file; its headers are Python text.
 NUMPY_ERRORS = (
-    OSError, ValueError, LookupError, TypeError, ArithmeticError, EOFError, SyntaxError,
+    ValueError, LookupError, TypeError, ArithmeticError, EOFError, SyntaxError,
     RecursionError, MemoryError, NotImplementedError, zipfile.BadZipFile, zlib.error, struct.error,
     tokenize.TokenError,
 )  # fmt: skip
@@ -39,16 +39,16 @@ def _sentences(where: object, *kinds: type[Exception]) -> Iterator[None]:
     try:
         yield
     except FileNotFoundError as error:
-        raise StoredFileError(f"{where} is gone: there is no such file.") from error
+        raise StoredFileError(f"{where} cannot be read: there is no such file.") from error
     except OSError as error:
         raise StoredFileError(f"{where} cannot be read: {error.strerror or error}.") from error
     except kinds as error:
         reason = " ".join((str(error) or type(error).__name__).split())[:200]
-        raise StoredFileError(f"{where} cannot be read ({reason}); {NO_REMEDY}.") from error
+        raise StoredFileError(f"{where} cannot be read ({reason}); {REMEDY}.") from error
 
 
 def _refuse(where: object, found: str, allowed: str) -> NoReturn:
-    raise StoredFileError(f"{where} has {found}, expected {allowed}; {NO_REMEDY}.")
+    raise StoredFileError(f"{where} has {found}, expected {allowed}; {REMEDY}.")
 
 
 def read_text(path: Path, largest: int = LARGEST_TEXT) -> str:
@@ -111,7 +111,7 @@ def parse_json(text: str, model: type[Content], where: object) -> Content:
         first = error.errors(include_url=False)[0]
         field = ".".join(map(str, first["loc"]))
         message = f"{field}: {first['msg']}" if field else first["msg"]
-        raise StoredFileError(f"{where} cannot be read ({message}); {NO_REMEDY}.") from error
+        raise StoredFileError(f"{where} cannot be read ({message}); {REMEDY}.") from error
     return content
 
 
@@ -144,24 +144,34 @@ def read_yaml(path: Path) -> dict[str, Any]:
     StoredFileError
         Where it is missing or damaged, or no mapping of names.
     """
+    content = parse_yaml(read_text(path, LARGEST_YAML), path)
+    if not isinstance(content, dict) or not all(isinstance(name, str) for name in content):
+        _refuse(path, f"a {type(content).__name__}", "a mapping of fields")
+    return content
+
+
+def parse_yaml(text: str, where: object) -> Any:  # noqa: ANN401 - any plain value
+    """Return what YAML holds, as plain values.
+
+    Raises
+    ------
+    StoredFileError
+        Where it is damaged, or nested too deep.
+    """
     import yaml
 
-    text = read_text(path, LARGEST_YAML)
     kinds = (
         yaml.YAMLError, ValueError, TypeError, AttributeError, LookupError, ArithmeticError,
         RecursionError, MemoryError,
     )  # fmt: skip
-    with _sentences(path, *kinds):
+    with _sentences(where, *kinds):
         depth = 0
         for event in yaml.parse(text, yaml.CSafeLoader):
             depth += isinstance(event, yaml.CollectionStartEvent)
             depth -= isinstance(event, yaml.CollectionEndEvent)
             if depth > DEEPEST or isinstance(event, yaml.AliasEvent):
-                _refuse(path, f"references or brackets over {DEEPEST} deep", "a plain config")
-        content = yaml.load(text, yaml.CSafeLoader)
-    if not isinstance(content, dict) or not all(isinstance(name, str) for name in content):
-        _refuse(path, f"a {type(content).__name__}", "a mapping of fields")
-    return content
+                _refuse(where, f"references or brackets over {DEEPEST} deep", "a plain config")
+        return yaml.load(text, yaml.CSafeLoader)
 
 
 def read_npz(path: Path, names: Sequence[str] = ()) -> dict[str, Array]:
@@ -185,7 +195,7 @@ def read_npz(path: Path, names: Sequence[str] = ()) -> dict[str, Array]:
         np.load(file, allow_pickle=False) as stored,
     ):
         if missing := set(names) - set(stored.files):
-            _refuse(path, f"no {', '.join(sorted(missing))}", ", ".join(names))
+            raise KeyError(f"there is no {', '.join(sorted(missing))}")
         arrays = {name: stored[name] for name in names or stored.files}
     for name, array in arrays.items():
         if not isinstance(array, np.ndarray) or array.dtype.kind not in "biuf":

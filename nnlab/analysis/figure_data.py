@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from nnlab.analysis.configurations import (
@@ -15,6 +14,7 @@ from nnlab.analysis.configurations import (
 )
 from nnlab.analysis.ranking import METRIC
 from nnlab.plots.best_and_worst import RunFilters
+from nnlab.tracking.artifacts import read_weights
 from nnlab.tracking.frames import read_curves, read_runs
 
 CURVES = ("val/accuracy", "dead_fraction", "grad_norm/w1", "grad_norm/w2")  # that figures show
@@ -60,8 +60,7 @@ class FigureData:
 def read_filters(file: WeightsFile) -> RunFilters:
     """Read the weights of a run's hidden units."""
     label, accuracy, path = file
-    with np.load(path, allow_pickle=False) as arrays:
-        return RunFilters(label, accuracy, arrays["W1"], None)
+    return RunFilters(label, accuracy, read_weights(path.parent).w1[0], None)
 
 
 def read_figure_data(

@@ -7,7 +7,6 @@ from itertools import product
 from typing import Any
 
 import pandas as pd
-import yaml
 
 from nnlab.analysis.conditions import left_out_note, runs_where
 from nnlab.analysis.configurations import DIGEST, metric_of, one_run_per_seed, varying_fields
@@ -19,6 +18,7 @@ from nnlab.runs.config import fields_with
 from nnlab.runs.roles import Role, is_among
 from nnlab.runs.sweep import field_of
 from nnlab.safe_text import masked
+from nnlab.stored_files import parse_yaml
 from nnlab.tracking.frames import read_file, read_runs, read_tagged
 from nnlab.tracking.locations import tracking_uri
 
@@ -206,8 +206,9 @@ def typed_overrides(runs: pd.DataFrame, uri: str | None) -> list[str] | None:
             return [f"--config-from={run_id}"]
         text = read_file(uri, run_id, "overrides.yaml")
         if text is not None:
+            typed = parse_yaml(text, "overrides.yaml")
             overrides = [
-                override for override in map(str, yaml.safe_load(text) or [])
+                override for override in map(str, typed if isinstance(typed, list) else [])
                 if not is_among(field_of(override), (*fields_with(Role.ONCE), "tracking"))
             ]  # fmt: skip
             # Text from elsewhere, which somebody will type: else the config is taken, and checked.

@@ -25,6 +25,7 @@ from nnlab.analysis.groups import RunGroup, grouped, levels, numeric
 from nnlab.analysis.ranking import SEED
 from nnlab.analysis.sweep_results import SweepResults
 from nnlab.errors import ComparisonError
+from nnlab.stored_files import read_npz
 
 MAX_ROWS = 36  # of the table of results; with more, it has only the first and the last
 END_ROWS = 10  # at either end of such a table
@@ -145,8 +146,8 @@ def _initial_moments(results: SweepResults, run_id: str) -> tuple[float, float]:
     path = results.store.download(run_id, "weights_initial.npz")
     if not path.is_file():
         return np.nan, np.nan
-    with np.load(path, allow_pickle=False) as file:
-        return float(file["W1"].mean()), float(file["W1"].std())
+    first = read_npz(path, ["W1"])["W1"]
+    return float(first.mean()), float(first.std())
 
 
 def _best_across(results: SweepResults) -> SectionAndSentences | None:

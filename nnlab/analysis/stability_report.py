@@ -1,7 +1,6 @@
 """The report of a stability study: how far 2 / sharpness predicts the largest stable rate."""
 
 import io
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -21,9 +20,11 @@ from nnlab.analysis.sweep_report import checkout_command, provenance_table, type
 from nnlab.errors import ReportError
 from nnlab.plots.stability import StabilityPoint, stable_learning_rates
 from nnlab.runs.commands import recorded_command
+from nnlab.runs.provenance import read_environment
 from nnlab.runs.study import STUDY_FILE, Study
 from nnlab.runs.tags import Tag
 from nnlab.safe_text import one_line
+from nnlab.stored_files import read_text
 from nnlab.tracking.artifacts import ENVIRONMENT
 from nnlab.tracking.records import RunRecord
 from nnlab.tracking.store import Store
@@ -65,9 +66,7 @@ class StabilityResults:
         """
         names = ("stability.csv", "trials.csv", STUDY_FILE, ENVIRONMENT)
         paths = {name: store.download(parent.run_id, name) for name in names}
-        texts = {
-            name: path.read_text(encoding="utf-8") for name, path in paths.items() if path.is_file()
-        }
+        texts = {name: read_text(path) for name, path in paths.items() if path.is_file()}
         if "stability.csv" not in texts or "trials.csv" not in texts:
             raise ReportError(
                 f"{parent.run_id[:8]} is {parent.status}, and has no table of learning rates: "
@@ -85,7 +84,7 @@ class StabilityResults:
         return cls(
             parent, networks, trials,
             Study(study, texts[STUDY_FILE]) if study and STUDY_FILE in texts else None,
-            json.loads(texts.get(ENVIRONMENT, "{}")),
+            read_environment(paths[ENVIRONMENT]) if ENVIRONMENT in texts else {},
         )  # fmt: skip
 
     @cached_property

@@ -1,6 +1,5 @@
 """A sweep's results as the store has them, read once for its report."""
 
-import json
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -16,8 +15,10 @@ from nnlab.analysis.configurations import (
 from nnlab.analysis.figure_data import CURVES, FigureData, WeightsFile, read_filters
 from nnlab.analysis.groups import RunGroup, grouped
 from nnlab.analysis.ranking import METRIC, SEED, lower_is_better
+from nnlab.runs.provenance import read_environment
 from nnlab.runs.study import STUDY_FILE, Study
 from nnlab.runs.tags import Tag
+from nnlab.stored_files import read_text
 from nnlab.tracking.artifacts import ENVIRONMENT
 from nnlab.tracking.frames import read_curves, read_runs
 from nnlab.tracking.records import RunRecord
@@ -78,15 +79,15 @@ class SweepResults:
     @cached_property
     def environment(self) -> dict[str, Any]:
         """The record of code, libraries and machine."""
-        text = self._text(ENVIRONMENT)
-        return dict(json.loads(text)) if text else {}
+        path = self.store.download(self.parent.run_id, ENVIRONMENT)
+        return read_environment(path) if path.is_file() else {}
 
     @property
     def best_config(self) -> str:
         """The config of the best configuration, as its first seed recorded it."""
         first = self.groups[0].runs.sort_values(SEED)["run_id"].iloc[0]
         path = self.store.download(first, "config.yaml")
-        return path.read_text(encoding="utf-8") if path.is_file() else ""
+        return read_text(path) if path.is_file() else ""
 
     @property
     def planned(self) -> int:
@@ -135,4 +136,4 @@ class SweepResults:
 
     def _text(self, name: str) -> str | None:
         path = self.store.download(self.parent.run_id, name)
-        return path.read_text(encoding="utf-8") if path.is_file() else None
+        return read_text(path) if path.is_file() else None

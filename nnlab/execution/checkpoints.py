@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from nnlab.data.array_files import read_arrays, write_arrays
-from nnlab.errors import TrackingError
+from nnlab.errors import StoredFileError, TrackingError
+from nnlab.stored_files import NUMPY_ERRORS
 from nnlab.training.history import METRICS
 from nnlab.training.network import Params
 from nnlab.training.outcomes import Curve
@@ -66,19 +67,32 @@ class Checkpoints:
             write_arrays(self._path(index), named | state.params._asdict())
 
     def load(self, index: int) -> Checkpoint | None:
-        """Read a run's checkpoint; None where there is none, or it is damaged."""
+        """Read a run's checkpoint; None where there is none, or it is damaged.
+
+        Raises
+        ------
+        StoredFileError
+            Where the file cannot be opened, or is a folder.
+        """
         try:
             arrays = read_arrays(self._path(index))
+            if arrays is None or tuple(arrays["metrics"]) != METRICS:
+                return None  # damaged, or a version with other metrics wrote it
+            epochs, *columns = arrays["curve"].T
+            return Checkpoint(
+                Params(*(arrays[name] for name in Params._fields)),
+                int(arrays["epoch"]),
+                Curve(epochs.astype(np.int64), dict(zip(METRICS, columns, strict=True))),
+            )
         except FileNotFoundError:
             return None
-        if arrays is None or tuple(arrays["metrics"]) != METRICS:
-            return None  # damaged, or a version with other metrics wrote it
-        epochs, *columns = arrays["curve"].T
-        return Checkpoint(
-            Params(*(arrays[name] for name in Params._fields)),
-            int(arrays["epoch"]),
-            Curve(epochs.astype(np.int64), dict(zip(METRICS, columns, strict=True))),
-        )
+        except OSError as error:
+            raise StoredFileError(
+                f"{self._path(index)} is no checkpoint ({error.strerror or error}): remove it to "
+                "train its run from the beginning."
+            ) from error
+        except NUMPY_ERRORS:
+            return None
 
     def discard(self, index: int) -> None:
         """Remove the checkpoint of a run that has ended."""

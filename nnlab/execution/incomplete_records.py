@@ -2,13 +2,12 @@
 
 from contextlib import suppress
 
-import yaml
-
 from nnlab.errors import NnlabError, RecordError
 from nnlab.execution.ledger import PLAN, Ledger, Plan
 from nnlab.runs.config import SEMANTICS, RunConfig, from_record
 from nnlab.runs.prepared_data import prepare
 from nnlab.runs.tags import Tag
+from nnlab.stored_files import parse_yaml
 from nnlab.tracking.locations import sweeps_folder
 from nnlab.tracking.records import DatasetInput, RunRecord
 from nnlab.tracking.store import Store
@@ -49,10 +48,11 @@ def recorded_config(store: Store, record: RunRecord) -> RunConfig:
     """
     try:
         text = store.read_file(record.run_id, "config.yaml")
-        config = from_record(yaml.safe_load(text) if text is not None else _planned(store, record))
+        config = from_record(
+            parse_yaml(text, "config.yaml") if text is not None else _planned(store, record)
+        )
         key = config.key(record.tags.get(Tag.DATA_DIGEST, ""))
-    except (NnlabError, OSError, ValueError, KeyError, TypeError, IndexError, RecursionError,
-            yaml.YAMLError) as error:  # fmt: skip
+    except (NnlabError, OSError, ValueError, LookupError, TypeError) as error:
         raise RecordError(
             f"The config of run {record.run_id[:8]} cannot be read: {' '.join(str(error).split())}"
         ) from error

@@ -11,13 +11,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Annotated, Any, ClassVar, Self
 
-from nnlab.errors import ResumeError
+from pydantic import Field
+
+from nnlab.errors import ResumeError, StoredFileError
 from nnlab.execution.checkpoints import Checkpoints, writing
 from nnlab.runs.config import to_record
 from nnlab.runs.run import Run
+from nnlab.runs.validation import StrictModel
 from nnlab.safe_text import masked
+from nnlab.stored_files import parse_json, read_text
 from nnlab.tracking.store import Kind
 
 FORMAT = 1
@@ -43,6 +47,8 @@ class PlannedJob:
     tags : dict[str, str]
         Further tags of the run in the tracking store.
     """
+
+    __pydantic_config__: ClassVar = StrictModel.model_config
 
     name: str
     overrides: tuple[str, ...]
@@ -84,6 +90,8 @@ class Plan:
         ISO 8601, UTC.
     """
 
+    __pydantic_config__: ClassVar = StrictModel.model_config
+
     kind: Kind
     name: str
     varying: tuple[str, ...]
@@ -93,7 +101,7 @@ class Plan:
     platform: dict[str, Any]
     settings: dict[str, Any]
     created: str
-    jobs: tuple[PlannedJob, ...] = field(repr=False)
+    jobs: Annotated[tuple[PlannedJob, ...], Field(min_length=1)] = field(repr=False)
 
     def to_json(self) -> str:
         """Return the plan as JSON, without passwords."""
@@ -110,20 +118,16 @@ class Plan:
             Where it is no plan, or has another format.
         """
         try:
-            content = json.loads(text)
-            version = content.pop("format")
+            content = parse_json(text, dict[str, Any], PLAN)
+            version = content.pop("format", FORMAT)
             if version != FORMAT:
                 raise ResumeError(
                     f"{where} has format {version}, this version of nnlab reads {FORMAT}: use the "
                     "version that wrote it."
                 )
-            jobs = tuple(
-                PlannedJob(**{**job, "overrides": tuple(job["overrides"])})
-                for job in content.pop("jobs")
-            )
-            return cls(**{**content, "varying": tuple(content["varying"])}, jobs=jobs)
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise ResumeError(f"{where} is not a sweep's plan: {error!r}.") from error
+            return parse_json(json.dumps(content), cls, PLAN)
+        except StoredFileError as error:
+            raise ResumeError(f"{where} is not a sweep's plan: {error}") from error
 
     def with_jobs(self, more: Sequence[PlannedJob], varying: Sequence[str]) -> "Plan":
         """Return the plan with more jobs, for the next batch of an optimising sweeper."""
@@ -159,9 +163,10 @@ class Ledger:
             Where there is none, or it cannot be read.
         """
         try:
-            return Plan.from_json(self.plan_file.read_text(encoding="utf-8"), str(self.plan_file))
-        except OSError as error:
-            raise ResumeError(f"{self.plan_file} cannot be read: {error}.") from error
+            text = read_text(self.plan_file)
+        except StoredFileError as error:
+            raise ResumeError(str(error)) from error
+        return Plan.from_json(text, str(self.plan_file))
 
     @contextmanager
     def locked(self) -> Iterator[None]:

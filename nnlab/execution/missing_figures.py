@@ -7,7 +7,7 @@ from nnlab.plots.names import SWEEP_FIGURES
 from nnlab.runs.prepared_data import prepare
 from nnlab.runs.run import Job, Run, RunState
 from nnlab.runs.tags import Tag
-from nnlab.tracking.artifacts import NPZ_ERRORS
+from nnlab.stored_files import NUMPY_ERRORS
 from nnlab.tracking.records import RunRecord
 from nnlab.tracking.writer import Writer
 
@@ -31,7 +31,7 @@ def draw_missing(writer: Writer, *, dry_run: bool = False) -> list[str]:
             try:
                 _draw(writer, record)
                 messages.append(f"drew the figures of {name}: {missing}")
-            except (NnlabError, *NPZ_ERRORS) as error:
+            except (NnlabError, OSError, *NUMPY_ERRORS) as error:
                 messages.append(f"the figures of {name} cannot be drawn: {error}")
     return messages
 

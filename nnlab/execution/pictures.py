@@ -21,8 +21,9 @@ from nnlab.interrupts import deferred
 from nnlab.plots.names import RUN_FIGURES, SWEEP_FIGURES
 from nnlab.runs.run import Run
 from nnlab.runs.tags import Tag
+from nnlab.stored_files import NUMPY_ERRORS
 from nnlab.temporary import temporary_folder
-from nnlab.tracking.artifacts import NPZ_ERRORS, read_history, read_weights
+from nnlab.tracking.artifacts import read_history, read_weights
 from nnlab.tracking.tracker import Tracker
 from nnlab.tracking.writer import Writer
 from nnlab.training.full_batch import dead_units, predict
@@ -152,7 +153,7 @@ def _drawing(run: Run, writer: Writer, scratch: Path) -> _Drawing:
     try:
         contents = _contents(run, writer.store.download(run.run_id))
         calls = {name: (drawing.draw, (folder, name, contents)) for name in RUN_FIGURES}
-    except (NnlabError, *NPZ_ERRORS) as error:
+    except (NnlabError, OSError, *NUMPY_ERRORS) as error:
         calls = dict.fromkeys(RUN_FIGURES, (drawing.refuse, (str(error),)))
     return _Drawing(run.run_id, run.job.name, folder, calls)
 

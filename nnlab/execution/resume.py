@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from nnlab.errors import NothingLeftError, ResumeError, TrackingError
+from nnlab.errors import NothingLeftError, ResumeError, StoredFileError, TrackingError
 from nnlab.execution.dask_workers import check_address
 from nnlab.execution.ledger import PLAN, Ledger, Plan, differences, unfinished
 from nnlab.execution.progress import print_note
@@ -17,6 +17,7 @@ from nnlab.runs.launch_config import LaunchConfig, launch_config
 from nnlab.runs.run import Job, Run, plan_runs
 from nnlab.runs.sweep import Sweep
 from nnlab.runs.tags import Tag
+from nnlab.stored_files import read_text
 from nnlab.tracking.locations import sweeps_folder, tracking_uri
 from nnlab.tracking.store import Kind, Store
 
@@ -57,7 +58,7 @@ def resume(
     plan = ledger.read() if ledger.plan_file.exists() else _plan_in_store(Store(address), head)
     plan = replace(plan, tracking_uri=address)  # where it is now: a store may have moved
     fields = {**plan.settings, "resume": False, **(changes or {})}
-    if fields["backend"] != "dask":
+    if fields.get("backend") != "dask":
         fields["address"] = None
     settings = launch_config(fields)
     if settings.address is not None:
@@ -120,8 +121,8 @@ def _plan_in_store(store: Store, head: str) -> Plan:
         raise NothingLeftError(f"{head[:8]} is complete: there is nothing to resume.")
     try:
         path = store.download(head, PLAN)
-        return Plan.from_json(path.read_text(encoding="utf-8"), f"{PLAN} of {head[:8]}")
-    except (TrackingError, OSError) as error:
+        return Plan.from_json(read_text(path), f"{PLAN} of {head[:8]}")
+    except (TrackingError, StoredFileError) as error:
         raise ResumeError(
             f"{head[:8]} has left no plan: neither a ledger in {sweeps_folder(store.uri)} nor "
             f"the artifact {PLAN}."
@@ -129,7 +130,10 @@ def _plan_in_store(store: Store, head: str) -> Plan:
 
 
 def _logged_to(config: dict[str, Any], plan: Plan) -> dict[str, Any]:
-    return {**config, "tracking": {**config["tracking"], "uri": plan.tracking_uri}}
+    tracking = config.get("tracking")
+    if not isinstance(tracking, dict):
+        return config  # it is refused, with the names of what is missing
+    return {**config, "tracking": {**tracking, "uri": plan.tracking_uri}}
 
 
 def _changed(plan: Plan, runs: Sequence[Run]) -> dict[int, str]:

@@ -1,6 +1,5 @@
 """A complete run, read back from the store, and checked for contradictions in its record."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -8,13 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 
-from nnlab.errors import ConfigError, RecordError, TrackingError
+from nnlab.errors import ConfigError, RecordError, StoredFileError, TrackingError
 from nnlab.reproduction.module_names import present_name
 from nnlab.runs.config import SEMANTICS, RunConfig, fields_with, from_record
+from nnlab.runs.provenance import read_environment
 from nnlab.runs.roles import Role
 from nnlab.runs.tags import Tag
+from nnlab.stored_files import read_yaml
 from nnlab.tracking import artifacts
 from nnlab.tracking.records import RunRecord
 from nnlab.tracking.store import Store
@@ -102,14 +102,14 @@ def read_recorded_run(store: Store, run: RunRecord) -> RecordedRun:
         )
     try:
         folder = store.download(run.run_id)
-        config_yaml = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
+        config_yaml = read_yaml(folder / "config.yaml")
         config = from_record(config_yaml)
         curve = artifacts.read_history(folder)
-    except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError, ConfigError) as error:
+    except (StoredFileError, ConfigError) as error:
         hint = " Where mlruns/ was moved, `nnlab doctor` repairs it."
         raise RecordError(
             f"The files of run {run.run_id[:8]} cannot be read: {' '.join(str(error).split())}"
-            + (hint if isinstance(error, OSError) else "")
+            + (hint if isinstance(error.__cause__, OSError) else "")
         ) from error
     config_yaml.pop("schema")
     points = {
@@ -122,7 +122,10 @@ def read_recorded_run(store: Store, run: RunRecord) -> RecordedRun:
         if name not in METRICS:
             points[name, run.steps[name]] = value
     weights, weight_faults = _weights(folder, run)
-    environment, patch = _provenance(store, run, folder)
+    try:
+        environment, patch = _provenance(store, run, folder)
+    except (StoredFileError, OSError) as error:
+        environment, patch, weight_faults = {}, b"", [*weight_faults, str(error).rstrip(".")]
     return RecordedRun(
         run, config, config_yaml, points, weights, environment, patch, (*faults, *weight_faults)
     )
@@ -132,11 +135,10 @@ def _weights(folder: Path, run: RunRecord) -> tuple[Params | None, list[str]]:
     """Read the weights and compare their digest with the one in the store."""
     try:
         weights = artifacts.read_weights(folder)
-        found = artifacts.weights_sha256(weights)
-    except FileNotFoundError:
-        return None, ["weights.npz is gone"]
-    except artifacts.NPZ_ERRORS as error:
-        return None, [f"weights.npz cannot be read ({error})"]
+    except StoredFileError as error:
+        gone = isinstance(error.__cause__, FileNotFoundError)
+        return None, ["weights.npz is gone" if gone else str(error).rstrip(".")]
+    found = artifacts.weights_sha256(weights)
     noted = run.tags[Tag.WEIGHTS_SHA256]
     fault = f"weights.npz was changed after the run: SHA-256 {found[:12]}…, noted {noted[:12]}…"
     return weights, [] if found == noted else [fault]
@@ -188,9 +190,8 @@ def _provenance(store: Store, run: RunRecord, folder: Path) -> tuple[dict[str, A
             folder = store.download(parent)
         except TrackingError:
             return {}, b""
-    try:
-        environment = json.loads((folder / artifacts.ENVIRONMENT).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    if not (folder / artifacts.ENVIRONMENT).exists():
         return {}, b""
+    environment = read_environment(folder / artifacts.ENVIRONMENT)
     patch = folder / artifacts.PATCH
     return environment, patch.read_bytes() if patch.exists() else b""

@@ -10,9 +10,13 @@ from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any
 
+from pydantic import ConfigDict, Field
+
 from nnlab import __version__
 from nnlab.runs.code_version import CHECKOUT, code_version
+from nnlab.runs.validation import StrictModel
 from nnlab.safe_text import masked
+from nnlab.stored_files import read_json
 
 # Environment variables that choose the BLAS kernels and the number of threads.
 BLAS_VARIABLES = (
@@ -93,6 +97,35 @@ def environment() -> dict[str, Any]:
         "streams": STREAMS,
         "packages": _packages(),
     }
+
+
+class _Recorded(StrictModel):
+    """The parts of ``environment`` that are read again; older records lack some."""
+
+    model_config = ConfigDict(extra="allow")
+
+    nnlab: str = ""
+    git_commit: str | None = None
+    git_dirty: bool | None = None
+    patch_left_out: list[str] = Field([])
+    modules: dict[str, str] = Field({})
+    python: str = ""
+    processor: str = ""
+    instructions: dict[str, list[str]] = Field({})
+    cores: int | None = None
+    variables: dict[str, str] = Field({})
+    packages: dict[str, str] = Field({})
+
+
+def read_environment(path: Path) -> dict[str, Any]:
+    """Read what ``environment`` has described.
+
+    Raises
+    ------
+    StoredFileError
+        Where the file is missing or damaged.
+    """
+    return read_json(path, _Recorded).model_dump(exclude_unset=True)
 
 
 def command() -> str | None:

@@ -2,27 +2,25 @@
 
 import csv
 import hashlib
+import io
 import json
-import zipfile
-import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from nnlab.arrays import Array
+from nnlab.errors import StoredFileError
 from nnlab.runs.config import RunConfig, to_yaml
 from nnlab.runs.provenance import Provenance
 from nnlab.safe_text import masked
+from nnlab.stored_files import REMEDY, read_npz, read_text
 from nnlab.training.history import METRICS, STEPS
 from nnlab.training.network import Params
 from nnlab.training.outcomes import Curve
 
 PATCH = "code.patch"
 ENVIRONMENT = "environment.json"
-
-# What NumPy raises where a file is no .npz file, or was cut off.
-NPZ_ERRORS = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error)
 
 
 def in_notes_shapes(params: Params, run: int = 0) -> dict[str, Array]:
@@ -107,10 +105,24 @@ def write_shared(folder: Path, split: dict[str, Array], origin: Provenance) -> N
 
 
 def read_weights(folder: Path) -> Params:
-    """Read a run's final weights: a stack of one."""
-    # Opened here, since np.load leaves a file open that is no whole zip archive.
-    with (folder / "weights.npz").open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-        return Params(*(arrays[name][None] for name in ("W1", "b1", "W2", "b2")))
+    """Read a run's final weights: a stack of one.
+
+    Raises
+    ------
+    StoredFileError
+        Where the file is missing or damaged, or its arrays do not fit each other.
+    """
+    arrays = read_npz(folder / "weights.npz", ("W1", "b1", "W2", "b2"))
+    shapes = [array.shape for array in arrays.values()]
+    hidden, classes = shapes[1][:1], shapes[3][:1]
+    fits = shapes[0][:1] == hidden and shapes[1:] == [(*hidden, 1), classes + hidden, (*classes, 1)]
+    dtypes = {array.dtype for array in arrays.values()}
+    if not fits or len(shapes[0]) != 2 or len(dtypes) > 1 or dtypes.pop().kind != "f":  # noqa: PLR2004 - axes
+        raise StoredFileError(
+            f"{folder / 'weights.npz'} cannot be read (the shapes {shapes} are no network's); "
+            f"{REMEDY}."
+        )
+    return Params(*(array[None] for array in arrays.values()))
 
 
 def read_history(folder: Path) -> Curve:
@@ -118,19 +130,20 @@ def read_history(folder: Path) -> Curve:
 
     Raises
     ------
-    OSError
-        Where the file cannot be read.
-    ValueError
-        Where it is another kind of file.
+    StoredFileError
+        Where the file is missing or damaged, or of another kind.
     """
-    with (folder / "history.csv").open(newline="", encoding="utf-8") as file:
-        reader = csv.DictReader(file)
-        if reader.fieldnames != ["epoch", *METRICS]:
-            raise ValueError(f"history.csv has the columns {reader.fieldnames}.")
-        rows = list(reader)
-    epochs = np.array([int(row["epoch"]) for row in rows], np.int64)
-    columns = {name: np.array([float(row[name] or "nan") for row in rows]) for name in METRICS}
-    return Curve(epochs, columns)
+    path = folder / "history.csv"
+    try:
+        head, *rows = csv.reader(io.StringIO(read_text(path), newline=""))
+        epochs = np.array([int(row[0]) for row in rows], np.int64)
+        values = np.array([[float(cell or "nan") for cell in row[1:]] for row in rows])
+        columns = values.reshape(len(rows), len(METRICS)).T
+    except (ValueError, LookupError, OverflowError, csv.Error) as error:
+        raise StoredFileError(f"{path} cannot be read ({error}); {REMEDY}.") from error
+    if head != ["epoch", *METRICS]:
+        raise StoredFileError(f"{path} has the columns {head}, expected epoch and {METRICS}.")
+    return Curve(epochs, dict(zip(METRICS, map(np.ascontiguousarray, columns), strict=True)))
 
 
 def write_history(path: Path, curve: Curve) -> None:

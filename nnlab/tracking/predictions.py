@@ -13,10 +13,10 @@ from numpy.typing import DTypeLike, NDArray
 from nnlab.arrays import Array
 from nnlab.data.images import Images, kinds_of, load_images
 from nnlab.data.kaggle import MAX_VALUE
-from nnlab.errors import DataError, RecordError
+from nnlab.errors import DataError, RecordError, StoredFileError
 from nnlab.runs.tags import Tag
 from nnlab.safe_text import printable, spreadsheet_cell
-from nnlab.tracking.artifacts import NPZ_ERRORS, read_weights, weights_sha256
+from nnlab.tracking.artifacts import read_weights, weights_sha256
 from nnlab.tracking.records import RunRecord
 from nnlab.tracking.store import Store, existing_store
 from nnlab.training import network
@@ -112,14 +112,14 @@ def recorded_weights(store: Store, record: RunRecord) -> Params:
             "trains what stopped."
         )
     path = store.download(record.run_id, "weights.npz")
-    try:
-        params = read_weights(path.parent)
-    except FileNotFoundError as error:
+    if not path.exists():
         raise RecordError(
             f"{name} has lost its weights: there is no {path}. `nnlab doctor` looks after a store."
-        ) from error
-    except NPZ_ERRORS as error:
-        raise RecordError(f"{name} has broken weights: {path} cannot be read ({error}).") from error
+        )
+    try:
+        params = read_weights(path.parent)
+    except StoredFileError as error:
+        raise RecordError(f"{name} has broken weights: {error}") from error
     digest = weights_sha256(params)
     if digest != recorded:
         raise RecordError(

@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 
 from nnlab.errors import TrackingError
+from nnlab.stored_files import read_text
 from nnlab.tracking.database import LOCK_SECONDS
 from nnlab.tracking.locations import local_path
 from nnlab.tracking.records import Measurement, RunRecord
@@ -110,10 +111,8 @@ class DatabaseReader:
         """Return the text of one of a run's files, or None where there is none."""
         ((uri,),) = self._fetch("SELECT artifact_uri FROM runs WHERE run_uuid = ?", run_id)
         folder = local_path(uri)
-        try:
-            return None if folder is None else (Path(folder) / name).read_text(encoding="utf-8")
-        except OSError:
-            return None
+        path = None if folder is None else Path(folder) / name
+        return read_text(path) if path is not None and path.is_file() else None
 
     def curves(self, run_ids: Sequence[str], metrics: Sequence[str]) -> pd.DataFrame:
         """Return ``run_id``, ``epoch`` and a column for each metric, NaN where it has no value."""

@@ -7,8 +7,9 @@ from itertools import islice
 from pathlib import Path
 from typing import Literal
 
-from nnlab.errors import TrackingError
+from nnlab.errors import StoredFileError, TrackingError
 from nnlab.runs.tags import Tag
+from nnlab.stored_files import read_text
 from nnlab.temporary import temporary_folder
 from nnlab.tracking.connection import Connection
 from nnlab.tracking.locations import local_database, local_path, tracking_uri
@@ -200,8 +201,8 @@ class Store:
         """Return the text of one of a run's files, or None where there is none."""
         with temporary_folder() as folder:
             try:
-                return self.download(run_id, name, folder).read_text(encoding="utf-8")
-            except (TrackingError, OSError):
+                return read_text(self.download(run_id, name, folder))
+            except (TrackingError, StoredFileError):
                 if name in {file.path for file in self._call(self._client.list_artifacts, run_id)}:
                     raise
                 return None
