@@ -34,7 +34,9 @@ def test_decisive_modules_are_those_that_training_weights_config_and_summaries_a
         "data/dataset.py",
         "training/outcomes.py",
     )
-    assert reached - {"errors.py", "arrays.py"} == DECISIVE
+    assert (
+        reached - {"errors.py", "arrays.py", "safe_text.py"} == DECISIVE
+    )  # no result depends on these
 
 
 def record(**changes):
