@@ -34,23 +34,32 @@ main.add_command(explain)
 
 @main.command()
 @click.argument("sweep", required=False)
+@click.argument("overrides", nargs=-1, metavar="[data.dir=…] [data.path=…] [threads=…]")
 @URI
 @click.option(
     "--restart", is_flag=True, help="Train runs again whose code or data have changed since."
 )
-@click.option("--n-jobs", type=int, help="Worker processes, instead of the recorded number.")
-@click.option("--backend", help="loky, dask or sequential, instead of the recorded one.")
-@click.option("--address", help="A dask scheduler, tcp://…, instead of the recorded one.")
-def resume(sweep: str | None, uri: str | None, *, restart: bool, **changes: object) -> None:
+@click.option("--n-jobs", type=int, help="Worker processes; else as conf/hydra/launcher says.")
+@click.option("--backend", help="loky, dask or sequential; likewise.")
+@click.option("--address", help="A dask scheduler, which can run any code here.")
+def resume(
+    sweep: str | None, overrides: tuple[str, ...], uri: str | None, *, restart: bool,
+    **changes: object,
+) -> None:  # fmt: skip
     """Complete what is missing or failed of SWEEP (an id or its beginning), or of the last one.
 
-    Runs go on from their checkpoints, and end with the bits of an undisturbed sweep.
+    Runs go on from their checkpoints, and end with the bits of an undisturbed sweep. Who trains
+    them is this machine's business, not the plan's.
     """
     from nnlab.execution import failures
     from nnlab.execution.resume import resume as resume_sweep
 
+    if sweep is not None and "=" in sweep:  # the sweep was left out
+        overrides, sweep = (sweep, *overrides), None
     given = {name: value for name, value in changes.items() if value is not None}
-    failures.raise_if_failed(resume_sweep(sweep, uri, restart=restart, changes=given))
+    failures.raise_if_failed(
+        resume_sweep(sweep, uri, restart=restart, changes=given, overrides=overrides)
+    )
 
 
 @main.command()

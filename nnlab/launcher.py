@@ -122,7 +122,7 @@ class StackLauncher(Launcher):
         if settings.resume and launched.session is None:
             head = same_sweep(sweep, first.tracking.uri)
             if head is not None:
-                runs = resume(head, first.tracking.uri)
+                runs = resume(head, first.tracking.uri, settings=settings)
                 launched.runs.extend(runs)
                 return _returns(runs, overrides)
         if launched.session is None:

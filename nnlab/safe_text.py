@@ -20,7 +20,7 @@ QUERY_PASSWORD = re.compile(
 )
 MASK = "***"
 
-FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")  # full width too
+FORMULA = ("=", "+", "-", "@", "\t", "\n", "＝", "＋", "－", "＠")  # full width too
 
 
 def printable(text: str) -> str:
@@ -69,14 +69,15 @@ def file_name(text: str, length: int = 40) -> str:
 def spreadsheet_cell(value: object) -> object:
     """Return a cell that no spreadsheet takes for a formula: such text gets a ``'`` in front.
 
-    Numbers stay as they are, also those that are written as text.
+    Numbers stay as they are, also those that are written as text. Control characters are shown.
     """
-    if not isinstance(value, str) or not value.startswith(FORMULA):
+    if not isinstance(value, str):
         return value
     try:
         float(value)
     except ValueError:
-        return f"'{value}"
+        text = printable(value)
+        return f"'{text}" if text.startswith(FORMULA) else text
     return value
 
 

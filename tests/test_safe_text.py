@@ -76,9 +76,13 @@ def test_any_text_makes_the_name_of_a_file_that_is_safe_or_none_at_all(text):
     assert not name or (path_error(name) is None and "/" not in name and name[0] not in ".-")
 
 
-@pytest.mark.parametrize("text", ["=1+1", "+cmd|' /C calc'!A0", "-2+3", "@SUM(1)", "\t=1", "\r=1"])
+@pytest.mark.parametrize("text", ["=1+1", "+cmd|' /C calc'!A0", "-2+3", "@SUM(1)", "\t=1", "\n=1"])
 def test_a_cell_that_a_spreadsheet_would_run_is_text(text):
     assert spreadsheet_cell(text) == f"'{text}"
+
+
+def test_a_cell_shows_its_control_characters():
+    assert spreadsheet_cell("\r=1\x1b[m") == "\\r=1\\x1b[m"
 
 
 @pytest.mark.parametrize("value", [-1.5, "-1.5", "+2", "-1e-5", "-inf", "lr=0.1", "", None, "'=1"])

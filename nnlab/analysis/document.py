@@ -125,7 +125,7 @@ class Document:
         body = body.replace("<table>", '<div class="wide"><table>')
         body = body.replace("</table>", "</table></div>")
         page = _environment().get_template("page.html")
-        return page.render(title=self.title, body=Markup(body))  # noqa: S704 - rendered above
+        return page.render(title=one_line(self.title), body=Markup(body))  # noqa: S704 - rendered above
 
 
 class Heading(TypedDict):

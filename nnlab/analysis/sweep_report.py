@@ -113,7 +113,8 @@ def _provenance(
 ) -> Iterator[tuple[str, str]]:
     yield "id", f"`{parent.run_id}`, {parent.status}"
     yield "runs", f"{len(runs)}; their ids are in `{listed}`"
-    commit = environment.get("git_commit") or parent.tags.get(Tag.GIT_COMMIT, "not recorded")
+    noted = environment.get("git_commit") or parent.tags.get(Tag.GIT_COMMIT)
+    commit = commit_of(noted) or "not recorded"
     patch = " with uncommitted changes (`code.patch`)" if environment.get("git_dirty") else ""
     yield "commit", f"`{commit}`{patch}"
     if DIGEST in runs:

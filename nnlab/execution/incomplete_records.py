@@ -8,7 +8,7 @@ from nnlab.runs.config import SEMANTICS, RunConfig, from_record
 from nnlab.runs.prepared_data import prepare
 from nnlab.runs.tags import Tag
 from nnlab.stored_files import parse_yaml
-from nnlab.tracking.locations import sweeps_folder
+from nnlab.tracking.locations import ledger_folder
 from nnlab.tracking.records import DatasetInput, RunRecord
 from nnlab.tracking.store import Store
 from nnlab.tracking.tracker import DatasetRecord
@@ -65,7 +65,7 @@ def recorded_config(store: Store, record: RunRecord) -> RunConfig:
 def _planned(store: Store, record: RunRecord) -> dict[str, object]:
     """Return the config that a run has in the plan of its ledger, or of its sweep's artifacts."""
     head = record.parent or record.run_id
-    ledger = Ledger(sweeps_folder(store.uri) / head)
+    ledger = Ledger(ledger_folder(store.uri, head))
     if ledger.plan_file.exists():
         plan = ledger.read()
     else:
@@ -84,6 +84,8 @@ def _dataset(store: Store, record: RunRecord, config: RunConfig) -> DatasetInput
             return store.details(other.run_id).datasets[0]
     if config.data.source == "mnist":
         return None  # it might have to be downloaded
+    if Tag.IMPORTED_FROM in record.tags and (config.data.dir or config.data.path):
+        return None  # a path of another machine
     with suppress(NnlabError, OSError):
         prepared = prepare(config.data)
         if prepared.digest == digest:

@@ -208,7 +208,7 @@ def without_plan(sweeps: Path) -> list[Ledger]:
 def unfinished(sweeps: Path) -> list[str]:
     """Return the ids of the sweeps that have a ledger, the newest last."""
     plans = sorted(sweeps.glob(f"*/{PLAN}"), key=lambda path: path.stat().st_mtime_ns)
-    return [path.parent.name for path in plans]
+    return [path.parent.name for path in plans if path.parent.name.isalnum()]
 
 
 def differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:

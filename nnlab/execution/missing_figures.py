@@ -4,6 +4,8 @@ from nnlab.errors import NnlabError, RecordError
 from nnlab.execution.incomplete_records import recorded_config
 from nnlab.execution.pictures import draw_run, drawing_pool
 from nnlab.plots.names import SWEEP_FIGURES
+from nnlab.runs.config import from_mapping
+from nnlab.runs.local_fields import without_foreign_values
 from nnlab.runs.prepared_data import prepare
 from nnlab.runs.run import Job, Run, RunState
 from nnlab.runs.tags import Tag
@@ -38,6 +40,8 @@ def draw_missing(writer: Writer, *, dry_run: bool = False) -> list[str]:
 
 def _draw(writer: Writer, record: RunRecord) -> None:
     config = recorded_config(writer.store, record)
+    if Tag.IMPORTED_FROM in record.tags:
+        config = from_mapping(without_foreign_values(config.model_dump(), ()))
     prepared = prepare(config.data)
     if prepared.digest != record.tags.get(Tag.DATA_DIGEST):
         raise RecordError("its data has changed.")

@@ -173,11 +173,11 @@ class Recorder:
 def _tags(run: Run) -> dict[str, str]:
     """Return the tags that a run has from its creation on."""
     tags = {
+        **run.job.tags,
         Tag.JOB: str(run.index),
         Tag.RUN_KEY: run.key,
         Tag.DATA_DIGEST: run.prepared.digest,
         Tag.SEMANTICS: str(SEMANTICS),
-        **run.job.tags,
     }
     if run.job.config.derived_from is not None:
         tags[Tag.DERIVED_FROM] = run.job.config.derived_from

@@ -26,7 +26,7 @@ def report_run(run: Run, artifacts: str) -> None:
     """Print the result of one run, and how to look at it."""
     console = SafeConsole(highlight=False, soft_wrap=True)
     assert run.outcome is not None
-    metrics = run.metrics
+    metrics, reused = run.metrics, f"reuse={run.job.config.reuse}".lower()
     lines = {
         "outcome": _coloured(run.outcome)
         + (f" at epoch {metrics['diverged_at']:.0f}" if run.outcome == "diverged" else ""),
@@ -35,7 +35,7 @@ def report_run(run: Run, artifacts: str) -> None:
         + (f" at epoch {metrics['best_epoch']:.0f}" if "best_epoch" in metrics else ""),
         "test accuracy": _number(run, "test/accuracy"),
         "train loss": _number(run, "final_train_loss"),
-        "run": run.run_id + (" (of before: reuse=true)" if run.reused else ""),
+        "run": run.run_id + (f" (of before: {reused})" if run.reused else ""),
         "artifacts": escape(_relative(artifacts)),
         "open it": f"nnlab ui {run.run_id[:8]}",
     }

@@ -1,25 +1,30 @@
 """Resuming a sweep or a single run from its ledger and its checkpoints."""
 
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from nnlab.errors import NothingLeftError, ResumeError, StoredFileError, TrackingError
 from nnlab.execution.dask_workers import check_address
-from nnlab.execution.ledger import PLAN, Ledger, Plan, differences, unfinished
+from nnlab.execution.ledger import PLAN, Ledger, Plan, PlannedJob, differences, unfinished
 from nnlab.execution.progress import print_note
 from nnlab.execution.session import Session
 from nnlab.execution.single_session import SingleSession
 from nnlab.execution.sweep_session import SweepSession
 from nnlab.runs import provenance
-from nnlab.runs.config import SEMANTICS, from_record
-from nnlab.runs.launch_config import LaunchConfig, launch_config
+from nnlab.runs.config import SEMANTICS, from_mapping, from_record
+from nnlab.runs.launch_config import LaunchConfig, launch_config, own_fields
+from nnlab.runs.local_fields import set_local_field, without_foreign_values
 from nnlab.runs.run import Job, Run, plan_runs
-from nnlab.runs.sweep import Sweep
+from nnlab.runs.sweep import Sweep, field_of
 from nnlab.runs.tags import Tag
 from nnlab.stored_files import read_text
-from nnlab.tracking.locations import sweeps_folder, tracking_uri
+from nnlab.tracking.locations import ledger_folder, sweeps_folder, tracking_uri
 from nnlab.tracking.store import Kind, Store
+
+OF_THE_PLAN = ("stack", "on_error")  # settings that a plan may decide, wherever it comes from
+JOB_TAGS = (Tag.REPRODUCES,)  # that a plan may give its runs
 
 SESSIONS: dict[Kind, type[Session]] = {"sweep": SweepSession, "run": SingleSession}
 
@@ -30,8 +35,14 @@ def resume(
     *,
     restart: bool = False,
     changes: Mapping[str, Any] | None = None,
+    settings: LaunchConfig | None = None,
+    overrides: Sequence[str] = (),
 ) -> list[Run]:
     """Complete what is missing or failed of a sweep or a single run, and nothing else.
+
+    The plan may come from elsewhere, out of an archive or with a copied store. It says what is
+    trained. Who trains it, and where the data is, this machine says: to connect to a cluster means
+    to let it run code here.
 
     Parameters
     ----------
@@ -42,7 +53,12 @@ def resume(
     restart : bool
         Train those runs again from their beginning whose code or data are not what they were.
     changes : Mapping[str, Any] or None
-        Settings of the launcher to use instead of the recorded ones.
+        Settings of the launcher to use instead of this machine's own.
+    settings : LaunchConfig or None
+        All settings, of a command that has them; None for this machine's own, and of the plan how
+        runs are stacked and whether an error stops the sweep.
+    overrides : Sequence[str]
+        ``field=value``, for where the data is now; see ``local_fields``.
 
     Raises
     ------
@@ -54,24 +70,53 @@ def resume(
     """
     address = tracking_uri(uri)
     head = _find(run_or_sweep, address)
-    ledger = Ledger(sweeps_folder(address) / head)
-    plan = ledger.read() if ledger.plan_file.exists() else _plan_in_store(Store(address), head)
+    store = Store(address)
+    ledger = Ledger(ledger_folder(address, head))
+    plan = ledger.read() if ledger.plan_file.exists() else _plan_in_store(store, head)
     plan = replace(plan, tracking_uri=address)  # where it is now: a store may have moved
-    fields = {**plan.settings, "resume": False, **(changes or {})}
-    if fields.get("backend") != "dask":
-        fields["address"] = None
-    settings = launch_config(fields)
+    if settings is None:
+        settings = _settings(plan, changes or {})
+        if not (changes or {}).keys() & {"backend", "address"}:
+            _compare_backends(head, plan, settings)
     if settings.address is not None:
         check_address(settings.address)
-    return _complete(head, plan, settings, restart=restart)
+    imported = Tag.IMPORTED_FROM in store.get(head).tags
+    return _complete(head, plan, settings, overrides, restart=restart, imported=imported)
 
 
-def _complete(head: str, plan: Plan, settings: LaunchConfig, *, restart: bool) -> list[Run]:
+def _settings(plan: Plan, changes: Mapping[str, Any]) -> LaunchConfig:
+    """Return how to work: as this machine does, but for what harms nobody."""
+    recorded = {name: plan.settings[name] for name in OF_THE_PLAN if name in plan.settings}
+    fields = {**own_fields(), **recorded, **changes, "resume": False}
+    if fields.get("backend") != "dask" and "address" not in changes:
+        fields["address"] = None
+    return launch_config(fields)
+
+
+def _compare_backends(head: str, plan: Plan, settings: LaunchConfig) -> None:
+    """Say where other workers go on with a sweep than began it, and how those are used again."""
+    backend, address = (plan.settings.get(name) for name in ("backend", "address"))
+    if backend is None or (backend, address) == (settings.backend, settings.address):
+        return
+    then, again = f"backend={backend}", ["--backend", str(backend)]
+    if address is not None:
+        then, again = f"{then} address={address}", [*again, "--address", str(address)]
+    now = f"backend={settings.backend}"
+    if settings.address is not None:
+        now += f" address={settings.address}"
+    trust = "" if address is None else ", if it is yours (a scheduler can run any code here)"
+    print_note(
+        f"Note: {head[:8]} was begun with {then}; this machine goes on with {now}. To use what it "
+        f"was begun with{trust}: nnlab resume {head[:8]} {shlex.join(again)}"
+    )
+
+
+def _complete(
+    head: str, plan: Plan, settings: LaunchConfig, overrides: Sequence[str], *,
+    restart: bool, imported: bool,
+) -> list[Run]:  # fmt: skip
     """Go on with a plan under the run that stands for it."""
-    jobs = [
-        Job(from_record(_logged_to(job.config, plan)), job.overrides, job.name, job.tags)
-        for job in plan.jobs
-    ]
+    jobs = [_job(job, plan, overrides, imported=imported) for job in plan.jobs]
     runs = plan_runs(jobs)
     changed = _changed(plan, runs)
     for difference in differences(plan.platform, provenance.numerics()):
@@ -129,11 +174,19 @@ def _plan_in_store(store: Store, head: str) -> Plan:
         ) from error
 
 
-def _logged_to(config: dict[str, Any], plan: Plan) -> dict[str, Any]:
-    tracking = config.get("tracking")
-    if not isinstance(tracking, dict):
-        return config  # it is refused, with the names of what is missing
-    return {**config, "tracking": {**tracking, "uri": plan.tracking_uri}}
+def _job(planned: PlannedJob, plan: Plan, overrides: Sequence[str], *, imported: bool) -> Job:
+    """Return a job of a plan as it is done on this machine."""
+    config, tracking = planned.config, planned.config.get("tracking")
+    if isinstance(tracking, dict):  # else it is refused, with the names of what is missing
+        config = {**config, "tracking": {**tracking, "uri": plan.tracking_uri}}
+    plain = from_record(config).model_dump()
+    for override in overrides:
+        set_local_field(plain, override, "a resumed run")
+    if imported:
+        plain = without_foreign_values(plain, [field_of(override) for override in overrides])
+        plain["reuse"] = bool(plain["reuse"])  # whether imported runs are welcome is said here
+    tags = {name: text for name, text in planned.tags.items() if name in JOB_TAGS}
+    return Job(from_mapping(plain), planned.overrides, planned.name, tags)
 
 
 def _changed(plan: Plan, runs: Sequence[Run]) -> dict[int, str]:

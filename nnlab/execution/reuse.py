@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from contextlib import suppress
+from typing import Literal, get_args
 
 from nnlab.errors import RecordError
 from nnlab.execution.checkpoints import Checkpoints
@@ -9,30 +10,114 @@ from nnlab.execution.incomplete_records import add_missing, lacking
 from nnlab.interrupts import deferred
 from nnlab.runs.run import Run
 from nnlab.runs.tags import Tag
+from nnlab.tracking.process import ProcessId
+from nnlab.tracking.record_checks import first_contradiction
 from nnlab.tracking.records import RunRecord
+from nnlab.tracking.store import Store
 from nnlab.tracking.writer import Writer
 from nnlab.training.history import METRICS
+from nnlab.training.outcomes import Outcome
+
+Reuse = bool | Literal["imported"]
+
+IMPORTED = "imported"  # also the reason why such a run is left out
 
 
-def reuse_finished(writer: Writer, runs: Sequence[Run]) -> None:
-    """Take over finished runs of the same identity, wherever in the store they are."""
+def reuse_finished(writer: Writer, runs: Sequence[Run], reuse: Reuse) -> str:
+    """Take over finished runs of the same identity, wherever in the store they are.
+
+    Parameters
+    ----------
+    writer : Writer
+        Writes what a kill kept from such a run's record.
+    runs : Sequence[Run]
+    reuse : bool or "imported"
+        ``True``: only runs that were made or certified here; see ``refusal``.
+
+    Returns
+    -------
+    str
+        A sentence on what was imported, or was left out and why; empty where there is nothing.
+    """
     wanted = {run.key: run for run in runs if not run.complete}
+    left_out: dict[str, tuple[str, str]] = {}  # identity -> run, and the reason
+    imported = 0
     for record in writer.store.search("attributes.status = 'FINISHED'"):
-        if Tag.REPRODUCES in record.tags:  # its result may differ from the original's
+        key = record.tags.get(Tag.RUN_KEY, "")
+        run = wanted.get(key)
+        # The result of a reproduction may differ from the original's.
+        if run is None or run.complete or Tag.REPRODUCES in record.tags or not is_complete(record):
             continue
-        run = wanted.get(record.tags.get(Tag.RUN_KEY, ""))
-        if run is not None and not run.complete and Tag.OUTCOME in record.tags:
-            run.state.reused = True
-            _adopt(run, record)
-            if lacking(record):
-                with deferred(), suppress(RecordError):
-                    add_missing(writer, record)
+        reason = refusal(writer.store, record, run, reuse)
+        if reason is not None:
+            left_out.setdefault(key, (record.run_id, reason))
+            continue
+        imported += Tag.IMPORTED_FROM in record.tags
+        left_out.pop(key, None)
+        run.state.reused = True
+        _adopt(run, record)
+        if lacking(record):
+            with deferred(), suppress(RecordError):
+                add_missing(writer, record)
+    return " ".join(filter(None, (_taken(imported), _left_out(list(left_out.values())))))
+
+
+def _taken(imported: int) -> str:
+    return f"{imported} of the runs that are reused were imported." if imported else ""
+
+
+def _left_out(runs: Sequence[tuple[str, str]]) -> str:
+    imported = [run_id for run_id, reason in runs if reason == IMPORTED]
+    others = [(run_id, reason) for run_id, reason in runs if reason != IMPORTED]
+    parts = []
+    if imported:
+        parts.append(
+            f"{len(imported)} imported, which reuse=imported takes, or reuse=true after "
+            f"`nnlab reproduce {imported[0][:8]}` has certified them here"
+        )
+    if others:
+        run_id, reason = others[0]
+        parts.append(f"{len(others)} that contradict themselves ({run_id[:8]}: {reason})")
+    return f"Not reused: {'; '.join(parts)}." if parts else ""
+
+
+def refusal(store: Store, record: RunRecord, run: Run, reuse: Reuse) -> str | None:
+    """Say why a finished run is not taken for a planned one.
+
+    Its record must not contradict itself. And, unless imported runs are welcome, it was made here,
+    or its reproduction here had the same bits.
+    """
+    if (
+        Tag.IMPORTED_FROM in record.tags
+        and reuse != IMPORTED
+        and not _is_certified(store, record, run)
+    ):
+        return IMPORTED
+    return first_contradiction(store, record, run)
+
+
+def _is_certified(store: Store, record: RunRecord, run: Run) -> bool:
+    """Tell whether a reproduction on this machine, of this very identity, has the same result."""
+    condition = f"tags.{Tag.REPRODUCES} = '{record.run_id}'"
+    for made in store.search(f"{condition} AND tags.{Tag.CERTIFICATE} = 'bit-identical'"):
+        tags, owner = made.tags, ProcessId.parse(made.tags.get(Tag.OWNER, ""))
+        if (
+            owner is not None
+            and owner.is_here
+            and Tag.IMPORTED_FROM not in tags
+            and Tag.AT_COMMIT not in tags  # what its own code says of itself proves nothing
+            and tags.get(Tag.RUN_KEY) == run.key
+            and tags.get(Tag.WEIGHTS_SHA256) == record.tags.get(Tag.WEIGHTS_SHA256)
+            and made.metrics == record.metrics
+        ):
+            return True
+    return False
 
 
 def is_complete(record: RunRecord) -> bool:
     """Return whether a recorded run was trained to its end, or pruned."""
     outcome = record.tags.get(Tag.OUTCOME)
-    return outcome is not None and (record.status == "FINISHED" or outcome == "pruned")
+    return outcome in get_args(Outcome) and (record.status == "FINISHED" or outcome == "pruned")
 
 
 def restore(run: Run, record: RunRecord, checkpoints: Checkpoints) -> None:

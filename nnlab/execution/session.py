@@ -24,7 +24,7 @@ from nnlab.runs.config import SEMANTICS, RunConfig
 from nnlab.runs.launch_config import LaunchConfig
 from nnlab.runs.run import Run
 from nnlab.runs.tags import Tag
-from nnlab.tracking.locations import sweeps_folder, tracking_uri
+from nnlab.tracking.locations import ledger_folder, tracking_uri
 from nnlab.tracking.records import RunRecord
 from nnlab.tracking.store import Kind, Store
 from nnlab.tracking.tracker import Tracker
@@ -104,8 +104,7 @@ class Session(ABC):
         varying : Sequence[str]
             The fields in which they differ.
         """
-        if self._config.reuse:
-            reuse.reuse_finished(self.tracker, runs)
+        self._reuse(runs)
         self.runs.extend(runs)
         self.varying = tuple(dict.fromkeys((*self.varying, *varying)))
         with deferred():
@@ -143,8 +142,7 @@ class Session(ABC):
             if record is not None and (run.index not in changed or reuse.is_complete(record)):
                 reuse.restore(run, record, ledger.checkpoints)
                 recorded += [(run, record)] if run.index not in changed else []
-        if self._config.reuse:
-            reuse.reuse_finished(self.tracker, runs)
+        self._reuse(runs)
         stale = [run for run in runs if not run.complete and run.index in changed]
         if stale and not restart:
             raise ResumeError(
@@ -174,8 +172,15 @@ class Session(ABC):
                 settings, Halving.of(self._config.prune, self.runs),
             ).train()  # fmt: skip
 
+    def _reuse(self, runs: Sequence[Run]) -> None:
+        """Take over what the store has finished already, where the config wants that."""
+        if self._config.reuse:
+            note = reuse.reuse_finished(self.tracker, runs, self._config.reuse)
+            if note:
+                print_note(f"Note: {note}")
+
     def _ledger(self, head: str) -> Ledger:
-        return Ledger(sweeps_folder(self.tracker.store.uri) / head)
+        return Ledger(ledger_folder(self.tracker.store.uri, head))
 
     def _lock(self, head: str) -> Ledger:
         """Keep other processes off the ledger until the session ends."""

@@ -23,6 +23,7 @@ from nnlab.plots.style import (
     VERMILLION,
     WIDTH,
 )
+from nnlab.safe_text import printable
 
 # Eight that differ in colour and in mark; Okabe & Ito's yellow is too pale on white.
 COLOURS = (BLUE, VERMILLION, GREEN, PURPLE, "#E69F00", "#56B4E9", INK, "#8A6D3B")
@@ -66,7 +67,7 @@ def text_width(text: str, size: float = TEXT, *, bold: bool = False) -> float:
     """Return the width in inches of a line of text; ``size`` is in points."""
     weight = "bold" if bold else "normal"
     font = FontProperties(family="DejaVu Sans", size=size, weight=weight)  # as in the style
-    width, _, _ = _renderer().get_text_width_height_descent(text, font, ismath=False)
+    width, _, _ = _renderer().get_text_width_height_descent(printable(text), font, ismath=False)
     return float(width) / DPI
 
 

@@ -18,6 +18,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure as Figure  # for the annotations of other packages  # noqa: PLC0414
+from matplotlib.text import Text
+
+from nnlab.safe_text import printable
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -132,6 +135,9 @@ def format_number(value: float) -> str:
 @in_shared_style
 def save(figure: Figure, path: Path) -> None:
     """Write a PNG whose bytes depend on the figure alone: no date, no software version."""
+    for text in figure.findobj(Text):  # a warning on a missing letter would print it
+        if (shown := printable(text.get_text())) != text.get_text():
+            text.set_text(shown)
     figure.savefig(
         path,
         format="png",

@@ -17,13 +17,14 @@ from nnlab.errors import RecordError
 from nnlab.reproduction.differences import WITHOUT_EFFECT
 from nnlab.reproduction.recorded_run import RecordedRun
 from nnlab.runs.code_version import CHECKOUT, digests, git
+from nnlab.runs.commands import commit_of
+from nnlab.runs.local_fields import PATH_FIELDS
 from nnlab.runs.tags import Tag
 from nnlab.supervisor import supervised
 from nnlab.temporary import temporary_folder
 from nnlab.tracking.store import Store
 from nnlab.training.initializers import FREE_INITS
 
-PATH_FIELDS = ("data.dir", "data.path")
 PREFIX = "nnlab-original-"  # of the temporary folders; the id of the process that made them follows
 
 
@@ -67,6 +68,11 @@ def recorded_code(recorded: RecordedRun) -> RecordedCode:
             f"Run {recorded.short_id} was not made from a git checkout: there is no commit to go "
             "back to. Leave out --at-commit."
         )
+    if commit_of(commit) is None:
+        raise RecordError(
+            f"Run {recorded.short_id} names {commit!r} as its commit, which is none: it should be "
+            "40 or 64 hex digits. Its record was changed; leave out --at-commit."
+        )
     left_out = recorded.environment.get("patch_left_out", [])
     if left_out:
         raise RecordError(
@@ -74,7 +80,9 @@ def recorded_code(recorded: RecordedRun) -> RecordedCode:
             "had changed and was too large. Leave out --at-commit."
         )
     try:
-        subject = git("show", "--no-patch", "--format=%s", f"{commit}^{{commit}}")
+        subject = git(
+            "show", "--no-patch", "--format=%s", "--end-of-options", f"{commit}^{{commit}}"
+        )
     except (OSError, subprocess.SubprocessError) as error:
         raise RecordError(
             f"Commit {commit[:12]} of run {recorded.short_id} is not in the repository {CHECKOUT}: "
@@ -101,11 +109,13 @@ def checked_out(code: RecordedCode) -> Iterator[Path]:
     with temporary_folder(PREFIX) as folder:
         tree = folder / "tree"
         try:
-            git("worktree", "add", "--detach", "--quiet", str(tree), code.commit)
+            git(
+                "worktree", "add", "--detach", "--quiet", "--end-of-options", str(tree), code.commit
+            )
             if code.patch:
                 patch = folder / "code.patch"
                 patch.write_bytes(code.patch)
-                git("apply", "--whitespace=nowarn", str(patch), folder=tree)
+                git("apply", "--whitespace=nowarn", "--end-of-options", str(patch), folder=tree)
             # The project may be in a subfolder of its repository.
             yield tree / git("rev-parse", "--show-prefix").decode().strip()
         except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:

@@ -5,6 +5,7 @@ copy of ``conf/config.yaml`` with the recorded values. So further overrides, swe
 job`` work as usual, and the run's name and its ``overrides.yaml`` hold the changes only.
 """
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,9 +15,11 @@ import yaml
 from nnlab.errors import ConfigError, RecordError
 from nnlab.reproduction.recorded_run import read_recorded_run
 from nnlab.runs.code_version import CHECKOUT
-from nnlab.runs.config import RunConfig, fields_with
+from nnlab.runs.config import RunConfig, fields_with, from_mapping
+from nnlab.runs.local_fields import without_foreign_values
 from nnlab.runs.roles import Role
 from nnlab.runs.sweep import field_of
+from nnlab.runs.tags import Tag
 from nnlab.tracking.store import existing_store
 from nnlab.training.initializers import FREE_INITS
 
@@ -56,7 +59,11 @@ def apply_config_from(arguments: Sequence[str], folder: Path) -> list[str]:
         raise RecordError(
             f"The config of run {recorded.short_id} cannot be used: {'; '.join(changed)}."
         )
-    content = config_with(recorded.config, recorded.run.run_id, [field_of(word) for word in rest])
+    overridden = [field_of(word) for word in rest]
+    config = recorded.config
+    if Tag.IMPORTED_FROM in recorded.run.tags and "data" not in overridden:
+        config = from_mapping(without_foreign_values(config.model_dump(), overridden))
+    content = config_with(config, recorded.run.run_id, overridden)
     (folder / f"{NAME}.yaml").write_text(content, encoding="utf-8")
     return [*rest, "--config-dir", str(folder), "--config-name", NAME]
 
@@ -99,11 +106,13 @@ def config_with(config: RunConfig, run_id: str, overridden: Sequence[str]) -> st
     recorded = config.model_dump()
     content.update({name: recorded[name] for name in fields_with(Role.INHERITED)})
     content["derived_from"] = run_id
-    content["tracking"]["experiment"] = recorded["tracking"]["experiment"]
+    content["tracking"]["experiment"] = _literal(recorded["tracking"]["experiment"])
     for group, field in GROUPS.items():
         if group in overridden:
             continue
-        values = {name: value for name, value in recorded[group].items() if value is not None}
+        values = {
+            name: _literal(value) for name, value in recorded[group].items() if value is not None
+        }
         option = values.pop(field)
         if group == "init" and option not in FREE_INITS:
             values = {"bias": values["bias"]}
@@ -112,3 +121,10 @@ def config_with(config: RunConfig, run_id: str, overridden: Sequence[str]) -> st
             if isinstance(entry, dict) and group in entry:
                 entry[group] = option
     return str(yaml.safe_dump(content, sort_keys=False))
+
+
+def _literal(value: Any) -> Any:  # noqa: ANN401 - any value of a config
+    """Escape what OmegaConf would take for an interpolation: ``${oc.env:…}`` reads a variable."""
+    if not isinstance(value, str):
+        return value
+    return re.sub(r"(\\*)\$\{", lambda match: match.group(1) * 2 + r"\${", value)

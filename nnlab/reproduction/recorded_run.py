@@ -1,27 +1,28 @@
 """A complete run, read back from the store, and checked for contradictions in its record."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from nnlab.errors import ConfigError, RecordError, StoredFileError, TrackingError
 from nnlab.reproduction.module_names import present_name
-from nnlab.runs.config import SEMANTICS, RunConfig, fields_with, from_record
+from nnlab.runs.config import SEMANTICS, RunConfig, from_record
 from nnlab.runs.provenance import read_environment
-from nnlab.runs.roles import Role
 from nnlab.runs.tags import Tag
 from nnlab.stored_files import read_yaml
 from nnlab.tracking import artifacts
+from nnlab.tracking.record_checks import (
+    Points,
+    config_faults,
+    history_faults,
+    points_of,
+    read_checked_weights,
+)
 from nnlab.tracking.records import RunRecord
 from nnlab.tracking.store import Store
 from nnlab.training.history import METRICS
 from nnlab.training.network import Params
-
-Points = dict[tuple[str, int], float]  # (metric, epoch) -> value
 
 
 @dataclass(frozen=True)
@@ -112,16 +113,12 @@ def read_recorded_run(store: Store, run: RunRecord) -> RecordedRun:
             + (hint if isinstance(error.__cause__, OSError) else "")
         ) from error
     config_yaml.pop("schema")
-    points = {
-        (name, epoch): value
-        for name in METRICS
-        for epoch, value in zip(curve.epochs.tolist(), curve.values[name].tolist(), strict=True)
-    }
-    faults = _config_faults(run, config) + _history_faults(store, run, points)
+    points = points_of(curve)
+    faults = config_faults(run, config) + history_faults(store, run, points)
     for name, value in run.metrics.items():
         if name not in METRICS:
             points[name, run.steps[name]] = value
-    weights, weight_faults = _weights(folder, run)
+    weights, weight_faults = read_checked_weights(folder, run)
     try:
         environment, patch = _provenance(store, run, folder)
     except (StoredFileError, OSError) as error:
@@ -129,55 +126,6 @@ def read_recorded_run(store: Store, run: RunRecord) -> RecordedRun:
     return RecordedRun(
         run, config, config_yaml, points, weights, environment, patch, (*faults, *weight_faults)
     )
-
-
-def _weights(folder: Path, run: RunRecord) -> tuple[Params | None, list[str]]:
-    """Read the weights and compare their digest with the one in the store."""
-    try:
-        weights = artifacts.read_weights(folder)
-    except StoredFileError as error:
-        gone = isinstance(error.__cause__, FileNotFoundError)
-        return None, ["weights.npz is gone" if gone else str(error).rstrip(".")]
-    found = artifacts.weights_sha256(weights)
-    noted = run.tags[Tag.WEIGHTS_SHA256]
-    fault = f"weights.npz was changed after the run: SHA-256 {found[:12]}…, noted {noted[:12]}…"
-    return weights, [] if found == noted else [fault]
-
-
-def _config_faults(run: RunRecord, config: RunConfig) -> list[str]:
-    """Compare config.yaml with the parameters in the store."""
-    params = config.params
-    return [
-        f"config.yaml says {name}={params[name]}, the store says {run.params[name]}: one was "
-        "changed after the run"
-        for name in fields_with(Role.LOGGED)
-        if name in run.params and run.params[name] != params[name]
-    ]
-
-
-def _history_faults(
-    store: Store, run: RunRecord, points: Mapping[tuple[str, int], float]
-) -> list[str]:
-    """Compare history.csv with the metrics in the store, and name the first difference."""
-    measurements = store.measurements(run.run_id, METRICS)
-    stored = {(point.key, point.step): point.value for point in measurements}
-    wrong = sorted(
-        (epoch, name)
-        for (name, epoch), value in stored.items()
-        if not same_value(points.get((name, epoch), np.nan), value)
-    )
-    if not wrong:
-        return []
-    epoch, name = wrong[0]
-    values = f"{points.get((name, epoch))} and {stored[name, epoch]}"
-    count = f"{len(wrong)} value{'s' if len(wrong) > 1 else ''}"
-    where = f"in {count}, first in {name} at epoch {epoch}: {values}"
-    return [f"history.csv and the store disagree {where}; one was changed after the run"]
-
-
-def same_value(one: float, other: float) -> bool:
-    """Tell whether two values are equal; two missing values (NaN) are."""
-    return one == other or (np.isnan(one) and np.isnan(other))
 
 
 def _provenance(store: Store, run: RunRecord, folder: Path) -> tuple[dict[str, Any], bytes]:

@@ -2,12 +2,12 @@
 
 import json
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from typing import Any
 
-from nnlab.errors import ConfigError, RecordError
+from nnlab.errors import RecordError
 from nnlab.execution.progress import print_note
 from nnlab.execution.session import Session
 from nnlab.execution.single_session import SingleSession
@@ -15,7 +15,6 @@ from nnlab.execution.sweep_session import SweepSession
 from nnlab.interrupts import deferred
 from nnlab.reproduction.certificate import TOLERANCE, Certificate, certify
 from nnlab.reproduction.checkout import (
-    PATH_FIELDS,
     check_modules,
     checked_out,
     recorded_code,
@@ -25,7 +24,9 @@ from nnlab.reproduction.recorded_run import RecordedRun, read_recorded_run
 from nnlab.runs.code_version import CodeVersion
 from nnlab.runs.config import RunConfig, from_mapping
 from nnlab.runs.launch_config import LaunchConfig
+from nnlab.runs.local_fields import set_local_field, without_foreign_values
 from nnlab.runs.run import Job, plan_runs
+from nnlab.runs.sweep import field_of
 from nnlab.runs.tags import Tag
 from nnlab.temporary import temporary_folder
 from nnlab.tracking.records import RunRecord
@@ -36,7 +37,6 @@ CERTIFICATE = "certificate.json"
 COPIED_TAGS = (
     Tag.JOB, Tag.RUN_KEY, Tag.DATA_DIGEST, Tag.SEMANTICS, Tag.OUTCOME, Tag.WEIGHTS_SHA256,
 )  # fmt: skip
-CHANGEABLE = (*PATH_FIELDS, "threads")  # fields that may have another value on this machine
 
 
 def reproduce(
@@ -58,7 +58,7 @@ def reproduce(
     sweep : bool
         Whether ``which`` names a sweep.
     overrides : Sequence[str]
-        ``field=value``, for where the data is now; see ``CHANGEABLE``.
+        ``field=value``, for where the data is now; see ``local_fields``.
     tolerance : float
         See ``certificate.certify``.
 
@@ -166,7 +166,7 @@ def _copy(
     tags: dict[str, str] = {
         name: repeated.run.tags[name] for name in COPIED_TAGS if name in repeated.run.tags
     }
-    tags[Tag.REPRODUCES] = recorded.run.run_id
+    tags |= {Tag.REPRODUCES: recorded.run.run_id, Tag.AT_COMMIT: "true"}
     values = [(name, value, epoch) for (name, epoch), value in repeated.points.items()]
     with deferred():
         copy = tracker.start(_name(recorded.run), repeated.run.params, tags, parent=parent)
@@ -202,35 +202,15 @@ def _config(recorded: RecordedRun, store: Store, overrides: Sequence[str]) -> Ru
     """Return the config of a reproduction: up to the same epoch, into the same experiment."""
     plain: dict[str, Any] = recorded.config.model_dump()
     for override in overrides:
-        _set(plain, override)
+        set_local_field(plain, override, "a reproduction")
+    if Tag.IMPORTED_FROM in recorded.run.tags:
+        plain = without_foreign_values(plain, [field_of(override) for override in overrides])
     plain["tracking"] |= {"uri": store.uri, "experiment": store.experiment_of(recorded.run)}
     plain |= {
         "epochs": recorded.last_epoch, "pictures": 0, "reuse": False, "prune": {},
         "run_name": None, "model": False,
     }  # fmt: skip
     return from_mapping(plain)
-
-
-def _set(plain: Mapping[str, Any], override: str) -> None:
-    """Set a field whose value may be another on this machine.
-
-    Raises
-    ------
-    ConfigError
-        Where the override sets another field.
-    """
-    field, equals, value = override.partition("=")
-    if field not in CHANGEABLE or not equals:
-        raise ConfigError(
-            f"{override} cannot be changed: a reproduction keeps its config. Only "
-            f"{', '.join(CHANGEABLE)} may be changed; to train with other changes, use "
-            "python run.py --config-from."
-        )
-    *path, last = field.split(".")
-    section: Any = plain
-    for part in path:
-        section = section[part]
-    section[last] = int(value) if field == "threads" and value.isdigit() else value
 
 
 def _certify_and_log(

@@ -71,7 +71,10 @@ def recorded_command(text: str, *, imported: bool) -> str | None:
         if tuple(words[:2]) not in PROGRAMS:
             return None
         rest = [word for word in words[2:] if not field_of(word).startswith(WHERE)]
-        if not all(word in FLAGS or word.isalnum() or says_what_is_trained(word) for word in rest):
+        ids = words[1] == "reproduce"  # run.py takes none
+        if not all(
+            word in FLAGS or says_what_is_trained(word) or (ids and word.isalnum()) for word in rest
+        ):
             return None
         words = [*words[:2], *rest]
     elif words[:2] != ["python", "run.py"] and words[:1] != ["nnlab"]:

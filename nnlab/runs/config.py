@@ -123,7 +123,9 @@ class RunConfig(StrictModel):
         12, ge=0, description="a whole number, 0 or more"
     )
     model: Annotated[bool, Role.WHERE_OR_HOW] = Field(False, description="true or false")
-    reuse: Annotated[bool, Role.SHARED | Role.ONCE] = Field(False, description="true or false")
+    reuse: Annotated[bool | Literal["imported"], Role.SHARED | Role.ONCE] = Field(
+        False, description="true, false or imported"
+    )
     derived_from: Annotated[str | None, Role.WHERE_OR_HOW] = Field(
         None, description="the id of a run, or null"
     )

@@ -3,9 +3,11 @@
 from collections.abc import Mapping
 from typing import Any, Literal
 
+import yaml
 from pydantic import Field, field_validator
 
 from nnlab.errors import ConfigError
+from nnlab.runs.code_version import CHECKOUT
 from nnlab.runs.validation import StrictModel, validated
 
 
@@ -34,6 +36,15 @@ class LaunchConfig(StrictModel):
         if isinstance(stack, int) and stack < 1:
             raise ValueError("no runs")
         return stack
+
+
+def own_fields() -> dict[str, Any]:
+    """Return the launcher's fields as the checkout on this machine has them; else none."""
+    path = CHECKOUT / "conf" / "hydra" / "launcher" / "nnlab.yaml"
+    if not path.is_file():
+        return {}
+    fields = dict(yaml.safe_load(path.read_text(encoding="utf-8")) or {})
+    return {name: value for name, value in fields.items() if name != "_target_"}
 
 
 def launch_config(fields: Mapping[str, Any]) -> LaunchConfig:

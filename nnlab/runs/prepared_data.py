@@ -49,6 +49,14 @@ class PreparedData:
             dataset.test_pixels, dataset.test_labels, dataset.image_shape, np.dtype(dtype)
         )
 
+    @cache  # noqa: B019 - lives as long as the session, like the data itself
+    def validation(self, dtype: str) -> tuple[Block, ...]:
+        """Return the blocks of the validation images alone, made once."""
+        dataset, chosen = self.dataset, self.split.val
+        return make_blocks(
+            dataset.pixels[chosen], dataset.labels[chosen], dataset.image_shape, np.dtype(dtype)
+        )
+
     @cached_property
     def compact_split(self) -> dict[str, np.ndarray]:
         """The split, in the smallest unsigned integers that hold every index."""

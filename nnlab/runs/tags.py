@@ -34,6 +34,7 @@ class Tag:
     REPRODUCES = "reproduces"
     CERTIFICATE = "certificate"
     CAUSES = "causes"
+    AT_COMMIT = "at_commit"  # the recorded code was run, and not this one
 
     # A run that came out of an archive.
     IMPORTED_FROM = "imported_from"  # the id under which it was first made

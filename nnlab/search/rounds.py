@@ -7,7 +7,7 @@ from nnlab.analysis.terminal import SafeConsole
 from nnlab.errors import ConfigError, NothingLeftError, ResumeError
 from nnlab.execution.progress import print_note
 from nnlab.execution.resume import resume
-from nnlab.execution.reuse import is_complete
+from nnlab.execution.reuse import is_complete, refusal
 from nnlab.runs.compose import Composer
 from nnlab.runs.config import SEMANTICS, RunConfig
 from nnlab.runs.run import Job, Run, plan_runs
@@ -146,8 +146,15 @@ class Search:
         """Yield the records with a run's identity, the newest first."""
         began = f"attributes.start_time >= {since}"
         for record in self._store.search(f"tags.{Tag.RUN_KEY} = '{run.key}' and {began}"):
-            if Tag.REPRODUCES not in record.tags:
+            if Tag.REPRODUCES not in record.tags and self._may_count(record, run):
                 yield record
+
+    def _may_count(self, record: RunRecord, run: Run) -> bool:
+        """Tell whether a recorded run may stand for a trial: an imported one where it is reused."""
+        if Tag.IMPORTED_FROM not in record.tags:
+            return True
+        reuse = self._config.reuse
+        return bool(reuse) and refusal(self._store, record, run, reuse) is None
 
     def _ended(self, run: Run, since: int) -> RunRecord | None:
         """Return the newest record of a run that is complete or has failed, if there is one."""

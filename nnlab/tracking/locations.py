@@ -5,6 +5,7 @@ from pathlib import Path
 from urllib.parse import urlparse
 from urllib.request import url2pathname
 
+from nnlab.errors import TrackingError
 from nnlab.runs.provenance import project_root
 
 
@@ -32,6 +33,45 @@ def sweeps_folder(uri: str) -> Path:
     """Return where the ledgers of unfinished sweeps are: beside a local store, else ``mlruns/``."""
     database = local_database(uri)
     return (project_root() / "mlruns" if database is None else database.parent) / "sweeps"
+
+
+def ledger_folder(uri: str, run_id: str) -> Path:
+    """Return where the ledger of a sweep or a single run is, by the id of its run.
+
+    Raises
+    ------
+    TrackingError
+        Where that is no id: it could lead elsewhere.
+    """
+    if not run_id.isalnum():
+        raise TrackingError(f"{run_id!r} is no run's id: letters and digits are expected.")
+    return sweeps_folder(uri) / run_id
+
+
+def own_folder(uri: str, run_id: str) -> str:
+    """Return where a run's files are: the path of a local folder, or the address as it is.
+
+    Parameters
+    ----------
+    uri : str
+        The address that the database has; a database may be somebody else's.
+    run_id : str
+
+    Raises
+    ------
+    TrackingError
+        Where a local folder is not the run's own, or is a link.
+    """
+    path = local_path(uri)
+    if path is None:
+        return uri
+    folder = Path(path)
+    if folder.parent.name != run_id or folder.is_symlink() or folder.parent.is_symlink():
+        raise TrackingError(
+            f"The files of run {run_id[:8]} are said to be in {path}, which is no folder of its "
+            "own, or a link: the store was changed by hand. Nothing is read or written there."
+        )
+    return path
 
 
 def local_path(uri: str) -> str | None:

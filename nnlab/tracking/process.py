@@ -78,7 +78,7 @@ class ProcessId:
             else:
                 same = abs(process.create_time() - self.started) < START_TOLERANCE
             return same and process.status() != psutil.STATUS_ZOMBIE
-        except psutil.NoSuchProcess:
+        except (psutil.NoSuchProcess, OverflowError, ValueError):  # no such number, as well
             return False
 
 

@@ -18,7 +18,7 @@ import pandas as pd
 from nnlab.errors import TrackingError
 from nnlab.stored_files import read_text
 from nnlab.tracking.database import LOCK_SECONDS
-from nnlab.tracking.locations import local_path
+from nnlab.tracking.locations import local_path, own_folder
 from nnlab.tracking.records import Measurement, RunRecord
 
 # All ids are one argument, a JSON list: SQLite limits the number of arguments.
@@ -110,7 +110,7 @@ class DatabaseReader:
     def read_file(self, run_id: str, name: str) -> str | None:
         """Return the text of one of a run's files, or None where there is none."""
         ((uri,),) = self._fetch("SELECT artifact_uri FROM runs WHERE run_uuid = ?", run_id)
-        folder = local_path(uri)
+        folder = local_path(own_folder(uri, run_id))
         path = None if folder is None else Path(folder) / name
         return read_text(path) if path is not None and path.is_file() else None
 

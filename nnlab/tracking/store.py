@@ -12,7 +12,7 @@ from nnlab.runs.tags import Tag
 from nnlab.stored_files import read_text
 from nnlab.temporary import temporary_folder
 from nnlab.tracking.connection import Connection
-from nnlab.tracking.locations import local_database, local_path, tracking_uri
+from nnlab.tracking.locations import local_database, local_path, own_folder, tracking_uri
 from nnlab.tracking.records import Measurement, RunDetails, RunRecord
 from nnlab.tracking.relocation import refuse_moved_store
 from nnlab.tracking.store_folder import is_outside
@@ -163,7 +163,7 @@ class Store:
             if not self._in_place and database is not None and is_outside(database, uri):
                 refuse_moved_store(database)
                 self._in_place = True
-            locations[run_id] = local_path(uri) or uri
+            locations[run_id] = own_folder(uri, run_id)
         return locations[run_id]
 
     def download(self, run_id: str, file: str = "", to: Path | None = None) -> Path:
@@ -195,6 +195,17 @@ class Store:
         with temporary_folder() as folder:
             for file in self._call(self._client.list_artifacts, run_id):
                 self._call(self._client.download_artifacts, run_id, file.path, str(folder))
+            yield folder
+
+    @contextmanager
+    def some_files(self, run_id: str, names: Iterable[str]) -> Iterator[Path]:
+        """Provide a folder with some of a run's files for a while, or the files themselves."""
+        if local_path(self.artifacts(run_id)) is not None:
+            yield self.download(run_id)
+            return
+        with temporary_folder() as folder:
+            for name in names:
+                self.download(run_id, name, folder)
             yield folder
 
     def read_file(self, run_id: str, name: str) -> str | None:

@@ -16,9 +16,11 @@ from pydantic import (
     Field,
     StringConstraints,
     ValidationError,
+    field_validator,
 )
 
 from nnlab.errors import ArchiveError
+from nnlab.runs.tags import Tag
 from nnlab.safe_text import path_error
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -125,6 +127,13 @@ class ArchivedRun(ArchiveModel):
     tags: dict[Key, TagValue]
     params: dict[Key, Annotated[str, StringConstraints(max_length=6000)]]
     datasets: list[ArchivedDataset]
+
+    @field_validator("tags")
+    @classmethod
+    def _origin_is_an_id(cls, tags: dict[str, str]) -> dict[str, str]:
+        if not re.fullmatch("[0-9a-f]{32}", tags.get(Tag.IMPORTED_FROM, "0" * 32)):
+            raise ValueError(f"{Tag.IMPORTED_FROM} is no run's id")
+        return tags
 
 
 def member_name(run_id: str, *parts: str) -> str:
