@@ -228,14 +228,12 @@ def update(params: P, gradients: P, lr: Array | P, out: P | None = None) -> P:
         Each run's learning rate, (runs,), in the parameters' dtype; or one array for each of the
         parameters' arrays, of a shape that broadcasts with it.
     out : Params or PackedParams, optional
-        Arrays for the result, such as ``params`` itself.
+        Arrays for the result, such as ``params`` itself. The gradients are then overwritten too.
     """
     rates = lr if isinstance(lr, tuple) else [lr[:, None, None]] * len(params)
-    targets = out or (None,) * len(params)
-    return type(params)._make(
-        np.subtract(value, rate * gradient, out=target)
-        for value, gradient, rate, target in zip(params, gradients, rates, targets, strict=True)
-    )
+    fresh = (None,) * len(params)  # NumPy then allocates the results
+    steps = map(np.multiply, rates, gradients, fresh if out is None else gradients)
+    return type(params)._make(map(np.subtract, params, steps, out or fresh))
 
 
 def stack(runs: Sequence[T]) -> T:

@@ -17,7 +17,8 @@ def layer_norms(params: Params) -> NDArray[np.float64]:
 
 def _norm(array: Array) -> NDArray[np.float64]:
     squares = np.asarray(np.vecdot(array, array), np.float64)
-    # What float32 cannot square, or only roughly, is squared in float64.
-    for run in np.flatnonzero(~((squares > SAFE) & (squares < 1 / SAFE)).all(axis=-1)):
-        squares[run] = np.square(array[run].astype(np.float64)).sum(axis=-1)
+    if not (squares.min() > SAFE and squares.max() < 1 / SAFE):
+        # What float32 cannot square, or only roughly, is squared in float64.
+        for run in np.flatnonzero(~((squares > SAFE) & (squares < 1 / SAFE)).all(axis=-1)):
+            squares[run] = np.square(array[run].astype(np.float64)).sum(axis=-1)
     return np.asarray(np.sqrt(squares.sum(axis=-1)))

@@ -51,13 +51,13 @@ class RowLayout:
         """Whether the rows are those of the units, run after run: then nothing is ever copied."""
         return bool(np.array_equal(self.index.ravel(), np.arange(self.rows)))
 
-    def from_rows(self, array: Array, work: Workspace) -> Array:
+    def from_rows(self, array: Array, work: Workspace | None = None) -> Array:
         """Turn (rows, columns) into (runs, hidden, columns): a view, or a copy in ``work``."""
         shape = (*self.index.shape, array.shape[1])
         if self.in_order:
             return array.reshape(shape)
-        out = work.array("from rows", shape, array.dtype)
-        return np.take(array, self.index, axis=0, out=out, mode="clip")
+        out = None if work is None else work.array("from rows", shape, array.dtype)
+        return array.take(self.index, axis=0, out=out, mode="clip")
 
     def to_rows(self, array: Array, work: Workspace) -> Array:
         """Turn (runs, hidden, columns) into (rows, columns): a view, or a copy in ``work``."""
@@ -93,7 +93,7 @@ class RowLayout:
 
     def unpack(self, packed: Array, pixels: int) -> tuple[Array, Array]:
         """Return ``W1`` and ``b1``, the opposite of ``pack``; they may be views."""
-        both = self.from_rows(packed, Workspace())
+        both = self.from_rows(packed)
         return both[..., :pixels], both[..., pixels : pixels + 1]
 
 
@@ -194,8 +194,7 @@ def stacks_exactly(
         layout = row_layout(len(w1[chosen]), hidden, dtype)
         w1t = np.ascontiguousarray(layout.pack(w1[chosen], b1[chosen], columns).T)
         dz1 = layout.to_rows(error[chosen], Workspace())
-        z1, dw1 = w1t.T @ x.T, dz1 @ x
-        return layout.from_rows(z1, Workspace()), layout.from_rows(dw1, Workspace())
+        return layout.from_rows(w1t.T @ x.T), layout.from_rows(dz1 @ x)
 
     with one_thread():
         together = products(slice(None))

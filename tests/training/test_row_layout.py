@@ -58,7 +58,7 @@ def test_units_come_back_from_their_rows_and_unused_rows_are_zero(pattern):
     work = Workspace()
     work.array("to rows", (layout.rows, 7), units.dtype).fill(np.nan)
     rows = layout.to_rows(units, work)
-    np.testing.assert_array_equal(layout.from_rows(rows, Workspace()), units)
+    np.testing.assert_array_equal(layout.from_rows(rows), units)
     np.testing.assert_array_equal(rows[layout.index[2, 4]], units[2, 4])
     assert not rows[layout.unused].any()
 
