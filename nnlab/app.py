@@ -79,9 +79,11 @@ def exit_on_error() -> Iterator[None]:
 
 def _foreseen(error: Exception) -> bool:
     """Tell whether an error is the user's: a path that fails, or a value that Hydra refuses."""
+    if isinstance(error, NnlabError | HydraException | OmegaConfBaseException):
+        return True  # some of Hydra's are OSErrors too
     if isinstance(error, OSError):
         return error.filename is not None
-    return not isinstance(error, ValueError) or raised_by_hydra(error)
+    return raised_by_hydra(error)
 
 
 def _let_optuna_maximise() -> None:
