@@ -7,6 +7,7 @@ import click
 
 from nnlab.cli_options import URI
 from nnlab.errors import ConfigError
+from nnlab.safe_text import printable
 
 
 @click.command()
@@ -69,7 +70,7 @@ def _confirm(code: str, *, yes: bool) -> None:
     ConfigError
         Where the user does not agree, or there is no terminal to ask on.
     """
-    click.echo(f"About to run {code}, on this machine, with your rights.", err=True)
+    click.echo(printable(f"About to run {code}, on this machine, with your rights."), err=True)
     if yes:
         return
     if not sys.stdin.isatty():

@@ -24,8 +24,8 @@ FORMULA = ("=", "+", "-", "@", "\t", "\n", "＝", "＋", "－", "＠")  # full w
 
 
 def printable(text: str) -> str:
-    """Return a text with its control characters written out: escape becomes four letters."""
-    return CONTROLS.sub(lambda match: match.group().encode("unicode_escape").decode(), text)
+    """Return a text with its control characters written out, as JSON writes them."""
+    return CONTROLS.sub(lambda match: f"\\u{ord(match.group()):04x}", text)
 
 
 def masked(text: str) -> str:

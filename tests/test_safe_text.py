@@ -21,9 +21,9 @@ from nnlab.safe_text import (
     ("text", "shown"),
     [
         ("lr=0.1 ü…\n\tnext", "lr=0.1 ü…\n\tnext"),
-        ("\x1b]0;owned\x07", "\\x1b]0;owned\\x07"),
-        ("gone\x1b[2K\rhere", "gone\\x1b[2K\\rhere"),
-        ("\x9b31m", "\\x9b31m"),
+        ("\x1b]0;owned\x07", "\\u001b]0;owned\\u0007"),
+        ("gone\x1b[2K\rhere", "gone\\u001b[2K\\u000dhere"),
+        ("\x9b31m", "\\u009b31m"),
         ("cod\u202egnp.exe", "cod\\u202egnp.exe"),
     ],
 )
@@ -82,7 +82,7 @@ def test_a_cell_that_a_spreadsheet_would_run_is_text(text):
 
 
 def test_a_cell_shows_its_control_characters():
-    assert spreadsheet_cell("\r=1\x1b[m") == "\\r=1\\x1b[m"
+    assert spreadsheet_cell("\r=1\x1b[m") == "\\u000d=1\\u001b[m"
 
 
 @pytest.mark.parametrize("value", [-1.5, "-1.5", "+2", "-1e-5", "-inf", "lr=0.1", "", None, "'=1"])

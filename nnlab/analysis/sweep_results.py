@@ -1,5 +1,6 @@
 """A sweep's results as the store has them, read once for its report."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -15,10 +16,12 @@ from nnlab.analysis.configurations import (
 from nnlab.analysis.figure_data import CURVES, FigureData, WeightsFile, read_filters
 from nnlab.analysis.groups import RunGroup, grouped
 from nnlab.analysis.ranking import METRIC, SEED, lower_is_better
+from nnlab.errors import ConfigError, StoredFileError
+from nnlab.runs.config import from_record, to_yaml
 from nnlab.runs.provenance import read_environment
 from nnlab.runs.study import STUDY_FILE, Study
 from nnlab.runs.tags import Tag
-from nnlab.stored_files import read_text
+from nnlab.stored_files import read_text, read_yaml
 from nnlab.tracking.artifacts import ENVIRONMENT
 from nnlab.tracking.frames import read_curves, read_runs
 from nnlab.tracking.records import RunRecord
@@ -84,10 +87,15 @@ class SweepResults:
 
     @property
     def best_config(self) -> str:
-        """The config of the best configuration, as its first seed recorded it."""
+        """The config of the best configuration, as its first seed recorded it, and checked.
+
+        Somebody may hand the file to Hydra, which would run what else it names.
+        """
         first = self.groups[0].runs.sort_values(SEED)["run_id"].iloc[0]
         path = self.store.download(first, "config.yaml")
-        return read_text(path) if path.is_file() else ""
+        with suppress(StoredFileError, ConfigError):
+            return to_yaml(from_record(read_yaml(path)))
+        return ""
 
     @property
     def planned(self) -> int:

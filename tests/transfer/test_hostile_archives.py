@@ -28,6 +28,7 @@ from nnlab.cli import main
 from nnlab.errors import ArchiveError, ConfigError, RecordError, TrackingError
 from nnlab.execution.ledger import Ledger, Plan, PlannedJob
 from nnlab.execution.resume import resume
+from nnlab.execution.reuse import refusal
 from nnlab.reproduction.config_from import config_with
 from nnlab.reproduction.repeat import reproduce, reproduce_at_commit
 from nnlab.runs import provenance
@@ -224,6 +225,11 @@ def test_a_study_of_any_name_leads_to_a_folder_below_experiments(study, tmp_path
     assert name == f"0-owned-{SWEEP[:8]}"
 
 
+def text_of_callback(config_yaml):
+    """A config that Hydra would run code for, if it were handed to it."""
+    return config_yaml + b"hydra: {callbacks: {x: {_target_: os.abort}}}\n"
+
+
 def test_a_report_of_a_hostile_sweep_is_a_page_that_does_nothing(
     honest, store, tmp_path, monkeypatch
 ):
@@ -242,6 +248,8 @@ def test_a_report_of_a_hostile_sweep_is_a_page_that_does_nothing(
     for name in honest:
         if name.endswith("environment.json"):
             content[name] = json.dumps({"git_commit": "x; rm -rf ~", "nnlab": "<b>"}).encode()
+        if name.endswith("config.yaml"):
+            content[name] = text_of_callback(honest[name])
         if name.endswith("overrides.yaml"):
             content[name] = json.dumps(["+hydra.callbacks.x._target_=os.abort"]).encode()
     sweep, _ = imported(tmp_path, store, content)
@@ -256,6 +264,7 @@ def test_a_report_of_a_hostile_sweep_is_a_page_that_does_nothing(
         assert "callbacks" not in text
         assert "\x1b" not in text
         assert "git checkout" in text
+    assert "callbacks" not in (done.folder / "best.yaml").read_text()
     assert "<script" not in page
     assert 'src="http' not in page
     assert "default-src 'none'" in page
@@ -357,6 +366,43 @@ def test_imported_runs_are_reused_if_that_is_asked_for_or_they_are_certified_her
     assert "Not reused: 1 imported, which reuse=imported takes" in said
     assert f"`nnlab reproduce {other[:8]}`" in said
     assert reused(store, reuse=True, capsys=capsys)[0] == [True, True], "now it was made here"
+
+
+@pytest.mark.parametrize(
+    ("tag", "value"),
+    [
+        ("at_commit", "true"),  # code out of the archive has certified itself
+        ("imported_from", "b" * 32),
+        ("owner", "elsewhere:1:1.00"),
+        ("run_key", "0" * 64),
+        ("weights_sha256", "0" * 64),
+        ("certificate", "within tolerance"),
+    ],
+)
+def test_a_certificate_counts_that_was_made_here_for_this_very_identity(tag, value, certified):
+    store, run, record, certificate = certified
+    assert refusal(store, record, run, reuse=True) is None
+    client = MlflowClient(store.uri)
+    before = store.get(certificate).tags.get(tag)
+    client.set_tag(certificate, tag, value)
+    assert refusal(store, record, run, reuse=True) == "imported"
+    if before is None:
+        client.delete_tag(certificate, tag)
+    else:
+        client.set_tag(certificate, tag, before)
+
+
+@pytest.fixture(scope="module")
+def certified(honest, tmp_path_factory):
+    """A store, a planned run, its imported record, and the id of the certified reproduction."""
+    root = tmp_path_factory.mktemp("certified")
+    uri = f"sqlite:///{root}/store/mlflow.db"
+    _, runs = imported(root, uri, honest)
+    run_id = next(iter(runs.values()))
+    (certificate,) = reproduce(run_id, uri)
+    record = Store(uri).get(run_id)
+    planned = {run.key: run for run in plan_runs(sweep_of(uri).jobs)}
+    return Store(uri), planned[record.tags["run_key"]], record, certificate.reproduction
 
 
 def test_taking_imported_runs_is_said(honest, store, tmp_path, capsys):
