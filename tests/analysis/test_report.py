@@ -122,6 +122,7 @@ def test_provenance_names_ids_commit_and_digest(text, sweep, store):
 
 
 def test_the_ui_has_the_page_and_the_figures(folder, sweep, store):
+    call("report", sweep[:8], "--uri", store, "--out", folder)  # other tests write others there
     files = existing_store(store).download(sweep)
     for name in ("report.html", "phase.png", "curves.png"):
         assert (files / name).read_bytes() == (folder / name).read_bytes()
