@@ -74,6 +74,23 @@ def own_folder(uri: str, run_id: str) -> str:
     return path
 
 
+def refuse_links(folder: Path) -> None:
+    """Refuse to write into a folder with links, behind which another file would be overwritten.
+
+    Raises
+    ------
+    TrackingError
+        Naming the first link.
+    """
+    with os.scandir(folder) as entries:
+        link = next((entry.name for entry in entries if entry.is_symlink()), None)
+    if link is not None:
+        raise TrackingError(
+            f"{folder / link} is a link, and a run's own files are none: nothing is written there. "
+            "Put the file itself in its place."
+        )
+
+
 def local_path(uri: str) -> str | None:
     """Return the path behind a file URI or a bare path; None for any other address."""
     if uri.startswith("file:"):

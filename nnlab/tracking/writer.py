@@ -1,7 +1,6 @@
 """Writing into a tracking store: metrics, tags, files and ends of runs, and imported runs."""
 
 import math
-import os
 import shutil
 import time
 from collections.abc import Iterable, Iterator, Mapping
@@ -14,7 +13,7 @@ from nnlab.errors import TrackingError
 from nnlab.runs.tags import Tag
 from nnlab.safe_text import masked
 from nnlab.temporary import temporary_folder
-from nnlab.tracking.locations import local_database, local_path
+from nnlab.tracking.locations import local_database, local_path, refuse_links
 from nnlab.tracking.process import ProcessId
 from nnlab.tracking.records import DatasetInput, Measurement, RunRecord
 from nnlab.tracking.relocation import refuse_moved_store
@@ -98,7 +97,7 @@ class Writer:
         try:
             if local_path(location) is not None:
                 Path(location).mkdir(parents=True, exist_ok=True)
-                _refuse_links(Path(location))
+                refuse_links(Path(location))
                 yield Path(location)
                 return
             with temporary_folder() as folder:
@@ -236,23 +235,6 @@ class Writer:
         folder = Path(location).parent
         if folder.name == run_id and folder.resolve().is_relative_to(database.resolve().parent):
             shutil.rmtree(folder, ignore_errors=True)
-
-
-def _refuse_links(folder: Path) -> None:
-    """Refuse to write into a folder with links, behind which another file would be overwritten.
-
-    Raises
-    ------
-    TrackingError
-        Naming the first link.
-    """
-    with os.scandir(folder) as entries:
-        link = next((entry.name for entry in entries if entry.is_symlink()), None)
-    if link is not None:
-        raise TrackingError(
-            f"{folder / link} is a link, and a run's own files are none: nothing is written there. "
-            "Put the file itself in its place."
-        )
 
 
 def _batches(entities: Iterable[T], size: int) -> Iterator[list[T]]:
