@@ -8,6 +8,7 @@ import time
 import psutil
 import pytest
 from support.modules import MODULES, name_of
+from support.waiting import wait_until
 
 from nnlab.supervisor import supervised
 
@@ -48,18 +49,14 @@ def test_a_command_goes_when_its_parent_is_killed_however_early(seconds):
         number = int(parent.stdout.readline())
         time.sleep(seconds)
         parent.kill()
-    deadline = time.monotonic() + 30
-    while left := group(number):
-        assert time.monotonic() < deadline, left
-        time.sleep(0.1)
+    wait_until(lambda: not group(number))
 
 
 def test_a_command_that_does_not_end_by_itself_is_killed_with_its_processes(monkeypatch):
     monkeypatch.setattr("nnlab.supervisor.END_SECONDS", 0.5)
     with supervised([sys.executable, "-c", STUBBORN]) as process:
-        while len(group(process.pid)) < 3:
-            assert process.poll() is None
-    assert not group(process.pid)
+        wait_until(lambda: len(group(process.pid)) == 3)
+    wait_until(lambda: not group(process.pid))
 
 
 @pytest.mark.parametrize(
@@ -77,9 +74,7 @@ def test_a_process_that_a_command_leaves_behind_is_ended():
     code = "import subprocess; subprocess.Popen(['sleep', '60'])"
     with supervised([sys.executable, "-c", code]) as process:
         process.wait()
-    deadline = time.monotonic() + 30
-    while group(process.pid):
-        assert time.monotonic() < deadline
+    wait_until(lambda: not group(process.pid))
 
 
 def test_a_command_that_does_not_exist_is_named():

@@ -7,12 +7,12 @@ import socket
 import ssl
 import subprocess
 import sys
-import time
 
 import numpy as np
 import psutil
 import pytest
 from support.digits import assert_same_bits, training_data, untrained
+from support.waiting import wait_until
 
 from nnlab.errors import ConfigError
 from nnlab.execution import dask_workers
@@ -58,11 +58,8 @@ def test_after_a_workers_death_the_others_work_on(segment):
     long = Segment(segment.state, epochs=100_000, last=True, threads=1)
     with open_workers("loky", 2, 1, None) as workers:
         lost = [workers.submit(long, training_data()) for _ in range(2)]
-        deadline = time.monotonic() + 60
-        while not (processes := loky_workers(os.getpid())):
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
-        processes[0].kill()
+        wait_until(lambda: loky_workers(os.getpid()))
+        loky_workers(os.getpid())[0].kill()
         done = workers.wait(lost)
         assert set(done) == set(lost)
         for future in done:
@@ -98,12 +95,9 @@ def test_workers_go_when_their_parent_is_killed():
     )
     try:
         assert parent.stdout.readline() == "ready\n"
-        deadline = time.monotonic() + 60
-        while len(workers := loky_workers(parent.pid)) < 2 or not all(
-            worker.cpu_times().user > 0.5 for worker in workers
-        ):
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
+        wait_until(lambda: len(loky_workers(parent.pid)) == 2)
+        workers = loky_workers(parent.pid)
+        wait_until(lambda: all(worker.cpu_times().user > 0.5 for worker in workers))
         parent.kill()
         parent.wait()
         _, alive = psutil.wait_procs(workers, timeout=30)

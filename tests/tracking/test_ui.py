@@ -1,24 +1,16 @@
 """The tracking UI: a real server, with a real run in its store."""
 
 import json
-import os
 import re
 import signal
-import subprocess
 import urllib.request
 
+import psutil
 import pytest
 from click.testing import CliRunner
 from support.commands import nnlab, run_py, running
 
 from nnlab.cli import main
-
-
-def children_of(pid):
-    listed = subprocess.run(
-        ["ps", "-o", "pid=", "--ppid", str(pid)], capture_output=True, text=True, check=False
-    )
-    return [int(word) for word in listed.stdout.split()]
 
 
 @pytest.mark.parametrize(
@@ -38,16 +30,15 @@ def test_the_ui_shows_the_run_and_leaves_no_process_behind(store, number):
         ) as answer:
             run = json.load(answer)["run"]
         assert run["info"]["run_name"] == "epochs=1"
-        served = children_of(process.pid)
+        served = psutil.Process(process.pid).children(recursive=True)
         assert served
         process.send_signal(number)
         out, errors = process.communicate(timeout=60)
     assert process.returncode == 0
     assert "Stopped." in out
     assert "Traceback" not in errors
-    for pid in served:
-        with pytest.raises(ProcessLookupError):
-            os.kill(pid, 0)
+    _, alive = psutil.wait_procs(served, timeout=60)
+    assert not alive
 
 
 @pytest.mark.parametrize(
