@@ -18,7 +18,7 @@ from nnlab.analysis.configurations import (
 )
 from nnlab.analysis.groups import RunGroup, grouped
 from nnlab.analysis.ranking import ENDINGS, METRIC, lower_is_better, tally, worst_result
-from nnlab.analysis.statistics import time_to_target
+from nnlab.analysis.time_to_target import time_to_target
 from nnlab.analysis.variance import DesignError, decompose
 from nnlab.errors import ComparisonError
 from nnlab.tracking.frames import LAST, read_runs
@@ -61,7 +61,7 @@ def compare(
         result); ``mean`` with its 95 % interval ``low, high`` and the method that found it
         (``interval``, see ``statistics.Interval``); ``median, iqm, worst, best``; a
         count of each ending; ``reached`` of ``ended`` runs reached their target accuracy, in a
-        median of ``epochs_to_target`` (see ``statistics.time_to_target``). With ``by``: a row
+        median of ``epochs_to_target`` (see ``time_to_target``). With ``by``: a row
         for each configuration of the rest, and columns ``(figure, value)``, so that
         ``table["mean"]`` is a grid of numbers. ``attrs``: ``metric``, ``fields``, ``runs`` (their
         number), ``notes`` (sentences that a reader must know).
@@ -162,8 +162,11 @@ def _row(group: RunGroup, counts: Sequence[str]) -> dict[str, Any]:
     """Sum up the runs of one configuration."""
     summary, ended_as = group.summary, Counter(group.endings)
     ended = group.runs[group.runs["outcome"].notna()]
-    epochs = ended.get("epochs_to_target", pd.Series(math.nan, ended.index, dtype=float))
-    time = time_to_target(epochs.tolist())
+    epochs, pruned_at = (
+        ended.get(name, pd.Series(math.nan, ended.index, dtype=float)).tolist()
+        for name in ("epochs_to_target", "pruned_at")
+    )
+    time = time_to_target(epochs, pruned_at)
     return {
         **group.settings,
         "seeds": summary.n,
@@ -213,6 +216,12 @@ def _notes(runs: pd.DataFrame, table: pd.DataFrame, metric: str) -> list[str]:
         notes.append(
             f"{len(without)} of {len(runs)} runs have no {metric} ({tally(endings(without))}): "
             "they are in the order, as the worst result, but not in the statistics."
+        )
+    if (runs["outcome"] == "pruned").any():
+        notes.append(
+            "Epochs to target: a pruned run counts up to the epoch at which it was pruned "
+            "(Kaplan-Meier). Pruning drops the runs that lag behind, so that the median may be too "
+            "early."
         )
     alone = int((table["seeds"] == 1).sum())
     if alone:

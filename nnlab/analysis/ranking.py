@@ -3,7 +3,10 @@
 A run that diverged has no final network, and that is a result: its accuracy counts as 0 and its
 loss as infinite, so that the lucky seeds of a configuration do not speak for all of them. A run
 that was pruned, failed, was killed or is still running has no result: statistics leave it out, and
-the order of configurations counts it as the worst possible result.
+the order of configurations counts it as the worst possible result. Both hold for the metrics of a
+curve too, such as ``val/accuracy``: what was measured before a run diverged, or was pruned, is in
+the curve, and is not the run's result. ``best_…`` and ``epochs_to_target`` tell of the way there,
+and hold for every run that has them.
 
 This module does not import pandas, which would delay the end of every small sweep.
 """
@@ -17,6 +20,7 @@ from statistics import fmean
 from nnlab.runs.run import Run
 
 METRIC = "final_val_accuracy"  # that sweeps and comparisons are judged by unless told otherwise
+ON_THE_WAY = ("best_", "epochs_to_target")  # metrics that do not speak of the final network
 SEED = "seed"
 NOT_STARTED = "not started"
 ENDINGS = {
@@ -57,15 +61,19 @@ def result_of(metric: str, value: float | None, outcome: str | None) -> float:
     Returns
     -------
     float
-        The value, if there is one. Otherwise ``worst_result`` for the accuracy or loss of a run
-        that diverged, and infinity for the ``epochs_to_target`` of a run that ended without
-        reaching its target; NaN if the run has no result.
+        ``worst_result`` for the accuracy or loss of a run that diverged; infinity for the
+        ``epochs_to_target`` of a run that came to its end without reaching its target; NaN if the
+        run has no result; else the value.
     """
-    if value is not None and not math.isnan(value):
-        return value
+    result = math.nan if value is None else value
+    if metric.startswith(ON_THE_WAY) and not math.isnan(result):
+        return result
+    if outcome is None or outcome == "pruned":
+        return math.nan
     diverged = outcome == "diverged" and metric.endswith(("accuracy", "loss"))
-    missed = outcome is not None and metric == "epochs_to_target"
-    return worst_result(metric) if diverged or missed else math.nan
+    if diverged or metric == "epochs_to_target":
+        return worst_result(metric)
+    return result
 
 
 def order_key(results: Sequence[float], metric: str) -> tuple[float, float]:

@@ -64,24 +64,6 @@ class Summary:
     best: float
 
 
-@dataclass(frozen=True)
-class TimeToTarget:
-    """When runs reached their target.
-
-    Attributes
-    ----------
-    reached, n : int
-        The number of runs that reached it, and of all runs.
-    median : float or None
-        Epochs; the Kaplan–Meier median, in which a run that did not reach the target counts as
-        later than all that did. None if fewer than half did: it is not known then.
-    """
-
-    reached: int
-    n: int
-    median: float | None
-
-
 def summarise(values: Sequence[float] | Values, *, lower_is_better: bool = False) -> Summary:
     """Sum up one configuration's values over its seeds.
 
@@ -160,18 +142,3 @@ def raised_confidence(n: int) -> float:
     """
     t = float(stats.t.ppf((1 + CONFIDENCE) / 2, n - 1))
     return 1 - 2 * float(stats.norm.cdf(-math.sqrt(n / (n - 1)) * t))
-
-
-def time_to_target(epochs: Sequence[float] | Values) -> TimeToTarget:
-    """Return how many runs reached their target, and in how many epochs the median run did.
-
-    Parameters
-    ----------
-    epochs : sequence of float
-        One for each run; NaN if it did not reach the target. It then counts as later than all
-        others, even if it ended early: a run that diverged would not have reached it.
-    """
-    ordered = np.sort(np.asarray(epochs, np.float64))  # NaN last
-    reached, n = int(np.isfinite(ordered).sum()), ordered.size
-    half = (n + 1) // 2  # when so many runs have reached it, half of them or more have
-    return TimeToTarget(reached, n, float(ordered[half - 1]) if n and reached >= half else None)

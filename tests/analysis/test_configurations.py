@@ -64,8 +64,16 @@ def test_only_what_diverged_has_a_result_without_a_value():
 
     assert found("final_val_accuracy") == [0.5, 0, None, None]
     assert found("final_val_loss") == [0.5, math.inf, None, None]
-    assert found("epochs_to_target") == [0.5, math.inf, math.inf, None]
+    assert found("epochs_to_target") == [0.5, math.inf, None, None]
     assert found("dead_fraction") == [0.5, None, None, None]
+
+
+@pytest.mark.parametrize("metric", ["val/accuracy", "train/accuracy", "final_val_accuracy"])
+def test_a_curves_last_value_before_a_run_diverged_or_was_pruned_is_not_its_result(metric):
+    runs = made({"lr": 0.1}, outcome=["learned", "diverged", "pruned", None], **{metric: 0.7})
+    assert run_results(runs, metric).fillna(-1).tolist() == [0.7, 0, -1, -1]
+    best = made({"lr": 0.1}, outcome=["diverged", "pruned", None], best_val_accuracy=0.7)
+    assert run_results(best, "best_val_accuracy").tolist() == [0.7, 0.7, 0.7]
 
 
 def test_of_runs_that_all_diverged_the_final_accuracy_is_known_without_a_value():

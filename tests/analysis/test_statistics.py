@@ -14,7 +14,6 @@ from nnlab.analysis.statistics import (
     interquartile_mean,
     raised_confidence,
     summarise,
-    time_to_target,
 )
 
 
@@ -104,30 +103,6 @@ def test_the_interval_covers_the_true_mean_about_as_often_as_it_says(n, at_least
     found = [bootstrap_interval(draw) for draw in draws]
     covered = np.mean([each.low <= truth <= each.high for each in found])
     assert at_least - 0.03 <= covered <= 0.99  # three times the simulation's own error is 0.05
-
-
-def test_the_median_epoch_is_kaplan_meiers_with_what_did_not_arrive_beyond():
-    rng = np.random.default_rng(5)
-    for _ in range(50):
-        n = int(rng.integers(1, 9))
-        epochs = rng.integers(1, 500, n).astype(float)
-        missed = rng.random(n) < 0.4
-        curve = stats.ecdf(
-            stats.CensoredData.right_censored(np.where(missed, 500, epochs), missed)
-        ).sf
-        expected = curve.quantiles[curve.probabilities <= 0.5 + 1e-12]
-        found = time_to_target(np.where(missed, np.nan, epochs))
-        assert (found.reached, found.n) == (n - missed.sum(), n)
-        if 2 * found.reached >= n and found.reached:
-            assert found.median == expected[0]
-        else:
-            assert found.median is None
-
-
-def test_fewer_than_half_have_no_median_epoch():
-    assert time_to_target([10, 20, math.nan, math.nan]).median == 20
-    assert time_to_target([10, math.nan, math.nan]).median is None
-    assert time_to_target([]).median is None
 
 
 def test_a_paired_difference_cancels_what_the_seed_does_to_both():
