@@ -1,6 +1,6 @@
-"""The sweeper of :mod:`nnlab.optuna_sweeper`, where Hydra looks for plugins."""
+"""The sweeper of :mod:`nnlab.search.sweeper`, where Hydra looks for plugins."""
 
-from nnlab.optuna_sweeper import OptunaSweeper
+from nnlab.search.sweeper import OptunaSweeper
 
 
 class NnlabOptunaSweeper(OptunaSweeper):

@@ -1,5 +1,5 @@
 """``python -m nnlab``: the same as ``nnlab``."""
 
-from nnlab.cli import main
+from nnlab.cli.main import main
 
 main()

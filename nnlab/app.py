@@ -14,10 +14,10 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from nnlab.errors import ConfigError, NnlabError
-from nnlab.hydra_errors import raised_by_hydra, sentence
 from nnlab.interrupts import Terminated, terminable
 from nnlab.launcher import sweep_of_command
 from nnlab.runs import resolvers
+from nnlab.runs.hydra_errors import raised_by_hydra, sentence
 from nnlab.safe_text import masked, printable
 
 DEBUG = "NNLAB_FULL_ERROR"  # 1: foreseen errors come with their tracebacks

@@ -10,11 +10,10 @@ from support.modules import MODULES, PACKAGE, imports_of, name_of
 
 # A part may import those of a lower rank, and itself.
 RANKS = {
-    "safe_text": -1, "errors": 0, "interrupts": 0, "arrays": 0, "temporary": 0,
-    "cli_options": 0, "supervisor": 0, "stored_files": 0.5, "data": 1, "plots": 1,
-    "training": 2, "runs": 3, "tracking": 4, "analysis": 5, "execution": 6, "reproduction": 7,
-    "transfer": 8, "search": 9, "hydra_errors": 9, "launcher": 10, "optuna_sweeper": 11, "app": 12,
-    "cli_reproduction": 12, "cli": 13, "__main__": 14,
+    "safe_text": -2, "errors": -1, "interrupts": 0, "arrays": 0, "system": 0.5, "data": 1,
+    "plots": 1, "training": 2, "runs": 3, "tracking": 4, "analysis": 5, "execution": 6,
+    "reproduction": 7, "transfer": 8, "launcher": 9, "search": 10, "app": 11, "cli": 12,
+    "__main__": 13,
 }  # fmt: skip
 
 
@@ -49,9 +48,9 @@ def test_each_heavy_library_has_its_own_package():
     assert {name.split(".")[1] for name in importers("mlflow")} == {"tracking"}
     assert importers("hydra") | importers("omegaconf") <= {
         "nnlab.app",
-        "nnlab.hydra_errors",
+        "nnlab.runs.hydra_errors",
         "nnlab.launcher",
-        "nnlab.optuna_sweeper",
+        "nnlab.search.sweeper",
         "nnlab.runs.compose",
         "nnlab.runs.resolvers",
         "nnlab.search.space",

@@ -10,7 +10,7 @@ from click.testing import CliRunner
 from support.commands import run_py
 from support.paths import ROOT
 
-from nnlab.cli import main
+from nnlab.cli.main import main
 
 SWEEP = "48a218e2"
 UNDER_A_FILE = ROOT / "run.py" / "folder"  # even the administrator cannot make it

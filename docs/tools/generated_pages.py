@@ -17,7 +17,7 @@ from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 from pydantic import BaseModel
 
-from nnlab.cli import main
+from nnlab.cli.main import main
 from nnlab.runs.config import (
     DataConfig,
     InitConfig,
@@ -203,7 +203,7 @@ def in_cell(text: str) -> str:
 COMMANDS = """\
 # The commands
 
-Generated from the declarations in `nnlab/cli.py`; `nnlab COMMAND --help` prints the same. Runs are
+Generated from the declarations in `nnlab/cli/`; `nnlab COMMAND --help` prints the same. Runs are
 made by `python run.py`: [its fields](configuration.md), [sweeps](../guides/sweeps.md).
 
 Exit codes: 0, done. 1, runs failed, or a certificate says *different*, or the store needs a look.

@@ -18,7 +18,7 @@ from nnlab.runs.config import fields_with
 from nnlab.runs.roles import Role, is_among
 from nnlab.runs.sweep import field_of
 from nnlab.safe_text import masked
-from nnlab.stored_files import parse_yaml
+from nnlab.system.stored_files import parse_yaml
 from nnlab.tracking.frames import read_file, read_runs, read_tagged
 from nnlab.tracking.locations import tracking_uri
 

@@ -23,7 +23,7 @@ from nnlab.plots.style import save
 from nnlab.runs import provenance
 from nnlab.runs.tags import Tag
 from nnlab.safe_text import file_name, path_error
-from nnlab.temporary import temporary_folder
+from nnlab.system.temporary import temporary_folder
 from nnlab.tracking.records import RunRecord
 from nnlab.tracking.store import Store, existing_store
 from nnlab.tracking.writer import Writer

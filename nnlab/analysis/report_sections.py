@@ -25,7 +25,7 @@ from nnlab.analysis.groups import RunGroup, grouped, levels, numeric
 from nnlab.analysis.ranking import SEED
 from nnlab.analysis.sweep_results import SweepResults
 from nnlab.errors import ComparisonError
-from nnlab.stored_files import read_npz
+from nnlab.system.stored_files import read_npz
 
 MAX_ROWS = 36  # of the table of results; with more, it has only the first and the last
 END_ROWS = 10  # at either end of such a table

@@ -24,7 +24,7 @@ from nnlab.runs.provenance import read_environment
 from nnlab.runs.study import STUDY_FILE, Study
 from nnlab.runs.tags import Tag
 from nnlab.safe_text import one_line
-from nnlab.stored_files import read_text
+from nnlab.system.stored_files import read_text
 from nnlab.tracking.artifacts import ENVIRONMENT
 from nnlab.tracking.records import RunRecord
 from nnlab.tracking.store import Store

@@ -21,7 +21,7 @@ from nnlab.runs.config import from_record, to_yaml
 from nnlab.runs.provenance import read_environment
 from nnlab.runs.study import STUDY_FILE, Study
 from nnlab.runs.tags import Tag
-from nnlab.stored_files import read_text, read_yaml
+from nnlab.system.stored_files import read_text, read_yaml
 from nnlab.tracking.artifacts import ENVIRONMENT
 from nnlab.tracking.frames import read_curves, read_runs
 from nnlab.tracking.records import RunRecord

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nnlab.errors import DataError
-from nnlab.temporary import WRITING, temporary_folder
+from nnlab.system.temporary import WRITING, temporary_folder
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer

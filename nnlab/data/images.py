@@ -18,7 +18,7 @@ from nnlab.data.files import readable
 from nnlab.data.idx import read_idx
 from nnlab.data.kaggle import MAX_VALUE, read_images
 from nnlab.errors import DataError
-from nnlab.stored_files import NUMPY_ERRORS
+from nnlab.system.stored_files import NUMPY_ERRORS
 
 Kind: TypeAlias = Literal["table", "array", "idx", "picture"]
 

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 
 from nnlab.data.array_files import read_arrays, write_arrays
 from nnlab.errors import StoredFileError, TrackingError
-from nnlab.stored_files import NUMPY_ERRORS
+from nnlab.system.stored_files import NUMPY_ERRORS
 from nnlab.training.history import METRICS
 from nnlab.training.network import Params
 from nnlab.training.outcomes import Curve

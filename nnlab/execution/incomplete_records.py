@@ -7,7 +7,7 @@ from nnlab.execution.ledger import PLAN, Ledger, Plan
 from nnlab.runs.config import SEMANTICS, RunConfig, from_record
 from nnlab.runs.prepared_data import prepare
 from nnlab.runs.tags import Tag
-from nnlab.stored_files import parse_yaml
+from nnlab.system.stored_files import parse_yaml
 from nnlab.tracking.locations import ledger_folder
 from nnlab.tracking.records import DatasetInput, RunRecord
 from nnlab.tracking.store import Store

@@ -21,7 +21,7 @@ from nnlab.runs.config import to_record
 from nnlab.runs.run import Run
 from nnlab.runs.validation import StrictModel
 from nnlab.safe_text import masked
-from nnlab.stored_files import parse_json, read_text
+from nnlab.system.stored_files import parse_json, read_text
 from nnlab.tracking.store import Kind
 
 FORMAT = 1

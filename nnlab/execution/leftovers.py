@@ -9,7 +9,7 @@ from nnlab.errors import ResumeError, TrackingError
 from nnlab.execution.ledger import Ledger, unfinished, without_plan
 from nnlab.plots.names import RUN_FIGURES
 from nnlab.runs.tags import Tag
-from nnlab.temporary import MAKING, PREFIX, WRITING, abandoned
+from nnlab.system.temporary import MAKING, PREFIX, WRITING, abandoned
 from nnlab.tracking.locations import local_database, local_path, sweeps_folder
 from nnlab.tracking.process import ProcessId
 from nnlab.tracking.records import RunRecord

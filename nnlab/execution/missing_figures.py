@@ -9,7 +9,7 @@ from nnlab.runs.local_fields import without_foreign_values
 from nnlab.runs.prepared_data import prepare
 from nnlab.runs.run import Job, Run, RunState
 from nnlab.runs.tags import Tag
-from nnlab.stored_files import NUMPY_ERRORS
+from nnlab.system.stored_files import NUMPY_ERRORS
 from nnlab.tracking.records import RunRecord
 from nnlab.tracking.writer import Writer
 

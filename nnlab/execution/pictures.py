@@ -21,8 +21,8 @@ from nnlab.interrupts import deferred
 from nnlab.plots.names import RUN_FIGURES, SWEEP_FIGURES
 from nnlab.runs.run import Run
 from nnlab.runs.tags import Tag
-from nnlab.stored_files import NUMPY_ERRORS
-from nnlab.temporary import temporary_folder
+from nnlab.system.stored_files import NUMPY_ERRORS
+from nnlab.system.temporary import temporary_folder
 from nnlab.tracking.artifacts import read_history, read_weights
 from nnlab.tracking.tracker import Tracker
 from nnlab.tracking.writer import Writer

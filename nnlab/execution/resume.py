@@ -19,7 +19,7 @@ from nnlab.runs.local_fields import set_local_field, without_foreign_values
 from nnlab.runs.run import Job, Run, plan_runs
 from nnlab.runs.sweep import Sweep, field_of
 from nnlab.runs.tags import Tag
-from nnlab.stored_files import read_text
+from nnlab.system.stored_files import read_text
 from nnlab.tracking.locations import ledger_folder, sweeps_folder, tracking_uri
 from nnlab.tracking.store import Kind, Store
 

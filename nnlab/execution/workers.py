@@ -16,7 +16,7 @@ import joblib
 from nnlab.execution import processes
 from nnlab.execution.dask_workers import DaskWorkers, connected
 from nnlab.execution.processes import close_pool, open_pool
-from nnlab.temporary import temporary_folder
+from nnlab.system.temporary import temporary_folder
 from nnlab.training.segments import Segment, SegmentResult, run_segment
 from nnlab.training.training_data import TrainingData
 

@@ -20,8 +20,8 @@ from nnlab.runs.code_version import CHECKOUT, digests, git
 from nnlab.runs.commands import commit_of
 from nnlab.runs.local_fields import PATH_FIELDS
 from nnlab.runs.tags import Tag
-from nnlab.supervisor import supervised
-from nnlab.temporary import temporary_folder
+from nnlab.system.supervisor import supervised
+from nnlab.system.temporary import temporary_folder
 from nnlab.tracking.store import Store
 from nnlab.training.initializers import FREE_INITS
 

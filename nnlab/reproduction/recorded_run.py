@@ -10,7 +10,7 @@ from nnlab.reproduction.module_names import present_name
 from nnlab.runs.config import SEMANTICS, RunConfig, from_record
 from nnlab.runs.provenance import read_environment
 from nnlab.runs.tags import Tag
-from nnlab.stored_files import read_yaml
+from nnlab.system.stored_files import read_yaml
 from nnlab.tracking import artifacts
 from nnlab.tracking.record_checks import (
     Points,

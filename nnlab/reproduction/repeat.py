@@ -28,7 +28,7 @@ from nnlab.runs.local_fields import set_local_field, without_foreign_values
 from nnlab.runs.run import Job, plan_runs
 from nnlab.runs.sweep import field_of
 from nnlab.runs.tags import Tag
-from nnlab.temporary import temporary_folder
+from nnlab.system.temporary import temporary_folder
 from nnlab.tracking.records import RunRecord
 from nnlab.tracking.store import Store, existing_store
 from nnlab.tracking.tracker import Tracker

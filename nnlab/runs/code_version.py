@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
-from nnlab.temporary import temporary_folder
+from nnlab.system.temporary import temporary_folder
 
 PACKAGE = Path(__file__).resolve().parents[1]
 CHECKOUT = PACKAGE.parent  # has run.py and conf/ beside nnlab/

@@ -16,7 +16,7 @@ from nnlab import __version__
 from nnlab.runs.code_version import CHECKOUT, code_version
 from nnlab.runs.validation import StrictModel
 from nnlab.safe_text import masked
-from nnlab.stored_files import read_json
+from nnlab.system.stored_files import read_json
 
 # Environment variables that choose the BLAS kernels and the number of threads.
 BLAS_VARIABLES = (

@@ -9,7 +9,7 @@ from omegaconf import OmegaConf
 
 from nnlab.errors import ConfigError
 from nnlab.runs.code_version import CHECKOUT
-from nnlab.temporary import temporary_folder
+from nnlab.system.temporary import temporary_folder
 
 Value = TypeVar("Value")
 

@@ -1,4 +1,4 @@
-"""A search for good runs with Optuna: its space, its samplers, its study.
+"""A search for good runs with Optuna: a Hydra sweeper, its space, its samplers, its study.
 
-Imports ``execution`` and what lies below it; Optuna, where it is needed.
+Imports the launcher and what lies below it; Optuna, where it is needed.
 """

@@ -14,7 +14,7 @@ from nnlab.errors import StoredFileError
 from nnlab.runs.config import RunConfig, to_yaml
 from nnlab.runs.provenance import Provenance
 from nnlab.safe_text import masked
-from nnlab.stored_files import REMEDY, read_npz, read_text
+from nnlab.system.stored_files import REMEDY, read_npz, read_text
 from nnlab.training.history import METRICS, STEPS
 from nnlab.training.network import Params
 from nnlab.training.outcomes import Curve

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from nnlab.data.cache import cache_file, cache_folder
 from nnlab.errors import TrackingError
-from nnlab.temporary import MAKING, temporary_folder
+from nnlab.system.temporary import MAKING, temporary_folder
 
 if TYPE_CHECKING:
     from filelock import BaseFileLock

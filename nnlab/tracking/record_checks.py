@@ -11,7 +11,7 @@ from nnlab.runs.config import RunConfig, fields_with, from_record
 from nnlab.runs.roles import Role
 from nnlab.runs.run import Run
 from nnlab.runs.tags import Tag
-from nnlab.stored_files import read_yaml
+from nnlab.system.stored_files import read_yaml
 from nnlab.tracking import artifacts
 from nnlab.tracking.records import RunRecord
 from nnlab.tracking.store import Store

@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from nnlab.errors import TrackingError
-from nnlab.stored_files import read_text
+from nnlab.system.stored_files import read_text
 from nnlab.tracking.database import LOCK_SECONDS
 from nnlab.tracking.locations import local_path, own_folder
 from nnlab.tracking.records import Measurement, RunRecord

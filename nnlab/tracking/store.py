@@ -9,8 +9,8 @@ from typing import Literal
 
 from nnlab.errors import StoredFileError, TrackingError
 from nnlab.runs.tags import Tag
-from nnlab.stored_files import read_text
-from nnlab.temporary import temporary_folder
+from nnlab.system.stored_files import read_text
+from nnlab.system.temporary import temporary_folder
 from nnlab.tracking.connection import Connection
 from nnlab.tracking.locations import local_database, local_path, own_folder, tracking_uri
 from nnlab.tracking.records import Measurement, RunDetails, RunRecord

@@ -15,7 +15,7 @@ import click
 
 from nnlab.errors import TrackingError
 from nnlab.safe_text import printable
-from nnlab.supervisor import supervised
+from nnlab.system.supervisor import supervised
 from nnlab.tracking.locations import tracking_uri
 from nnlab.tracking.store import Store
 from nnlab.tracking.ui_links import links

@@ -12,7 +12,7 @@ from typing import TypeVar
 from nnlab.errors import TrackingError
 from nnlab.runs.tags import Tag
 from nnlab.safe_text import masked
-from nnlab.temporary import temporary_folder
+from nnlab.system.temporary import temporary_folder
 from nnlab.tracking.locations import local_database, local_path, refuse_links
 from nnlab.tracking.process import ProcessId
 from nnlab.tracking.records import DatasetInput, Measurement, RunRecord

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from nnlab.errors import ArchiveError
-from nnlab.temporary import temporary_folder
+from nnlab.system.temporary import temporary_folder
 from nnlab.tracking.records import Measurement
 from nnlab.transfer.archive import (
     ARTIFACTS,

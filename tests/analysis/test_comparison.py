@@ -18,7 +18,7 @@ from support.commands import nnlab, python, run_py
 from nnlab.analysis.comparison import compare, importance
 from nnlab.analysis.paired import pair
 from nnlab.analysis.statistics import bootstrap_interval
-from nnlab.cli import main
+from nnlab.cli.main import main
 from nnlab.errors import ComparisonError
 from nnlab.tracking.frames import read_runs
 
@@ -85,7 +85,7 @@ def test_where_all_runs_diverged_there_is_a_table_nevertheless(compared):
 
 def test_the_commands_help_loads_nothing_heavy():
     code = (
-        "import sys, nnlab.cli\n"
+        "import sys, nnlab.cli.main\n"
         "print({'pandas', 'scipy', 'mlflow', 'matplotlib', 'numpy'} & set(sys.modules))"
     )
     done = python("-c", code, check=True)

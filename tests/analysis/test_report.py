@@ -14,7 +14,7 @@ from support.commands import git, nnlab, run_py
 from support.pages import Page
 
 from nnlab.analysis.comparison import compare
-from nnlab.cli import main
+from nnlab.cli.main import main
 from nnlab.tracking.frames import read_runs
 from nnlab.tracking.store import existing_store
 

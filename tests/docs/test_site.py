@@ -9,7 +9,7 @@ import pytest
 from click import Context
 from support.paths import ROOT
 
-from nnlab.cli import main
+from nnlab.cli.main import main
 from nnlab.runs.config import RunConfig
 
 LOADED = re.compile(

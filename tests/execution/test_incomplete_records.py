@@ -8,7 +8,7 @@ from click.testing import CliRunner
 from support.configs import config
 from support.sweeps import run_sweep
 
-from nnlab.cli import main
+from nnlab.cli.main import main
 from nnlab.runs.launch_config import LaunchConfig
 from nnlab.runs.run import Job
 from nnlab.runs.sweep import Sweep

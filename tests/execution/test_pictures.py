@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 from support.configs import config
 
-from nnlab.cli import main
+from nnlab.cli.main import main
 from nnlab.execution import drawing
 from nnlab.execution.pictures import DrawingPool
 from nnlab.execution.single_session import SingleSession

@@ -15,7 +15,7 @@ from support.commands import nnlab
 from support.paths import ROOT
 from support.small_networks import gradients, losses
 
-from nnlab.cli import main
+from nnlab.cli.main import main
 from nnlab.execution.stability import Network, find_edges
 from nnlab.execution.stability_study import verdict
 from nnlab.runs.compose import compose_grid

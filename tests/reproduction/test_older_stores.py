@@ -25,7 +25,7 @@ from support import commands
 from support.paths import ROOT
 from threadpoolctl import threadpool_info
 
-from nnlab.cli import main
+from nnlab.cli.main import main
 
 STORED = ROOT / "tests" / "stored"
 ACCURACY = 0.02  # by which accuracies may differ on another platform: 10 of 500 images

@@ -17,7 +17,7 @@ from support.checkouts import Checkout
 from support.idx_files import idx_bytes
 from support.servers import mlflow_server
 
-from nnlab.cli import main
+from nnlab.cli.main import main
 from nnlab.data.sources import load_mnist_sample
 from nnlab.errors import NnlabError, RecordError
 from nnlab.reproduction.explanation import explain_runs

@@ -271,7 +271,7 @@ if __name__ == "__main__":
 
     import nnlab.analysis.report
     import nnlab.app
-    import nnlab.cli
+    import nnlab.cli.main
     import nnlab.execution.resume
     import nnlab.reproduction.repeat
     import nnlab.transfer.doctor  # noqa: F401

@@ -16,7 +16,7 @@ from support.configs import config
 from support.idx_files import idx_bytes
 from support.sweeps import run_sweep
 
-from nnlab.cli import main
+from nnlab.cli.main import main
 from nnlab.data.images import load_images
 from nnlab.runs.code_version import CodeVersion
 from nnlab.runs.launch_config import LaunchConfig

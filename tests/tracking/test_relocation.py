@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 from support.stopped import resume, stopped_sweep
 
-from nnlab.cli import main
+from nnlab.cli.main import main
 from nnlab.errors import TrackingError
 from nnlab.runs.code_version import CodeVersion
 from nnlab.tracking.artifacts import read_weights, weights_sha256

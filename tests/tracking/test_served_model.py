@@ -17,7 +17,7 @@ from support.paths import ROOT
 from support.servers import mlflow_server
 from support.sweeps import run_sweep
 
-from nnlab.cli import main
+from nnlab.cli.main import main
 from nnlab.execution.single_session import run_one
 from nnlab.runs.config import from_record, to_record
 from nnlab.runs.launch_config import LaunchConfig

@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 from support.commands import nnlab, run_py, running
 
-from nnlab.cli import main
+from nnlab.cli.main import main
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from mlflow import MlflowClient
 from support import zips
 from support.zips import ONE, TWO
 
-from nnlab.cli import main
+from nnlab.cli.main import main
 from nnlab.errors import ArchiveError
 from nnlab.runs.code_version import CodeVersion
 from nnlab.tracking.store import Store

@@ -8,7 +8,7 @@ from click.testing import CliRunner
 from mlflow import MlflowClient
 from support.commands import python
 
-from nnlab.cli import main
+from nnlab.cli.main import main
 
 
 @pytest.fixture

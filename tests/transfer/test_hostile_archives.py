@@ -24,7 +24,7 @@ from support.sweeps import run_sweep
 
 from nnlab.analysis.paired import typed_overrides
 from nnlab.analysis.report import _name, report
-from nnlab.cli import main
+from nnlab.cli.main import main
 from nnlab.errors import ArchiveError, ConfigError, RecordError, TrackingError
 from nnlab.execution.ledger import Ledger, Plan, PlannedJob
 from nnlab.execution.resume import resume

@@ -17,7 +17,7 @@ from support.servers import mlflow_server
 from support.stopped import resume, stopped_sweep
 from support.zips import ONE, TWO
 
-from nnlab.cli import main
+from nnlab.cli.main import main
 from nnlab.errors import TrackingError
 from nnlab.tracking.store import Store
 from nnlab.transfer import importing

@@ -8,11 +8,11 @@ import time
 import pytest
 from support.commands import running
 
-from nnlab.temporary import OLD_SECONDS, abandoned, temporary_folder
+from nnlab.system.temporary import OLD_SECONDS, abandoned, temporary_folder
 
 HOLD = (
     "import pathlib, time\n"
-    "from nnlab.temporary import temporary_folder\n"
+    "from nnlab.system.temporary import temporary_folder\n"
     "with temporary_folder() as folder:\n"
     "    print(folder.name, flush=True)\n"
     "    time.sleep(600)\n"

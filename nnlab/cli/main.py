@@ -8,8 +8,8 @@ import click
 
 from nnlab import __version__
 from nnlab.app import exit_on_error
-from nnlab.cli_options import URI
-from nnlab.cli_reproduction import explain, reproduce
+from nnlab.cli.options import URI
+from nnlab.cli.reproduction import explain, reproduce
 from nnlab.interrupts import terminable
 
 

@@ -14,7 +14,14 @@ from nnlab.execution.checkpoints import Checkpoints
 from nnlab.execution.ledger import Ledger
 from nnlab.runs.config import from_record
 from nnlab.runs.provenance import read_environment
-from nnlab.stored_files import DEEPEST, parse_json, parse_yaml, read_npz, read_text, read_yaml
+from nnlab.system.stored_files import (
+    DEEPEST,
+    parse_json,
+    parse_yaml,
+    read_npz,
+    read_text,
+    read_yaml,
+)
 from nnlab.tracking.artifacts import read_history, read_weights
 
 SWEEP = "mlruns/sweeps/c6e256499f9549648f8a2c704a1fa16f"

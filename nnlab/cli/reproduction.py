@@ -5,7 +5,7 @@ import sys
 
 import click
 
-from nnlab.cli_options import URI
+from nnlab.cli.options import URI
 from nnlab.errors import ConfigError
 from nnlab.safe_text import printable
 

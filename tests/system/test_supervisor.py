@@ -10,11 +10,11 @@ import pytest
 from support.modules import MODULES, name_of
 from support.waiting import wait_until
 
-from nnlab.supervisor import supervised
+from nnlab.system.supervisor import supervised
 
 PARENT = """
 import sys, time
-from nnlab.supervisor import supervised
+from nnlab.system.supervisor import supervised
 with supervised([sys.executable, "-c", sys.argv[1]]) as process:
     print(process.pid, flush=True)
     time.sleep(60)
@@ -53,7 +53,7 @@ def test_a_command_goes_when_its_parent_is_killed_however_early(seconds):
 
 
 def test_a_command_that_does_not_end_by_itself_is_killed_with_its_processes(monkeypatch):
-    monkeypatch.setattr("nnlab.supervisor.END_SECONDS", 0.5)
+    monkeypatch.setattr("nnlab.system.supervisor.END_SECONDS", 0.5)
     with supervised([sys.executable, "-c", STUBBORN]) as process:
         wait_until(lambda: len(group(process.pid)) == 3)
     wait_until(lambda: not group(process.pid))
@@ -86,4 +86,4 @@ def test_a_command_that_does_not_exist_is_named():
 
 def test_no_module_starts_a_long_command_without_it():
     starts = {name_of(path) for path in MODULES if "subprocess.Popen(" in path.read_text()}
-    assert starts == {"nnlab.supervisor"}
+    assert starts == {"nnlab.system.supervisor"}

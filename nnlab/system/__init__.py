@@ -1,0 +1,4 @@
+"""What every package may use of the machine: checked files, temporary folders, commands.
+
+Imports errors and arrays.
+"""
