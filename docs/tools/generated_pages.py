@@ -1,8 +1,9 @@
 """What MkDocs asks while it builds the site: pages that are generated, pages that stand elsewhere.
 
-``reference/configuration.md`` comes from the typed schema and the comments of ``conf/``,
-``reference/commands.md`` from Click's declarations, ``experiments/tour.md`` from the notebook.
-``benchmarks/`` and ``experiments/`` are taken in where they are, with their figures.
+The tables of ``reference/configuration.md`` come from the typed schema and the comments of
+``conf/``, the commands of ``reference/commands.md`` from Click's declarations,
+``experiments/tour.md`` from the notebook. ``benchmarks/`` and ``experiments/`` are taken in
+where they are, with their figures. Links are written as they lead in a checkout.
 """
 
 import json
@@ -41,113 +42,60 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
             if path.name != "notes.md":  # a study's page has it already
                 name = path.relative_to(ROOT).as_posix()
                 files.append(File.generated(config, name, abs_src_path=str(path)))
-    pages = {
-        "reference/configuration.md": configuration(),
-        "reference/commands.md": commands(),
-        "experiments/tour.md": notebook(ROOT / "experiments" / "tour.ipynb"),
-    }
-    for name, content in pages.items():
-        files.append(File.generated(config, name, content=content))
+    tour = notebook(ROOT / "experiments" / "tour.ipynb")
+    files.append(File.generated(config, "experiments/tour.md", content=tour))
     return files
 
 
 def on_page_markdown(markdown: str, page: Page, **_: Any) -> str:
-    """Have the links of pages from elsewhere lead to the site's own pages."""
+    """Fill in what is generated, and have links out of ``docs/`` lead to the site's own pages."""
+    name = page.file.src_uri
+    if name == "reference/configuration.md":
+        made = tables()
+        markdown = re.sub(r"<!-- table: (\w+) -->", lambda match: made[match[1]], markdown)
+    elif name == "reference/commands.md":
+        markdown = markdown.replace("<!-- commands -->", commands())
     # The lexer of ``console`` takes a table's head, "# lr …", for a command of root's.
     markdown = markdown.replace("```console\n", "```text\n")
-    if page.file.src_uri.startswith(("benchmarks/", "experiments/")):
-        markdown = markdown.replace("](../docs/", "](../").replace("(tour.ipynb)", "(tour.md)")
-    return markdown
+    if name.startswith(("benchmarks/", "experiments/")):
+        markdown = markdown.replace("](../docs/", "](../")
+    else:
+        up = "../" * name.count("/")
+        markdown = re.sub(rf"\]\({up}\.\./(?=benchmarks/|experiments/)", f"]({up}", markdown)
+    return markdown.replace("tour.ipynb)", "tour.md)")
 
 
 # The configuration
 
 
-CONFIGURATION = """\
-# The configuration
-
-Generated from the schema in `nnlab/runs/config.py` and the comments in `conf/`. Any field is set on
-the command line as `field=value`, and swept over with `-m field=value,value`. `python run.py
---help` prints the same in the terminal; `python run.py --cfg job` prints the resolved configuration
-and trains nothing.
-
-## A run
-
-{run}
-
-## init: the initial weights
-
-A weight starts as `W = scale · z + shift`. One seed draws the same `z` whatever the scale, so that
-two initial weights under one seed are a paired comparison. `init=NAME` chooses one of
-
-{inits}
-
-{init}
-
-`init.scale` and `init.shift` belong to `normal` and `uniform`; the others fix them.
-
-## data: the images
-
-`data=NAME` chooses one of
-
-{datasets}
-
-{data}
-
-## prune: ending runs of a sweep early
-
-{prune}
-
-## tracking: where runs are logged
-
-{tracking}
-
-## hydra.launcher: how a sweep is carried out
-
-Nothing here changes a result.
-
-{launcher}
-
-## hydra.sweeper: a search by Optuna
-
-With `hydra/sweeper=nnlab_optuna`:
-[Letting Optuna choose](../guides/sweeps.md#letting-optuna-choose).
-
-{search}
-
-## experiment: studies
-
-`python run.py -m experiment=NAME` runs a study: [Studies and reports](../guides/studies.md).
-
-{studies}
-"""
-
-
-def configuration() -> str:
-    """Write the page of the configuration: each field, its default, what it may be and does."""
+def tables() -> dict[str, str]:
+    """Write the tables of the configuration: each field, its default, what it may be and does."""
     said = documented(CONF / "config.yaml")
-    path = documented(CONF / "data" / "kaggle.yaml")["path"]
+    data = documented(CONF / "data" / "mnist.yaml")
+    data["path"] = documented(CONF / "data" / "kaggle.yaml")["path"]
     none, halving = (documented(CONF / "prune" / f"{name}.yaml") for name in ("none", "halving"))
     prune = {name: (none[name][0], none[name][1] or halving[name][1]) for name in none}
     tracking = {name.removeprefix("tracking."): value for name, value in said.items()}
-    return CONFIGURATION.format(
-        run=table(RunConfig, {name: value for name, value in said.items() if value[0]}),
-        inits=options("init"),
-        init=table(InitConfig, documented(CONF / "init" / "normal.yaml"), "init."),
-        datasets=options("data"),
-        data=table(DataConfig, documented(CONF / "data" / "mnist.yaml") | {"path": path}, "data."),
-        prune=table(PruneConfig, prune, "prune."),
-        tracking=table(TrackingConfig, tracking, "tracking."),
-        launcher=table(
+    return {
+        "run": table(RunConfig, {name: value for name, value in said.items() if value[0]}),
+        "inits": options("init"),
+        "init": table(InitConfig, documented(CONF / "init" / "normal.yaml"), "init."),
+        "datasets": options("data"),
+        "data": table(
+            DataConfig, documented(CONF / "data" / "mnist.yaml") | {"path": path}, "data."
+        ),
+        "prune": table(PruneConfig, prune, "prune."),
+        "tracking": table(TrackingConfig, tracking, "tracking."),
+        "launcher": table(
             LaunchConfig, documented(CONF / "hydra" / "launcher" / "nnlab.yaml"), "hydra.launcher."
         ),
-        search=table(
+        "search": table(
             SearchSettings,
             documented(CONF / "hydra" / "sweeper" / "nnlab_optuna.yaml"),
             "hydra.sweeper.",
         ),
-        studies=options("experiment"),
-    )
+        "studies": options("experiment"),
+    }
 
 
 def documented(path: Path) -> dict[str, tuple[str, str]]:
@@ -200,21 +148,10 @@ def in_cell(text: str) -> str:
 # The commands
 
 
-COMMANDS = """\
-# The commands
-
-Generated from the declarations in `nnlab/cli/`; `nnlab COMMAND --help` prints the same. Runs are
-made by `python run.py`: [its fields](configuration.md), [sweeps](../guides/sweeps.md).
-
-Exit codes: 0, done. 1, runs failed, or a certificate says *different*, or the store needs a look.
-2, a mistake in what was typed. 130 after Ctrl-C, 143 after SIGTERM.
-"""
-
-
 def commands() -> str:
-    """Write the page of the ``nnlab`` command, from what Click knows of it."""
+    """Write a section for each command, from what Click knows of it."""
     context = click.Context(main, info_name="nnlab")
-    lines = [COMMANDS]
+    lines = []
     for name in main.list_commands(context):
         command = main.get_command(context, name)
         assert command is not None

@@ -69,8 +69,10 @@ def resume(
 def doctor(uri: str | None, host: str | None, *, dry_run: bool) -> None:
     """Check the store, and repair it.
 
-    Addresses of a store that was moved or copied are changed to where it is now; runs that are
-    RUNNING though their process is gone are closed.
+    Addresses of a store that was moved or copied are changed to where it is now. Runs that are
+    RUNNING though their process is gone are closed. Records that an interruption left incomplete
+    are completed from the sweep's files, figures that are missing are drawn, and temporary files
+    that nobody uses are removed.
     """
     from nnlab.transfer.doctor import examine
 

@@ -53,3 +53,18 @@ def test_the_reference_has_every_field_and_every_command(site):
     commands = (site / "reference" / "commands.html").read_text(encoding="utf-8")
     for name in main.list_commands(Context(main)):
         assert f'id="{name}"' in commands
+
+
+def test_links_between_the_pages_lead_to_files_of_a_checkout():
+    tracked = subprocess.run(
+        ["git", "ls-files", "*.md"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    pages = [ROOT / name for name in tracked.stdout.split() if "/templates/" not in name]
+    assert len(pages) > 30
+    broken = [
+        (page.relative_to(ROOT).as_posix(), target)
+        for page in pages
+        for target in re.findall(r"\]\(([^)\s#]+)", page.read_text(encoding="utf-8"))
+        if not re.match(r"\w+:", target) and not (page.parent / target).exists()
+    ]
+    assert broken == []
