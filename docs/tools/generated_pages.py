@@ -81,9 +81,7 @@ def tables() -> dict[str, str]:
         "inits": options("init"),
         "init": table(InitConfig, documented(CONF / "init" / "normal.yaml"), "init."),
         "datasets": options("data"),
-        "data": table(
-            DataConfig, documented(CONF / "data" / "mnist.yaml") | {"path": path}, "data."
-        ),
+        "data": table(DataConfig, data, "data."),
         "prune": table(PruneConfig, prune, "prune."),
         "tracking": table(TrackingConfig, tracking, "tracking."),
         "launcher": table(
