@@ -102,6 +102,13 @@ def levels(groups: Sequence[RunGroup], field: str) -> list[Value]:
     return sorted({group.settings[field] for group in groups}, key=value_key)
 
 
+def following_levels(groups: Sequence[RunGroup], field: str) -> list[Value]:
+    """Return the values of a field that follows the varied ones, in the order of those."""
+    in_order = sorted(groups, key=lambda group: [*map(value_key, group.settings.values())])
+    values = (value for group in in_order for value in group.runs[field])
+    return list(dict.fromkeys(map(_plain, values)))
+
+
 def numeric(groups: Sequence[RunGroup], field: str) -> bool:
     """Tell whether all values of a field are numbers."""
     return all(isinstance(group.settings[field], int | float) for group in groups)

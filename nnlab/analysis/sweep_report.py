@@ -10,7 +10,7 @@ from nnlab.analysis.conclusions import conclusions
 from nnlab.analysis.configurations import DIGEST, endings, varying_fields
 from nnlab.analysis.document import Document, heading
 from nnlab.analysis.formatting import markdown_table, settings_text, short, written
-from nnlab.analysis.groups import levels
+from nnlab.analysis.groups import following_levels, levels
 from nnlab.analysis.paired import typed_overrides
 from nnlab.analysis.ranking import SEED
 from nnlab.analysis.report_sections import sections
@@ -55,7 +55,7 @@ def _varied(results: SweepResults) -> str:
     ]
     for field in varying_fields(results.all_runs):
         if field not in results.fields:
-            following = results.runs[field].drop_duplicates()
+            following = following_levels(results.groups, field)
             rows.append([f"`{short(field)}`", "follows", ", ".join(map(written, following))])
     if not rows:
         return "Nothing: one configuration."

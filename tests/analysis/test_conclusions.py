@@ -16,7 +16,7 @@ from nnlab.analysis.explanations import (
     learned_between,
     variation_shares,
 )
-from nnlab.analysis.groups import RunGroup, grouped, levels
+from nnlab.analysis.groups import RunGroup, following_levels, grouped, levels
 from nnlab.runs.study import Reference
 
 ACCURACY = "final_val_accuracy"
@@ -222,3 +222,10 @@ def test_levels_are_in_the_order_of_numbers():
 def test_one_run_a_configuration_and_seed_is_what_groups_are_made_of():
     runs = made({"he": [0.9, 0.9]}).assign(seed=0, start_time=[1, 2])
     assert len(one_run_per_seed(runs, ["init.name"])) == 1
+
+
+def test_the_values_of_a_field_that_follows_are_in_the_order_of_the_field_that_it_follows():
+    runs = made({300: [0.9, 0.9], 5: [0.5, 0.5], 50: [0.7, 0.7]}, field="hidden_size")
+    runs["epochs"] = [40, 40, 222, 222, 131, 131]
+    groups = grouped(runs, ["hidden_size"], ACCURACY)
+    assert following_levels(groups, "epochs") == [222, 131, 40]
