@@ -53,13 +53,14 @@ def resume(
     """
     from nnlab.execution import failures
     from nnlab.execution.resume import resume as resume_sweep
+    from nnlab.reproduction.missing_certificates import certify_resumed
 
     if sweep is not None and "=" in sweep:  # the sweep was left out
         overrides, sweep = (sweep, *overrides), None
     given = {name: value for name, value in changes.items() if value is not None}
-    failures.raise_if_failed(
-        resume_sweep(sweep, uri, restart=restart, changes=given, overrides=overrides)
-    )
+    runs = resume_sweep(sweep, uri, restart=restart, changes=given, overrides=overrides)
+    certify_resumed(runs, uri)
+    failures.raise_if_failed(runs)
 
 
 @main.command()

@@ -2,6 +2,7 @@
 
 import shlex
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -149,8 +150,9 @@ def _find(run_or_sweep: str | None, address: str) -> str:
     if run_or_sweep is None and left:
         return left[-1]
     if run_or_sweep is None:  # its ledger may be on another machine
-        for record in Store(address).search(f"tags.{Tag.KIND} = 'sweep'"):
-            if record.status in ("KILLED", "FAILED"):
+        store = Store(address)
+        for record in store.search(f"tags.{Tag.KIND} = 'sweep'"):
+            if record.status in ("KILLED", "FAILED") and _has_plan(store, record.run_id):
                 return record.run_id
         raise NothingLeftError(f"Nothing to resume: no sweep of {address} was left unfinished.")
     matches = [head for head in left if head.startswith(run_or_sweep)]
@@ -158,6 +160,13 @@ def _find(run_or_sweep: str | None, address: str) -> str:
         return matches[0]
     record = Store(address).find_run(run_or_sweep)
     return record.parent or record.run_id
+
+
+def _has_plan(store: Store, head: str) -> bool:
+    """Tell whether a sweep has a plan among its artifacts; it was killed early if it has none."""
+    with suppress(TrackingError, StoredFileError):
+        return store.read_file(head, PLAN) is not None
+    return True  # a damaged one, which is then named
 
 
 def _plan_in_store(store: Store, head: str) -> Plan:

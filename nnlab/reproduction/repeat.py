@@ -32,6 +32,7 @@ from nnlab.system.temporary import temporary_folder
 from nnlab.tracking.records import RunRecord
 from nnlab.tracking.store import Store, existing_store
 from nnlab.tracking.tracker import Tracker
+from nnlab.tracking.writer import Writer
 
 CERTIFICATE = "certificate.json"
 COPIED_TAGS = (
@@ -95,7 +96,7 @@ def reproduce(
     tracker = session.tracker
     repeated = [read_recorded_run(tracker.store, tracker.store.get(run.run_id)) for run in runs]
     return [
-        _certify_and_log(tracker, *pair, tolerance) for pair in zip(records, repeated, strict=True)
+        certify_and_log(tracker, *pair, tolerance) for pair in zip(records, repeated, strict=True)
     ]
 
 
@@ -142,7 +143,7 @@ def reproduce_at_commit(
                 repeated = read_recorded_run(other, other.get(run_id))
                 copy = _copy(tracker, recorded, repeated, other, parent)
             repeated = replace(repeated, run=replace(repeated.run, run_id=copy))
-            certificates.append(_certify_and_log(tracker, recorded, repeated, tolerance))
+            certificates.append(certify_and_log(tracker, recorded, repeated, tolerance))
     return certificates
 
 
@@ -213,15 +214,16 @@ def _config(recorded: RecordedRun, store: Store, overrides: Sequence[str]) -> Ru
     return from_mapping(plain)
 
 
-def _certify_and_log(
-    tracker: Tracker, recorded: RecordedRun, repeated: RecordedRun, tolerance: float
+def certify_and_log(
+    writer: Writer, recorded: RecordedRun, repeated: RecordedRun, tolerance: float = TOLERANCE
 ) -> Certificate:
+    """Compare a reproduction with its original; log the certificate, and at last its verdict."""
     certificate = certify(recorded, repeated, tolerance)
-    with tracker.folder(certificate.reproduction) as folder:
+    with writer.folder(certificate.reproduction) as folder:
         text = json.dumps(certificate.as_dict(), indent=2) + "\n"
         (folder / CERTIFICATE).write_text(text, encoding="utf-8")
     tags: dict[str, str] = {Tag.CERTIFICATE: certificate.verdict}
     if certificate.causes:
         tags[Tag.CAUSES] = ", ".join(certificate.causes)
-    tracker.log(certificate.reproduction, (), tags)
+    writer.log(certificate.reproduction, (), tags)
     return certificate

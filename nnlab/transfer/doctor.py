@@ -8,12 +8,13 @@ from pathlib import Path
 from nnlab.analysis.terminal import echo
 from nnlab.errors import RecordError, TrackingError
 from nnlab.execution.incomplete_records import add_missing, lacking
-from nnlab.execution.ledger import unfinished
+from nnlab.execution.ledger import PLAN, Ledger, unfinished
 from nnlab.execution.leftovers import remove_folders, remove_ledgers
 from nnlab.execution.missing_figures import draw_missing
 from nnlab.interrupts import deferred
+from nnlab.reproduction.missing_certificates import certify_missing
 from nnlab.runs.tags import Tag
-from nnlab.tracking.locations import local_database, sweeps_folder, tracking_uri
+from nnlab.tracking.locations import ledger_folder, local_database, sweeps_folder, tracking_uri
 from nnlab.tracking.process import ProcessId
 from nnlab.tracking.records import RunRecord
 from nnlab.tracking.relocation import find_moves, repair
@@ -61,14 +62,15 @@ def examine(uri: str | None, *, dry_run: bool = False, lost_host: str | None = N
         echo(message)
     _end_orphans(writer, dry_run=dry_run, lost_host=lost_host)
     _complete_records(writer, dry_run=dry_run)
-    for message in draw_missing(writer, dry_run=dry_run):
-        echo(message)
     for message in (
+        *certify_missing(writer, dry_run=dry_run),
+        *draw_missing(writer, dry_run=dry_run),
         *remove_ledgers(writer.store, dry_run=dry_run),
         *remove_folders(address, dry_run=dry_run),
     ):
         echo(message)
     _list_unfinished(writer.store, dry_run=dry_run)
+    _list_empty(writer.store)
     return True
 
 
@@ -172,4 +174,22 @@ def _list_unfinished(store: Store, *, dry_run: bool) -> None:
         if record.status != "RUNNING" or dry_run:
             echo(
                 f"{head[:8]} {record.name} is not complete; go on with it: nnlab resume {head[:8]}"
+            )
+
+
+def _list_empty(store: Store) -> None:
+    """Name sweeps and single runs that were killed before they had a plan, and hold nothing."""
+    for record in store.search("attributes.status = 'KILLED'"):
+        is_run = Tag.JOB in record.tags and record.parent is None
+        if (
+            (record.is_sweep or is_run)
+            and not record.metrics
+            and not Ledger(ledger_folder(store.uri, record.run_id)).plan_file.exists()
+            and store.read_file(record.run_id, PLAN) is None
+            and not store.children(record.run_id)
+        ):
+            echo(
+                f"{record.run_id[:8]} {record.name} is empty: it was killed before its plan was "
+                "written, and cannot go on; start its command again, and delete this run in "
+                f"the UI: nnlab ui {record.run_id[:8]}"
             )

@@ -77,3 +77,38 @@ def test_an_import(tmp_path):
     assert len(kills) > 20 // STEP
     for kill in kills:
         assert (kill["write"], compared(kill, undisturbed)) == (kill["write"], [])
+
+
+def test_a_reproduction(tmp_path):
+    undisturbed, kills = killed_before_each_write(
+        tmp_path, before=[SWEEP], command=["nnlab", "reproduce", "<lr=0.1>"],
+        after=[["nnlab", "resume"], ["nnlab", "doctor"]], step=STEP,
+    )  # fmt: skip
+    assert len(kills) > 20 // STEP
+    *recorded, repeated = undisturbed["runs"]
+    assert repeated["tags"]["certificate"] == "bit-identical"
+    finished = 0
+    for kill in kills:
+        assert kill["codes"] == [0, 0], kill
+        assert kill["runs"][: len(recorded)] == recorded, kill
+        for run in kill["runs"][len(recorded) :]:
+            if run["status"] == "FINISHED":
+                assert run == repeated, kill
+                finished += 1
+            else:  # killed before its plan was written
+                assert run["status"] == "KILLED", kill
+                assert "is empty: it was killed before its plan" in kill["printed"][-1]
+        assert (kill["write"], kill["left"]) == (kill["write"], [])
+    assert finished > len(kills) // 3
+
+
+def test_a_report(tmp_path):
+    report = ["nnlab", "report", "last", "--out", str(tmp_path / "lab" / "report")]
+    undisturbed, kills = killed_before_each_write(
+        tmp_path, before=[SWEEP], command=report, after=[report, ["nnlab", "doctor"]],
+        step=4 * STEP,
+    )  # fmt: skip
+    assert len(kills) > 10 // STEP
+    for kill in kills:
+        assert kill["codes"] == [0, 0], kill
+        assert (kill["write"], compared(kill, undisturbed)) == (kill["write"], [])

@@ -108,3 +108,14 @@ def test_a_store_that_is_not_there_is_not_made(doctor, tmp_path, monkeypatch):
     assert default.exit_code == 0
     assert "nothing to look after" in default.output
     assert not list(tmp_path.rglob("*.db"))
+
+
+def test_a_sweep_that_was_killed_before_it_had_a_plan_is_named_and_not_resumed(
+    tracker, doctor, store
+):
+    empty = tracker.start("lr=0.1,0.2", {}, {"kind": "sweep", "owner": "elsewhere:1:5.00"})
+    told = doctor("--host", "elsewhere")
+    assert f"{empty[:8]} lr=0.1,0.2 is empty: it was killed before its plan was" in told.output
+    assert "start its command again" in told.output
+    resumed = CliRunner().invoke(main, ["resume", "--uri", store])
+    assert (resumed.exit_code, "Nothing to resume" in resumed.output) == (0, True), resumed.output
