@@ -3,19 +3,24 @@
 import io
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
-import numpy as np
 import pandas as pd
 from scipy import stats
 
-from nnlab.analysis.configurations import DIGEST, varying_fields
+from nnlab.analysis.configurations import DIGEST
 from nnlab.analysis.document import Document, Section, heading
-from nnlab.analysis.explanations import TREND_VALUES
 from nnlab.analysis.figures import FigureSpec
 from nnlab.analysis.formatting import markdown_table, short, written
 from nnlab.analysis.ranking import SEED
+from nnlab.analysis.stability_verdict import (
+    LEGEND,
+    TITLES,
+    add_rates,
+    labels,
+    parameters,
+    stability_verdict,
+)
 from nnlab.analysis.sweep_report import checkout_command, provenance_table, typed_command
 from nnlab.errors import ReportError
 from nnlab.plots.stability import StabilityPoint, stable_learning_rates
@@ -28,9 +33,7 @@ from nnlab.system.stored_files import read_text
 from nnlab.tracking.artifacts import ENVIRONMENT
 from nnlab.tracking.records import RunRecord
 from nnlab.tracking.store import Store
-from nnlab.training.stability_search import EDGES, agreement_with_theory
-
-NO_PARAMETERS = ("run_id", "sharpness", "holes", SEED, DIGEST)  # nor columns of learning rates
+from nnlab.training.stability_edges import EDGES, HORIZONS
 
 
 @dataclass(frozen=True)
@@ -73,11 +76,7 @@ class StabilityResults:
                 "there is nothing to report. Start `nnlab stability` again."
             )
         networks, trials = (pd.read_csv(io.StringIO(texts[name])) for name in names[:2])
-        for edge in EDGES:
-            lower, upper = networks[f"lr_{edge}_lower"], networks[f"lr_{edge}_upper"]
-            known = (lower > 0) & np.isfinite(upper)
-            networks[f"lr_{edge}"] = np.sqrt(lower) * np.sqrt(upper.where(known))
-            networks[f"{edge}_over_predicted"] = networks[f"lr_{edge}"] / networks["lr_predicted"]
+        networks = add_rates(networks)
         first = store.get(str(networks["run_id"].iloc[0]))  # one command, one dataset
         networks[DIGEST] = first.tags.get(Tag.DATA_DIGEST)
         study = parent.tags.get(Tag.STUDY)
@@ -87,44 +86,18 @@ class StabilityResults:
             read_environment(paths[ENVIRONMENT]) if ENVIRONMENT in texts else {},
         )  # fmt: skip
 
-    @cached_property
-    def fields(self) -> list[str]:
-        """The parameters that vary, without the seed."""
-        runs = self.networks.copy()
-        runs.attrs["params"] = [
-            name
-            for name in map(str, self.networks)
-            if name not in NO_PARAMETERS
-            and not name.startswith("lr_")
-            and not name.endswith("_over_predicted")
-        ]
-        return varying_fields(runs)
-
-    @property
-    def label(self) -> "pd.Series[Any]":
-        """What distinguishes each network, apart from its seed: a number if one number does."""
-        if len(self.fields) == 1:
-            return self.networks[self.fields[0]]
-        settings = self.networks[self.fields].astype(str)
-        return settings.agg(" ".join, axis=1) if self.fields else settings.assign(all="all")["all"]
-
-    @property
-    def label_name(self) -> str | None:
-        """The short name of the one field that varies; None if there is not just one."""
-        return short(self.fields[0]) if len(self.fields) == 1 else None
-
 
 def stability_figures(results: StabilityResults) -> Iterator[FigureSpec]:
     """Yield the figure of a stability study."""
     networks = results.networks
-    rates = [networks[f"lr_{name}"].tolist() for name in ("predicted", *EDGES)]
-    points = list(map(StabilityPoint, results.label.tolist(), *rates, networks[SEED].tolist()))
-    x_name = results.label_name or "network"
+    label, name = labels(networks)
+    rates = [networks[f"lr_{rate}"].tolist() for rate in ("predicted", *EDGES)]
+    points = list(map(StabilityPoint, label.tolist(), *rates, networks[SEED].tolist()))
     yield FigureSpec(
         "edge",
-        "Above: 2 / sharpness, the largest stable learning rate that was found, and the largest at "
-        "which the loss still settles; a dot is a network. Below: found over predicted.",
-        lambda: stable_learning_rates(points, results.parent.name, x_name),
+        f"Above: 2 / sharpness, and the rates that were found. {LEGEND} A dot is a network. Below: "
+        "found over predicted.",
+        lambda: stable_learning_rates(points, results.parent.name, name or "network"),
     )
 
 
@@ -134,21 +107,15 @@ def stability_document(results: StabilityResults, name: str) -> Document:
     command = typed_command(results.parent) or recorded_command(
         f"nnlab stability {tags.get(Tag.OVERRIDES, '')}", imported=Tag.IMPORTED_FROM in tags
     )
-    ratios = [networks[f"{edge}_over_predicted"].dropna().tolist() for edge in EDGES]
-    verdict = [
-        agreement_with_theory(
-            ratios[0], ratios[1], len(networks), int((networks["holes"] > 0).sum())
-        )
-    ]
     settings = [
         [f"`{short(field)}`", str(len(values)), ", ".join(map(written, values))]
-        for field in (*results.fields, SEED)
+        for field in (*parameters(networks), SEED)
         for values in [sorted(set(networks[field]), key=str)]
     ]
     return Document(
         **heading(results.study, results.parent.name),
         name=name,
-        verdict=[*verdict, *_rank_correlation(results)],
+        verdict=[*stability_verdict(networks, results.trials)],
         command=command or f"(not recorded: {one_line(results.parent.name)})",
         varied=markdown_table(["field", "values", ""], settings, left=(0, 1, 2)),
         fixed=f"{len(results.trials)} trainings of {len(networks)} networks; each row of "
@@ -164,42 +131,40 @@ def stability_document(results: StabilityResults, name: str) -> Document:
 
 
 def _results(results: StabilityResults) -> str:
-    columns = ("sharpness", "lr_predicted", "lr_stable", "stable_over_predicted", "lr_largest",
-               "largest_over_predicted")  # fmt: skip
-    rows = [
-        [
-            written(value),
-            str(len(group)),
-            *(_mean_and_range(group[name].dropna()) for name in columns),
-        ]
-        for value, group in results.networks.groupby(results.label)
+    networks = results.networks
+    label, name = labels(networks)
+    edges = [edge for edge in EDGES if networks[f"lr_{edge}"].notna().any()]
+    titles = [f"lr {TITLES[edge]}" for edge in edges]
+    rates = ["sharpness", "lr_predicted", *(f"lr_{edge}" for edge in edges)]
+    ratios = [f"{edge}_over_predicted" for edge in edges]
+    if "sharpness_trained" in networks:
+        ratios.append("sharpness_trained")
+    tables = [
+        markdown_table(
+            [name or "", "seeds", *heads],
+            [
+                [written(value), str(len(group)), *(_mean_and_range(group[c]) for c in columns)]
+                for value, group in networks.groupby(label, sort=name is not None)
+            ],
+        )
+        for heads, columns in (
+            (["sharpness", "2 / sharpness", *titles], rates),
+            (
+                [f"{title} ×" for title in titles]
+                + ["sharpness after training"] * ("sharpness_trained" in networks),
+                ratios,
+            ),
+        )
     ]
-    titles = [results.label_name or "", "seeds", "sharpness", "2 / sharpness", "lr stable",
-              "found / predicted", "lr largest", "found / predicted"]  # fmt: skip
-    return (
-        f"{markdown_table(titles, rows)}\n\nGeometric means over seeds, and the range. *lr "
-        "stable*: up to it the loss never rises above its initial value; *lr largest*: up to it "
-        "the loss settles below its initial value."
-    )
+    trained = (
+        f" *Sharpness after training*: after {HORIZONS[-1]} epochs at the rate just below lr "
+        f"{TITLES[EDGES[1]]}."
+    ) * ("sharpness_trained" in networks)
+    return "\n\n".join([*tables, f"Geometric means over seeds, and the range. {LEGEND}{trained}"])
 
 
 def _mean_and_range(values: "pd.Series[float]") -> str:
+    values = values.dropna()
     if not len(values):
         return "-"
     return f"{stats.gmean(values):.3g} ({values.min():.3g}–{values.max():.3g})"
-
-
-def _rank_correlation(results: StabilityResults) -> Iterator[str]:
-    """Say whether the prediction at least orders the networks."""
-    rates = results.networks[["lr_predicted", "lr_stable"]].dropna()
-    if len(rates) < TREND_VALUES or rates.nunique().min() < 2:  # noqa: PLR2004 - an order takes two
-        return
-    rho, p = stats.spearmanr(rates["lr_predicted"], rates["lr_stable"])
-    predicted, stable = (rates[name].max() / rates[name].min() for name in rates)
-    yield (
-        "Over all networks, 2 / sharpness "
-        f"{'orders the networks as the search does' if rho > 0 else 'does not order them'}: "
-        f"Spearman's ρ = {rho:+.2f} (p = {p:.2g}) between it and the largest stable learning rate. "
-        f"2 / sharpness ranges over a factor of {predicted:.3g}, the rate that was found over one "
-        f"of {stable:.3g}."
-    )

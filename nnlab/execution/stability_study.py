@@ -1,15 +1,18 @@
 """``nnlab stability``: the edge of stability for a grid of configs, recorded and reported."""
 
 import csv
+import io
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from pathlib import Path
 from statistics import geometric_mean
 
+import pandas as pd
 from rich.markup import escape
 from rich.table import Table
 
+from nnlab.analysis.configurations import DIGEST
 from nnlab.analysis.ranking import SEED, value_of
+from nnlab.analysis.stability_verdict import LEGEND, TITLES, add_rates, stability_verdict
 from nnlab.analysis.terminal import results_console, results_table
 from nnlab.errors import ConfigError, TrackingError
 from nnlab.execution.failures import status_and_reason
@@ -27,7 +30,7 @@ from nnlab.tracking import artifacts
 from nnlab.tracking.locations import tracking_uri
 from nnlab.tracking.store import Store
 from nnlab.tracking.tracker import Tracker
-from nnlab.training.stability_search import EDGES, Bracket, agreement_with_theory
+from nnlab.training.stability_edges import EDGES, HORIZONS, Bracket
 
 
 def study_stability(overrides: Sequence[str], tolerance: float) -> list[Network]:
@@ -87,25 +90,36 @@ def _recorded(tracker: Tracker, name: str, tags: Mapping[str, str]) -> Iterator[
 
 def _record(tracker: Tracker, parent: str, networks: Sequence[Network]) -> None:
     """Write the results: a run for each network, two tables of them all, the means."""
-    edges: list[dict[str, object]] = []
-    trials: list[dict[str, object]] = []
+    run_ids = []
     for network in networks:
-        job = network.run.job
         tags = {Tag.KIND: "stability", Tag.DATA_DIGEST: network.run.prepared.digest}
         with deferred():
-            run_id = tracker.start(job.name, _params(network), tags, parent=parent)
+            run_id = tracker.start(network.run.job.name, _params(network), tags, parent=parent)
             tracker.log(run_id, [(name, value, 0) for name, value in network.figures.items()])
             tracker.finish(run_id, "FINISHED")
-        edges.append({"run_id": run_id, **_edges_row(network)})
-        trials += [{"run_id": run_id, "name": job.name, **row} for row in _trial_rows(network)]
+        run_ids.append(run_id)
     with deferred(), tracker.folder(parent) as folder:
         split = networks[0].run.prepared.compact_split
         artifacts.write_shared(folder, split, provenance.collect())
-        _write(folder / "stability.csv", edges)
-        _write(folder / "trials.csv", trials)
-    ratios = {name: _ratios(networks, name) for name in EDGES}
+        names = ("stability.csv", "trials.csv")
+        for name, rows in zip(names, _tables(networks, run_ids), strict=True):
+            (folder / name).write_text(_csv_text(rows), encoding="utf-8", newline="")
+    ratios = {name: _known(networks, f"{name}_over_predicted") for name in EDGES}
     means = {name: geometric_mean(values) for name, values in ratios.items() if values}
     tracker.log(parent, [(f"{name}_over_predicted", mean, 0) for name, mean in means.items()])
+
+
+def _tables(
+    networks: Sequence[Network], run_ids: Sequence[str]
+) -> tuple[list[dict[str, object]], list[dict[str, object]]]:
+    """Return the rows of the two tables: of the networks, and of all trainings."""
+    named = list(zip(run_ids, networks, strict=True))
+    trials = [
+        {"run_id": run_id, "name": network.run.job.name, **row}
+        for run_id, network in named
+        for row in _trial_rows(network)
+    ]
+    return [{"run_id": run_id, **_edges_row(network)} for run_id, network in named], trials
 
 
 def _params(network: Network) -> dict[str, str]:
@@ -115,16 +129,18 @@ def _params(network: Network) -> dict[str, str]:
 
 def _edges_row(network: Network) -> dict[str, object]:
     edges = network.edges
-    return {
+    row: dict[str, object] = {
         **_params(network),
         "sharpness": network.sharpness,
         "lr_predicted": network.predicted,
-        "lr_stable_lower": edges.stable.lower,
-        "lr_stable_upper": edges.stable.upper,
-        "lr_largest_lower": edges.largest.lower,
-        "lr_largest_upper": edges.largest.upper,
-        "holes": edges.holes,
     }
+    for name in ("stable", "largest", *(f"monotone_{horizon}" for horizon in HORIZONS)):
+        bracket: Bracket | None = getattr(edges, name)
+        row[f"lr_{name}_lower"] = None if bracket is None else bracket.lower
+        row[f"lr_{name}_upper"] = None if bracket is None else bracket.upper
+        if name != "largest":
+            row[f"{name}_killed"] = None if bracket is None else bracket.killed
+    return {**row, "holes": edges.holes, "sharpness_trained": network.sharpness_trained}
 
 
 def _trial_rows(network: Network) -> Iterator[dict[str, object]]:
@@ -135,14 +151,19 @@ def _trial_rows(network: Network) -> Iterator[dict[str, object]]:
             "initial_loss": trial.initial,
             "highest_loss": trial.highest,
             "settled_loss": trial.settled,
+            "epochs": trial.epochs,
+            "rises_at": trial.rises_at,
+            "rising_steps": trial.rising_steps,
+            "killed_at": trial.killed_at,
         }
 
 
-def _write(path: Path, rows: Sequence[dict[str, object]]) -> None:
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        for row in (list(rows[0]), *(row.values() for row in rows)):
-            writer.writerow(map(spreadsheet_cell, row))
+def _csv_text(rows: Sequence[Mapping[str, object]]) -> str:
+    file = io.StringIO(newline="")
+    writer = csv.writer(file)
+    for row in (list(rows[0]), *(row.values() for row in rows)):
+        writer.writerow(map(spreadsheet_cell, row))
+    return file.getvalue()
 
 
 def _report(networks: Sequence[Network], fields: Sequence[str], parent: str) -> None:
@@ -156,62 +177,58 @@ def _report(networks: Sequence[Network], fields: Sequence[str], parent: str) -> 
     if len(groups) < len(networks):
         console.print()
         console.print(_seeds_table(groups, fields))
-    console.print(f"\n{verdict(networks)}", soft_wrap=True)
+    console.print(f"\n{LEGEND}", soft_wrap=True)
+    console.print("\n" + " ".join(verdict(networks)), soft_wrap=True)
     console.print(f"\nrun {parent}: {len(networks)} networks", soft_wrap=True)
     console.print(f"look at it: nnlab ui {parent[:8]}", soft_wrap=True)
 
 
 def _networks_table(networks: Sequence[Network], fields: Sequence[str]) -> Table:
-    titles = ("sharpness", "2/sharpness", "lr stable", "ratio", "lr largest", "ratio")
-    table = results_table((*fields, SEED, *titles))
+    edges = _known_edges(networks)
+    titles = (TITLES[edge] for edge in edges)
+    table = results_table((*fields, SEED, "sharpness", "2/sharpness", *titles))
     for network in networks:
-        edges, figures = network.edges, network.figures
+        figures = network.figures
         table.add_row(
             *(escape(value_of(network.run, field)) for field in fields),
             str(network.run.job.config.seed),
             f"{network.sharpness:.4g}",
             f"{network.predicted:.4g}",
-            _interval(edges.stable),
-            _figure(figures, "stable_over_predicted"),
-            _interval(edges.largest),
-            _figure(figures, "largest_over_predicted"),
+            *(
+                f"{figures[f'lr_{edge}']:.3g} = {figures[f'{edge}_over_predicted']:.3g}×"
+                if f"lr_{edge}" in figures
+                else "-"
+                for edge in edges
+            ),
         )
     return table
 
 
 def _seeds_table(groups: Mapping[tuple[str, ...], list[Network]], fields: Sequence[str]) -> Table:
-    titles = ("2/sharpness", "lr stable", "ratio", "lr largest", "ratio")
-    table = results_table((*fields, "seeds", *titles))
+    edges = _known_edges([network for members in groups.values() for network in members])
+    titles = (f"{TITLES[edge]} ×" for edge in edges)
+    table = results_table((*fields, "seeds", "2/sharpness", *titles))
     for values, members in groups.items():
-        rows = [network.figures for network in members]
-        names = ("lr_predicted", "lr_stable", "stable_over_predicted", "lr_largest",
-                 "largest_over_predicted")  # fmt: skip
-        table.add_row(
-            *map(escape, values),
-            str(len(members)),
-            *(_spread([row[name] for row in rows if name in row]) for name in names),
-        )
+        ratios = (_spread(_known(members, f"{edge}_over_predicted")) for edge in edges)
+        predicted = _spread(_known(members, "lr_predicted"))
+        table.add_row(*map(escape, values), str(len(members)), predicted, *ratios)
     return table
 
 
-def verdict(networks: Sequence[Network]) -> str:
-    """Return a sentence on how well 2 over the sharpness predicts the edges."""
-    stable, largest = (_ratios(networks, name) for name in EDGES)
-    holes = sum(network.edges.holes > 0 for network in networks)
-    return agreement_with_theory(stable, largest, len(networks), holes)
+def verdict(networks: Sequence[Network]) -> list[str]:
+    """Return what follows from the networks' edges, as the report has it."""
+    ids = list(map(str, range(len(networks))))
+    edges, trials = (pd.read_csv(io.StringIO(_csv_text(rows))) for rows in _tables(networks, ids))
+    edges[DIGEST] = [network.run.prepared.digest for network in networks]
+    return list(stability_verdict(add_rates(edges), trials))
 
 
-def _ratios(networks: Sequence[Network], edge: str) -> list[float]:
-    name = f"{edge}_over_predicted"
-    return [network.figures[name] for network in networks if network.figures.get(name)]
+def _known_edges(networks: Sequence[Network]) -> list[str]:
+    return [edge for edge in EDGES if _known(networks, f"lr_{edge}")]
 
 
-def _interval(bracket: Bracket) -> str:
-    return f"{bracket.lower:.4g}–{bracket.upper:.4g}"
-
-
-def _figure(figures: Mapping[str, float], name: str) -> str:
-    return f"{figures[name]:.3g}" if name in figures else "-"
+def _known(networks: Sequence[Network], figure: str) -> list[float]:
+    return [network.figures[figure] for network in networks if network.figures.get(figure)]
 
 
 def _spread(values: Sequence[float]) -> str:

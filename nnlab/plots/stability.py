@@ -16,6 +16,8 @@ from nnlab.plots.style import (
     BLUE,
     GREEN,
     GREY,
+    INK,
+    PURPLE,
     VERMILLION,
     WIDTH,
     add_axes,
@@ -28,8 +30,10 @@ ROOM = 2.7  # inches to the right of the axes
 # Of each rate: its label, colour and mark.
 RATE_STYLES = {
     "predicted": ("2 / λ, predicted", VERMILLION, "s"),
-    "stable": ("largest stable, found", BLUE, "o"),
-    "largest": ("largest that settles", GREEN, "^"),
+    "monotone_10": ("10 epochs monotone", PURPLE, "v"),
+    "monotone_100": ("100 epochs monotone", INK, "D"),
+    "stable": ("never above its start", BLUE, "o"),
+    "largest": ("settles in the end", GREEN, "^"),
 }
 # Each rate takes two steps: one for its mark, and a half for its seeds beside it.
 STEPS = 2 * len(RATE_STYLES) - 1
@@ -45,8 +49,10 @@ class StabilityPoint:
         The hyper-parameter's value.
     predicted : float
         2 over the largest eigenvalue of the loss's Hessian.
+    monotone_10, monotone_100 : float
+        The largest learning rate at which no step of so many epochs raises the loss.
     stable : float
-        The largest learning rate that was found stable.
+        The largest learning rate at which the loss is never above its initial value.
     largest : float
         The largest learning rate at which the loss still settles.
     seed : int
@@ -55,6 +61,8 @@ class StabilityPoint:
 
     x: float | str
     predicted: float
+    monotone_10: float
+    monotone_100: float
     stable: float
     largest: float
     seed: int
@@ -104,7 +112,7 @@ def stable_learning_rates(points: Sequence[StabilityPoint], title: str, x_name: 
 
     lower.set_xlabel(shorten(x_name, 6.0))
     lower.set_ylabel("found / predicted")
-    ratios = {name: rates[name] / rates["predicted"] for name in ("stable", "largest")}
+    ratios = {name: rates[name] / rates["predicted"] for name in rates if name != "predicted"}
     all_ratios = np.concatenate([*ratios.values(), [1.0]])
     scales.set_scale(lower, all_ratios[np.isfinite(all_ratios)], log=None)
     lower.axhline(1, color=GREY, linewidth=1.2, linestyle=(0, (4, 3)), gid="one")

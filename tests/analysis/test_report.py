@@ -200,13 +200,28 @@ def test_a_stability_study_is_reported_from_its_own_tables(store, tmp_path):
     study = re.search(r"run (\w{32})", done.stdout)[1]
     assert call("report", study, "--uri", store, "--out", tmp_path / "edge").exit_code == 0
     text = (tmp_path / "edge" / "README.md").read_text(encoding="utf-8")
-    verdict = done.stdout.split("\n\n")[-2]
-    assert verdict.strip() in text
+    said = done.stdout.split("\n\n")[-2]
+    verdict = re.search(r"\*\*Verdict\*\*\n\n(.*?)\n\n", text, re.DOTALL)[1]
+    assert said.strip() == " ".join(line.removeprefix("- ") for line in verdict.splitlines())
     networks = pd.read_csv(tmp_path / "edge" / "networks.csv")
     assert len(networks) == 6
     assert "![Above: 2 / sharpness" in text
     with Image.open(io.BytesIO((tmp_path / "edge" / "edge.png").read_bytes())) as image:
         assert image.width > 1000
+
+    # An earlier version looked for two edges only.
+    folder = Path(existing_store(store).download(study))
+    for name, new in (
+        ("stability.csv", r"lr_monotone|_killed|sharpness_trained"),
+        ("trials.csv", r"epochs|rises_at|rising_steps|killed_at"),
+    ):
+        table = pd.read_csv(folder / name)
+        old = table.loc[:, ~table.columns.str.contains(new) | (table.columns == "run_id")]
+        old.to_csv(folder / name, index=False)
+    assert call("report", study, "--uri", store, "--out", tmp_path / "old").exit_code == 0
+    text = (tmp_path / "old" / "README.md").read_text(encoding="utf-8")
+    assert "times 2 / sharpness the loss is never above its initial value." in text
+    assert "monotone 10 ×" not in text
 
 
 def test_the_pictures_stand_beside_the_sweep_as_soon_as_it_ends(sweep, store):

@@ -448,7 +448,9 @@ def points(values, seeds):
         for seed in range(seeds):
             rate = 1 / (place + 1) * rng.uniform(0.8, 1.2)
             largest = np.nan if place == 1 else 2 * rate
-            networks.append(StabilityPoint(value, rate, 1.1 * rate, largest, seed))
+            networks.append(
+                StabilityPoint(value, rate, 0.9 * rate, 0.5 * rate, 1.1 * rate, largest, seed)
+            )
     return networks
 
 
@@ -468,10 +470,10 @@ def test_stable_learning_rates_are_legible_with_numbers_and_words(values, seeds)
 
 def test_predicted_and_found_rates_are_geometric_means_and_their_ratio_stands_below():
     networks = [
-        StabilityPoint(10.0, 1.0, 2.0, np.nan, 0),
-        StabilityPoint(10.0, 4.0, 2.0, np.nan, 1),
-        StabilityPoint(100.0, 0.5, 0.5, 2.0, 0),
-        StabilityPoint(100.0, np.inf, 0.5, 2.0, 1),  # the prediction is not known
+        StabilityPoint(10.0, 1.0, *[np.nan] * 2, 2.0, np.nan, 0),
+        StabilityPoint(10.0, 4.0, 1.0, 0.5, 2.0, np.nan, 1),
+        StabilityPoint(100.0, 0.5, *[np.nan] * 2, 0.5, 2.0, 0),
+        StabilityPoint(100.0, np.inf, *[np.nan] * 2, 0.5, 2.0, 1),  # the prediction is not known
     ]
     upper, lower = stable_learning_rates(networks, "study", "hidden_size").axes
     means = {name: drawn(upper, name)[0].get_ydata() for name in ("predicted", "stable", "largest")}
@@ -479,6 +481,8 @@ def test_predicted_and_found_rates_are_geometric_means_and_their_ratio_stands_be
     np.testing.assert_allclose(means["stable"], [2, 0.5])
     np.testing.assert_allclose(means["largest"], [2])
     np.testing.assert_allclose(drawn(lower, "stable")[0].get_ydata(), [1, 1])
+    np.testing.assert_allclose(drawn(lower, "monotone_10")[0].get_ydata(), [1 / 4])
+    np.testing.assert_allclose(drawn(lower, "monotone_100")[0].get_ydata(), [1 / 8])
     np.testing.assert_allclose(drawn(lower, "stable seeds")[0].get_ydata(), [2, 0.5, 1])
     np.testing.assert_allclose(drawn(lower, "largest")[0].get_ydata(), [4])
     assert drawn(lower, "one")[0].get_ydata() == [1, 1]
@@ -504,7 +508,7 @@ EMPTY = {
     ),
     "no hidden units": lambda: hidden_unit_curves([], "run"),
     "stability": lambda: stable_learning_rates(
-        [StabilityPoint("he", np.nan, np.nan, np.nan, 0)], "run", "init"
+        [StabilityPoint("he", *[np.nan] * 5, 0)], "run", "init"
     ),
     "no stability": lambda: stable_learning_rates([], "run", "init"),
 }

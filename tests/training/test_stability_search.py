@@ -5,7 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from nnlab.training.stability_search import LARGEST, SMALLEST, Bracket, Course, Edges, Trial, search
+from nnlab.training.stability_edges import Bracket, Course, Edges, Trial
+from nnlab.training.stability_search import LARGEST, SMALLEST, search
 
 EPOCHS = 100
 
@@ -38,7 +39,9 @@ def two_layers_curvature(width=20, seed=0):
 def edges_of(losses_at, tolerance=0.01):
     """The edges of one network whose losses a function gives."""
     (trials,) = search(
-        1, lambda wanted: [Course(losses_at(lr)) for _, lr in wanted], tolerance=tolerance
+        [EPOCHS],
+        lambda wanted: [Course(losses_at(lr)[: epochs + 1]) for _, lr, epochs in wanted],
+        tolerance=tolerance,
     )
     return Edges.of(trials)
 
@@ -68,25 +71,29 @@ def test_networks_that_are_searched_together_do_not_see_each_other():
 
     def train(wanted):
         sizes.append(len(wanted))
-        return [Course(quadratic(curvatures[network], lr)) for network, lr in wanted]
+        return [Course(quadratic(curvatures[of], lr)[: epochs + 1]) for of, lr, epochs in wanted]
 
-    together = search(3, train, tolerance=0.02)
+    together = search([EPOCHS] * 3, train, tolerance=0.02)
     for curvature, trials in zip(curvatures, together, strict=True):
         (alone,) = search(
-            1, lambda wanted, of=curvature: [Course(quadratic(of, lr)) for _, lr in wanted], 0.02
+            [EPOCHS],
+            lambda wanted, of=curvature: [
+                Course(quadratic(of, lr)[: epochs + 1]) for _, lr, epochs in wanted
+            ],
+            0.02,
         )
         assert trials == alone
     assert len(sizes) <= 4  # a few rounds, of all networks each
 
 
-def test_no_learning_rate_is_tried_twice():
+def test_no_training_is_made_twice():
     seen = []
 
     def train(wanted):
         seen.extend(wanted)
-        return [Course(two_layers(lr)) for _, lr in wanted]
+        return [Course(two_layers(lr)[: epochs + 1]) for _, lr, epochs in wanted]
 
-    search(1, train, tolerance=0.01)
+    search([EPOCHS], train, tolerance=0.01)
     assert len(seen) == len(set(seen))
 
 
@@ -109,13 +116,13 @@ def test_no_learning_rate_is_tried_twice():
     ],
 )
 def test_a_training_is_in_the_phase_that_the_rule_says(losses, killed, phase):
-    assert Trial.of(0.1, Course(np.array(losses), killed)).phase == phase
+    assert Trial.of(0.1, Course(np.array(losses), 1 if killed else None)).phase == phase
 
 
 def trials(phases):
     """Trials at learning rates 1, 2, 3, … that are in these phases."""
-    shapes = {"s": ([2, 1, 1], False), "c": ([2] + [3] * 5 + [1] * 5, False), "d": ([2, 3], False),
-              "k": ([2, 1], True)}  # fmt: skip
+    shapes = {"s": ([2] + [1] * 9, None), "c": ([2] + [3] * 5 + [1] * 4, None),
+              "d": ([2] + [3] * 9, None), "k": ([2] + [1] * 9, 1)}  # fmt: skip
     return [
         Trial.of(float(lr), Course(np.array(shapes[phase][0], float), shapes[phase][1]))
         for lr, phase in enumerate(phases, start=1)
@@ -129,7 +136,7 @@ def trials(phases):
         ("ssd", (2, 3), (2, 3), 0),
         ("scdcd", (1, 2), (4, 5), 1),  # the largest rate that works, and one below it does not
         ("sdsd", (1, 2), (3, 4), 1),  # the first rate that rises ends the stable phase
-        ("skkcd", (1, 2), (4, 5), 2),
+        ("skkcd", (1, 2, True), (4, 5), 2),  # ended by the units, not by a rise
         ("ss", (2, math.inf), (2, math.inf), 0),
         ("cd", (0, 1), (1, 2), 0),
         ("dd", (0, 1), (0, 1), 0),
@@ -137,13 +144,68 @@ def trials(phases):
 )
 def test_edges_are_read_off_the_phases(phases, stable, largest, holes):
     found = Edges.of(trials(phases))
-    assert found == Edges(Bracket(*map(float, stable)), Bracket(*map(float, largest)), holes)
+    assert found == Edges(Bracket(*stable), Bracket(*largest), holes)
+
+
+def sharpening(lr, after=30):
+    """Losses of gradient descent on a quadratic whose curvature grows from 1.1 to 4.4."""
+    x, losses = 1.0, []
+    for epoch in range(EPOCHS + 1):
+        curvature = 1.1 if epoch < after else 4.4
+        # Continuous where the curvature changes, as a network's loss is.
+        x = x / 2 if epoch == after else x
+        losses.append(curvature * x * x / 2)
+        x -= lr * curvature * x
+    return np.array(losses)
+
+
+def test_sharpening_parts_the_edge_of_the_first_epochs_from_that_of_many():
+    edges = edges_of(sharpening)
+    assert edges.monotone_10.lower <= 2 / 1.1 <= edges.monotone_10.upper  # 2 / the first curvature
+    assert edges.monotone_100.lower <= 2 / 4.4 <= edges.monotone_100.upper  # 2 / the last one
+    assert edges.monotone_10.upper / edges.monotone_10.lower <= 1.01
+    assert edges.monotone_100.upper / edges.monotone_100.lower <= 1.01
+
+
+def test_a_loss_may_rise_at_steps_and_never_be_above_its_initial_value():
+    trial = Trial.of(0.1, Course(np.array([2.0, 1.0, 1.5, 1.2, 1.4])))
+    assert (trial.phase, trial.rises_at, trial.rising_steps) == ("stable", 2, 2)
+    assert trial.monotone(1)
+    assert not trial.monotone(2)
+
+
+def test_units_that_are_killed_end_a_phase_without_a_rise():
+    def train(wanted):
+        return [
+            Course(1 / np.arange(1.0, epochs + 2), 20 if lr > 3 and epochs > 10 else None)
+            for _, lr, epochs in wanted
+        ]
+
+    (found,) = search([EPOCHS], train, tolerance=0.01)
+    edges = Edges.of(found)
+    assert edges.monotone_10.is_open  # killed later
+    for bracket in (edges.monotone_100, edges.stable):
+        assert bracket.killed
+        assert bracket.lower <= 3 < bracket.upper
+    assert not any(trial.rose(None) or trial.rose(100) for trial in found)
+
+
+def test_the_edge_of_the_first_epochs_is_searched_by_short_trainings():
+    lengths = []
+
+    def train(wanted):
+        lengths.extend(epochs for _, _, epochs in wanted)
+        return [Course(sharpening(lr)[: epochs + 1]) for _, lr, epochs in wanted]
+
+    search([EPOCHS], train, tolerance=0.01)
+    assert lengths.count(10) >= 14
+    assert set(lengths) == {10, EPOCHS}
 
 
 @pytest.mark.parametrize(("start", "end"), [(1.0, 0.5), (0.5, 1.0)])
 def test_a_search_without_an_edge_ends_and_says_so(start, end):
     (found,) = search(
-        1, lambda wanted: [Course(np.array([start, end])) for _ in wanted], tolerance=0.01
+        [1], lambda wanted: [Course(np.array([start, end])) for _ in wanted], tolerance=0.01
     )
     edges = Edges.of(found)
     rates = [trial.lr for trial in found]
