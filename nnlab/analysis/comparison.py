@@ -3,6 +3,7 @@
 import math
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 import pandas as pd
@@ -16,10 +17,12 @@ from nnlab.analysis.configurations import (
     value_key,
     varying_fields,
 )
+from nnlab.analysis.explanations import variation_shares
+from nnlab.analysis.formatting import short, written
 from nnlab.analysis.groups import RunGroup, grouped
 from nnlab.analysis.ranking import ENDINGS, METRIC, lower_is_better, tally, worst_result
 from nnlab.analysis.time_to_target import time_to_target
-from nnlab.analysis.variance import DesignError, decompose
+from nnlab.analysis.variance import DesignError, decompose, levels_that_learned
 from nnlab.errors import ComparisonError
 from nnlab.tracking.frames import LAST, read_runs
 
@@ -103,7 +106,9 @@ def importance(
     DataFrame
         ``cause`` (a hyper-parameter, an interaction, the seed), ``df``, ``sum_of_squares``,
         ``eta_squared``, ``omega_squared``; see ``variance.Effect``. The largest
-        share comes first, and the seed last.
+        share comes first, and the seed last. ``attrs``: as in ``compare``; ``learned``, the same
+        without the levels with which nothing learned, which can make most of the variation, and
+        ``among``, which levels are left; None where that says nothing else.
 
     Raises
     ------
@@ -113,14 +118,32 @@ def importance(
     runs, name, notes = _select(selection, uri, metric, where)
     fields = varying_fields(runs)
     values = run_results(runs, name)
+    runs = runs.assign(**{name: values})
     try:
-        effects = decompose(runs.assign(**{name: values}), fields, name)
+        table = _effects(runs, fields, name)
     except DesignError as error:
         raise ComparisonError(
             f"What each hyper-parameter explains of {name} cannot be told here: {error}"
         ) from error
-    *causes, seed = effects
-    rows = [
+    grid = " × ".join(f"{runs[field].nunique()} {field}" for field in fields)
+    configurations = math.prod(int(runs[field].nunique()) for field in fields)
+    notes += [
+        f"A full, balanced grid: {grid}, {len(runs) // configurations} seeds each.",
+        *_diverged_note(runs, name),
+    ]
+    among, learned = _among_those_that_learned(runs, fields, name)
+    if learned is not None:
+        notes.append(variation_shares(learned, name, among))
+    table.attrs.update(
+        metric=name, fields=fields, runs=len(runs), notes=notes, among=among, learned=learned
+    )
+    return table
+
+
+def _effects(runs: pd.DataFrame, fields: Sequence[str], name: str) -> pd.DataFrame:
+    """Return the effects of fields on a metric: the largest share first, and the seed last."""
+    *causes, seed = decompose(runs, fields, name)
+    return pd.DataFrame(
         {
             "cause": " × ".join(effect.factors),
             "df": effect.df,
@@ -129,16 +152,28 @@ def importance(
             "omega_squared": effect.omega,
         }
         for effect in (*sorted(causes, key=lambda effect: -effect.eta), seed)
+    ).astype({"omega_squared": float})
+
+
+def _among_those_that_learned(
+    runs: pd.DataFrame, fields: Sequence[str], name: str
+) -> tuple[str, pd.DataFrame | None]:
+    """Return the effects without the levels with which nothing learned, and their description.
+
+    None if every level learned somewhere, or what is left does not support a decomposition.
+    """
+    rest = levels_that_learned(runs, fields)
+    varying = [field for field in fields if len(set(rest[field])) > 1]
+    if len(rest) == len(runs) or not varying:
+        return "", None
+    kept = [
+        f"{short(field)} = {', '.join(map(written, sorted(set(rest[field]), key=value_key)))}"
+        for field in fields
+        if rest[field].nunique() < runs[field].nunique()
     ]
-    table = pd.DataFrame(rows)
-    grid = " × ".join(f"{runs[field].nunique()} {field}" for field in fields)
-    configurations = math.prod(int(runs[field].nunique()) for field in fields)
-    notes += [
-        f"A full, balanced grid: {grid}, {len(runs) // configurations} seeds each.",
-        *_diverged_note(runs, name),
-    ]
-    table.attrs.update(metric=name, fields=fields, runs=len(runs), notes=notes)
-    return table
+    with suppress(DesignError):
+        return f"among {' and '.join(kept)}, where anything learned,", _effects(rest, varying, name)
+    return "", None
 
 
 def _select(

@@ -9,9 +9,10 @@ from nnlab.analysis.configurations import endings
 from nnlab.analysis.formatting import interval, number, short, written
 from nnlab.analysis.groups import RunGroup, Value, levels, numeric
 from nnlab.analysis.paired_statistics import PairedDifference
-from nnlab.analysis.ranking import tally
+from nnlab.analysis.ranking import lower_is_better, tally
 from nnlab.analysis.statistics import summarise
 
+UNLEARNED = ("stalled", "dead", "diverged")  # outcomes of runs that came to their end
 NAMED = 3  # configurations, or values, that a sentence lists before it counts them or gives ranges
 METRIC_NAMES = {"final_val_accuracy": "final validation accuracy", "test/accuracy": "test accuracy"}
 
@@ -76,9 +77,11 @@ def _rivals(groups: Sequence[RunGroup]) -> str:
     """Say which configurations the seeds do not distinguish from the best one."""
     best, *others = groups
     compared = [(other, best.against(other)) for other in others]
-    if all(difference.n < 2 for _, difference in compared):  # noqa: PLR2004 - a spread takes two
+    common = max(difference.n for _, difference in compared)
+    if common < 2:  # noqa: PLR2004 - a spread takes two
+        seeds = "one seed" if common else "no seed"
         return (
-            "With one seed in common, no difference between configurations can be told from "
+            f"With {seeds} in common, no difference between configurations can be told from "
             "chance: add `'seed=range(0,5)'`."
         )
     level = [(other, difference) for other, difference in compared if not difference.decided]
@@ -88,7 +91,7 @@ def _rivals(groups: Sequence[RunGroup]) -> str:
             "difference has a 95 % interval that leaves 0 out."
         )
     listed = "; ".join(
-        f"{other.label} ({_lead(difference)})" for other, difference in level[:NAMED]
+        f"{other.label} ({lead(difference, best.metric)})" for other, difference in level[:NAMED]
     )
     more = f"; and {len(level) - NAMED} more" if len(level) > NAMED else ""
     return (
@@ -100,11 +103,23 @@ def _rivals(groups: Sequence[RunGroup]) -> str:
     )
 
 
-def _lead(difference: PairedDifference) -> str:
+def lead(difference: PairedDifference, metric: str) -> str:
+    """Write by how much the first of a pair is ahead; a lower loss is ahead, too."""
+    if difference.n == 0:
+        return "no seed in common"
     if difference.mean is None:
         return "no mean difference"
-    between = interval(difference.interval.low, difference.interval.high)
-    return f"ahead by {number(difference.mean)} {between}".strip()
+    low, high = difference.interval.low, difference.interval.high
+    sign = -1 if lower_is_better(metric) else 1
+    if sign * difference.mean < 0:
+        sign, word = -sign, "behind"
+    else:
+        word = "ahead"
+    if low is not None and high is not None:
+        low, high = sorted((sign * low, sign * high))
+    between = interval(low, high)
+    seeds = f", {difference.n} seed{'s' * (difference.n != 1)} in common"
+    return f"{word} by {number(sign * difference.mean)} {between}".strip() + seeds
 
 
 def _outcomes(
@@ -117,18 +132,28 @@ def _outcomes(
     yield f"{len(runs) - len(rest)} of {len(runs)} runs learned{goal}{others}."
     for field in groups[0].settings:
         values = levels(groups, field)
-        shares: dict[Value, list[float]] = {value: [] for value in values}
-        for group in groups:
-            shares[group.settings[field]].append(group.share("learned"))
-        never = [value for value in values if max(shares[value]) == 0]
-        always = [value for value in values if min(shares[value]) == 1]
+        at = {
+            value: pd.concat([group.endings for group in groups if group.settings[field] == value])
+            for value in values
+        }
+        never = [value for value in values if at[value].isin(UNLEARNED).all()]
+        always = [value for value in values if (at[value] == "learned").all()]
         if 0 < len(never) < len(values):
-            yield f"Nothing learned with {_values(groups, field, never)}, whatever the rest."
+            count = sum(len(at[value]) for value in never)
+            yield (
+                f"Nothing learned with {field_values(groups, field, never)} ({_runs(count)}), "
+                "whatever the rest."
+            )
         if 0 < len(always) < len(values):
-            yield f"Every run learned with {_values(groups, field, always)}."
+            count = sum(len(at[value]) for value in always)
+            yield f"Every run learned with {field_values(groups, field, always)} ({_runs(count)})."
 
 
-def _values(groups: Sequence[RunGroup], field: str, chosen: Sequence[Value]) -> str:
+def _runs(count: int) -> str:
+    return f"{count} run{'s' * (count != 1)}"
+
+
+def field_values(groups: Sequence[RunGroup], field: str, chosen: Sequence[Value]) -> str:
     """Write some of a field's values; neighbouring numbers as ranges if there are many."""
     known, name = levels(groups, field), short(field)
     if not numeric(groups, field) or len(chosen) <= NAMED:

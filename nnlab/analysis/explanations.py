@@ -1,5 +1,6 @@
 """Why a sweep came out as it did, in sentences: each by a rule from the numbers."""
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
@@ -7,14 +8,16 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from nnlab.analysis.conclusions import metric_name, value_range
+from nnlab.analysis.conclusions import UNLEARNED, metric_name, value_range
 from nnlab.analysis.configurations import value_key
 from nnlab.analysis.formatting import interval, number, short, written
 from nnlab.analysis.groups import RunGroup, Value
+from nnlab.analysis.paired_statistics import paired_difference
 from nnlab.analysis.ranking import lower_is_better
 from nnlab.runs.study import Reference
 
 MAJORITY = 0.5  # share of hidden units, or of seeds, above which a rule speaks of them all
+NEARLY_ALL = 0.9  # share of dead hidden units from which a network is dead on arrival
 TREND_P_VALUE = 0.05  # below it, a rank correlation is called a trend
 TREND_VALUES = 5  # the number of values that a rank correlation needs at least
 REFERENCE_ROUNDING = 0.005  # references are given to two decimals
@@ -59,24 +62,28 @@ class ReferenceRow(NamedTuple):
         return self.mean - self.reference
 
 
-def variation_shares(effects: pd.DataFrame, metric: str) -> str:
-    """Say which hyper-parameter matters.
+def variation_shares(effects: pd.DataFrame, metric: str, among: str = "over this grid") -> str:
+    """Say which hyper-parameter matters: shares of the variation, and what is beyond chance.
 
     Parameters
     ----------
     effects : DataFrame
         See ``comparison.importance``.
     metric : str
+    among : str
+        Of which runs it is said.
     """
     parts = []
-    for cause, share in zip(effects["cause"], effects["eta_squared"], strict=True):
+    columns = effects[["cause", "eta_squared", "omega_squared"]]
+    for cause, share, further in columns.itertuples(index=False):
         names = short_cause(str(cause))
-        parts.append(f"{'the seed' if names == 'seed' else names} {share:.1%}")
+        chance = "" if math.isnan(further) else f" ({further:.1%} beyond chance)"
+        parts.append(f"{'the seed' if names == 'seed' else names} {share:.1%}{chance}")
     name = metric_name(metric)
     if len(parts) == 1:
-        return f"All variation of {name} is accounted for by {parts[0]}."
+        return f"All variation of {name} {among} is accounted for by {parts[0]}."
     return (
-        f"The variation of {name} over this grid is accounted for by {', '.join(parts[:-1])} and "
+        f"The variation of {name} {among} is accounted for by {', '.join(parts[:-1])} and "
         f"{parts[-1]}."
     )
 
@@ -86,28 +93,64 @@ def short_cause(cause: str) -> str:
     return " × ".join(map(short, cause.split(" × ")))
 
 
-def best_value_trend(
-    best_values: Sequence[tuple[Value, float | None]], field: str, across: str
-) -> str | None:
+class BestValue(NamedTuple):
+    """The best value of one field where another field has a certain value.
+
+    Attributes
+    ----------
+    at : int, float, str or None
+        The value of the other field.
+    best : float or None
+        None if nothing learned there, or all values did equally well.
+    candidates : tuple
+        The values that may be the best: the best one, and those that the seeds do not tell from it.
+    """
+
+    at: Value
+    best: float | None
+    candidates: tuple[Value, ...]
+
+
+def best_value_trend(rows: Sequence[BestValue], field: str, across: str) -> str | None:
     """Say how the best value of one field changes with another field.
 
     Parameters
     ----------
-    best_values : sequence of tuple
-        The other field's values in order, each with the best value of ``across`` there, or None.
+    rows : sequence of BestValue
+        In the order of the other field's values.
     field, across : str
+        The other field, and the one whose best value it is.
     """
-    known = [(value, best) for value, best in best_values if best is not None]
+    known = [(row, row.best) for row in rows if row.best is not None]
     if len(known) < 2:  # noqa: PLR2004 - a change takes two
         return None
-    low, high = min(best for _, best in known), max(best for _, best in known)
+    bests = [best for _, best in known]
+    low, high, name = min(bests), max(bests), short(across)
+    listed = ", ".join(f"{written(row.at)}: {best:g}" for row, best in known)
+    text = (
+        f"The best {name} is {low:g} at every {short(field)}"
+        if low == high
+        else f"The best {name} lies between {low:g} and {high:g} ({listed})"
+    )
+    if len(known) < len(rows):
+        text += f", where anything learned ({len(known)} of {len(rows)} values of {short(field)})"
+    open_ = [row for row, _ in known if len(row.candidates) > 1]
+    if open_:
+        text += f"; in {len(open_)} of {len(known)} the seeds do not tell it from other values"
     if low == high:
-        return f"The best {short(across)} is {low:g} at every {short(field)}."
-    listed = ", ".join(f"{written(value)}: {best:g}" for value, best in known)
-    text = f"The best {short(across)} lies between {low:g} and {high:g} ({listed})"
-    numbers = [(float(value), best) for value, best in known if isinstance(value, int | float)]
+        return f"{text}."
+    everywhere = [
+        value
+        for value in known[0][0].candidates
+        if all(value in row.candidates for row, _ in known)
+    ]
+    if everywhere:
+        return (
+            f"{text}, and {written(everywhere[0])} may be the best everywhere: no change is shown."
+        )
+    numbers = [(float(row.at), best) for row, best in known if isinstance(row.at, int | float)]
     if len(numbers) < max(TREND_VALUES, len(known)):
-        return text + "."
+        return f"{text}."
     rho, p = stats.spearmanr(*zip(*numbers, strict=True))
     trend = f"it {'rises' if rho > 0 else 'falls'} with {short(field)}"
     judgement = trend if p < TREND_P_VALUE else "no one-way trend is shown"
@@ -119,14 +162,16 @@ def dead_on_arrival(states: Sequence[InitialState]) -> Iterator[str]:
     killed = [state for state in states if state.dead > MAJORITY]
     for label, dead, mean in killed:
         reason = (
-            f"its mean weight is {mean:+.2f}, and pixels are never negative, so that their "
+            f": its mean weight is {mean:+.2f}, and pixels are never negative, so that their "
             "weighted sum is below 0 on nearly every image"
             if mean < 0
-            else f"its mean weight is {mean:+.2g}"
+            else ""
         )
+        left = " Only the output biases are left." if dead == 1 else ""
+        begins = "is dead on arrival" if dead >= NEARLY_ALL else "begins with dead units"
         yield (
-            f"{label} is dead on arrival: {dead:.0%} of its hidden units are silent on every "
-            f"training image before the first step: {reason}. Only the output biases are left."
+            f"{label} {begins}: {dead:.0%} of its hidden units are silent on every training image "
+            f"before the first step{reason}.{left}"
         )
     alive = [state for state in states if state.dead <= MAJORITY]
     if killed and alive:
@@ -153,18 +198,11 @@ def against_reference(
                 summary = group.summary
                 low, high = sorted((summary.worst, summary.best))
                 rows.append(ReferenceRow(" ".join(words), value, summary.mean, low, high))
-                matched.append(summary)
+                matched.append(group)
     if not rows:
         return [], ""
     if len(rows) == 1:
-        (row,), (summary,) = rows, matched
-        better = (row.mean < row.reference) == lower_is_better(reference.metric)
-        between = interval(summary.interval.low, summary.interval.high)
-        return rows, (
-            f"{row.label}: a mean {metric_name(reference.metric)} of {number(row.mean)} {between}, "
-            f"{'better' if better else 'not better'} than the reference's {number(row.reference)} "
-            f"({reference.source})."
-        )
+        return rows, _against_single(rows[0], matched[0], reference)
     tolerance = REFERENCE_ROUNDING
     within = sum(row.low - tolerance <= row.reference <= row.high + tolerance for row in rows)
     furthest = max(rows, key=lambda row: abs(row.difference))
@@ -176,6 +214,27 @@ def against_reference(
     )
 
 
+def _against_single(row: ReferenceRow, group: RunGroup, reference: Reference) -> str:
+    """Say whether our seeds tell a mean from a reference, which is taken as exact."""
+    results = group.results.dropna().tolist()
+    lower = lower_is_better(reference.metric)
+    difference = paired_difference(results, [row.reference] * len(results), lower_is_better=lower)
+    between = interval(group.summary.interval.low, group.summary.interval.high)
+    mean = f"{number(row.mean)} {between}".strip()
+    seeds = f"{len(results)} seed{'s' * (len(results) != 1)}"
+    better = (row.mean < row.reference) == lower
+    verdict = (
+        f"{'better' if better else 'worse'} than the reference's {number(row.reference)}"
+        if difference.decided
+        else f"which {seeds} do{'es' * (len(results) == 1)} not tell from the reference's "
+        f"{number(row.reference)}"
+    )
+    return (
+        f"{row.label}: a mean {metric_name(reference.metric)} of {mean} over {seeds}, {verdict} "
+        f"({reference.source}), whose own spread is not known."
+    )
+
+
 def _is(group: RunGroup, words: Sequence[str]) -> bool:
     """Tell whether overrides such as ``init=he lr=0.5`` mean this configuration."""
     wanted = dict(word.split("=", 1) for word in words)
@@ -184,15 +243,37 @@ def _is(group: RunGroup, words: Sequence[str]) -> bool:
 
 
 def best_across(groups: Sequence[RunGroup], across: str) -> float | None:
-    """Return the value of a field in the best of some groups; None if all groups are equal."""
+    """Return the value of a field in the best of some groups.
+
+    None if nothing learned in any of them, or all are equal.
+    """
     best = min(groups, key=lambda group: group.rank)
     value = best.settings[across]
     if len(groups) > 1 and all(group.rank == best.rank for group in groups):
         return None
+    if not any(group.share("learned") for group in groups):
+        return None
     return float(value) if isinstance(value, int | float) else None
 
 
+def candidates_across(groups: Sequence[RunGroup], across: str) -> tuple[Value, ...]:
+    """Return a field's values in the best of some groups, and in those not told from it."""
+    best, *others = sorted(groups, key=lambda group: group.rank)
+    level = [other for other in others if not best.against(other).decided]
+    return tuple(sorted((group.settings[across] for group in (best, *level)), key=value_key))
+
+
 def learned_between(groups: Sequence[RunGroup], across: str) -> str:
-    """Write the range of a field in which most seeds learn: ``0.05 … 0.5``, or "nowhere"."""
-    values = [group.settings[across] for group in groups if group.share("learned") > MAJORITY]
-    return value_range(sorted(values, key=value_key)) if values else "nowhere"
+    """Write the range of a field in which most seeds that came to their end learn.
+
+    ``0.05 … 0.5``; "nowhere" if all runs came to their end; else "not known".
+    """
+    values, known = [], True
+    for group in groups:
+        ended = group.endings[group.endings.isin(("learned", *UNLEARNED))]
+        known = known and len(ended) == len(group.endings)
+        if len(ended) and (ended == "learned").mean() > MAJORITY:
+            values.append(group.settings[across])
+    if values:
+        return value_range(sorted(values, key=value_key))
+    return "nowhere" if known else "not known"

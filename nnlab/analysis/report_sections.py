@@ -10,10 +10,12 @@ from nnlab.analysis.comparison import compare, importance
 from nnlab.analysis.comparison_tables import as_text, markdown
 from nnlab.analysis.document import Section
 from nnlab.analysis.explanations import (
+    BestValue,
     InitialState,
     against_reference,
     best_across,
     best_value_trend,
+    candidates_across,
     dead_on_arrival,
     learned_between,
     short_cause,
@@ -101,7 +103,11 @@ def _what_matters(results: SweepResults) -> SectionAndSentences | None:
     cells = as_text(effects)
     cells["cause"] = cells["cause"].map(short_cause)
     text = f"{markdown(cells)}\n\n{_bullets(effects.attrs['notes'])}"
-    return Section(title, text), [variation_shares(effects, results.metric)]
+    sentences = [variation_shares(effects, results.metric)]
+    learned: pd.DataFrame | None = effects.attrs["learned"]
+    if learned is not None:
+        sentences.append(variation_shares(learned, results.metric, effects.attrs["among"]))
+    return Section(title, text), sentences
 
 
 def _initial_states(results: SweepResults) -> SectionAndSentences | None:
@@ -158,23 +164,31 @@ def _best_across(results: SweepResults) -> SectionAndSentences | None:
     rows = rows_of(results.groups, across)
     if len(rows) < 2:  # noqa: PLR2004 - a change takes two
         return None
-    cells = []
+    cells, bests = [], []
     for label, members in rows.items():
         best, value = members[0].summary, best_across(members, across)
+        candidates = candidates_across(members, across)
+        learned = any(member.share("learned") for member in members)
         between = interval(best.interval.low, best.interval.high)
         cells.append(
-            [label, "any: all are equal" if value is None else written(value),
+            [label, written(value) if value is not None else "any" if learned else "none learned",
+             ", ".join(map(written, candidates)) if value is not None else "",
              f"{number(best.mean)} {between}".strip(), learned_between(members, across)]
         )  # fmt: skip
+        bests.append((members[0].settings, value, candidates))
     name = short(across)
-    titles = ["", f"best {name}", f"{results.metric} there", f"most seeds learn at {name}"]
-    text = f"{markdown_table(titles, cells)}\n\n{_best_rows_compared(rows, name)}"
+    titles = ["", f"best {name}", "may be the best", f"{results.metric} at the best",
+              f"most seeds learn at {name}"]  # fmt: skip
+    text = (
+        f"{markdown_table(titles, cells)}\n\n*may be the best*: the best {name}, and every other "
+        f"one that the seeds do not tell from it.\n\n{_best_rows_compared(rows, name)}"
+    )
     others = [field for field in results.fields if field != across]
     sentences = []
     if len(others) == 1:
         (field,) = others
         best_values = [
-            (members[0].settings[field], best_across(members, across)) for members in rows.values()
+            BestValue(settings[field], value, candidates) for settings, value, candidates in bests
         ]
         sentences = [best_value_trend(best_values, field, across)]
     return Section(f"The best {name}", text), [*filter(None, sentences)]
@@ -192,9 +206,9 @@ def _best_rows_compared(rows: Mapping[str, Sequence[RunGroup]], across: str) -> 
         open_ = "open" if further is None else f"open: about {further} more seeds would tell"
         cells.append(
             [better.label, worse.label, f"{mean} {between}".strip(), f"{difference.a_beats_b:.2f}",
-             "the seeds suffice" if difference.decided else open_]
+             "told apart" if difference.decided else open_]
         )  # fmt: skip
-    titles = ["better", "worse", "mean difference", "P(better beats worse)", ""]
+    titles = ["A", "B", "A - B", "P(A beats B)", ""]
     table = markdown_table(titles, cells, left=(0, 1))
     return f"Each at its best {across} against the next, seed by seed:\n\n{table}"
 

@@ -117,3 +117,23 @@ def decompose(runs: pd.DataFrame, factors: Sequence[str], value: str) -> list[Ef
         omega = max(0.0, (squares - df * noise) / (whole + noise))
         effects.append(Effect(chosen, squares, df, squares / whole, omega))
     return [*effects, Effect((SEED,), within, within_df, within / whole, None)]
+
+
+def levels_that_learned(runs: pd.DataFrame, factors: Sequence[str]) -> pd.DataFrame:
+    """Return the runs without the levels with which nothing learned.
+
+    A level of which no run learned, such as an init that kills every unit, can make most of the
+    variation of a grid, and says nothing of what matters among the rest. What is left of a full
+    and balanced grid is full and balanced.
+
+    Parameters
+    ----------
+    runs : DataFrame
+        With a column ``outcome``.
+    factors : sequence of str
+        The columns of the hyper-parameters.
+    """
+    kept = pd.Series(data=True, index=runs.index)
+    for name in factors:
+        kept &= runs[name].isin(set(runs.loc[runs["outcome"] == "learned", name]))
+    return runs[kept]

@@ -72,6 +72,11 @@ def test_the_verdict_finds_the_dead_init_and_says_why(text):
     assert "its mean weight is -0.50" in verdict
 
 
+def test_an_importance_is_accompanied_by_the_one_without_levels_that_never_learn(text):
+    assert "The variation of final validation accuracy over this grid is accounted for by" in text
+    assert re.search(r"among init = he, where anything learned, is accounted for by lr \d", text)
+
+
 def test_the_tables_hold_what_comparing_finds(folder, text, sweep, store):
     table = compare([sweep], store)
     for mean in table["mean"]:

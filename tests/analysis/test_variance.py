@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from nnlab.analysis.variance import DesignError, decompose
+from nnlab.analysis.variance import DesignError, decompose, levels_that_learned
 
 
 def grid(seeds=3, noise=0.1, random=0, **effects):
@@ -117,3 +117,27 @@ def test_the_shares_are_the_known_ones_where_the_noise_is_small():
 def test_what_the_design_does_not_support_is_not_said(change, factors, sentence):
     with pytest.raises(DesignError, match=sentence):
         decompose(change(grid(a=[0, 1], b=[0, 1, 2])), factors, "y")
+
+
+def test_an_importance_that_a_hopeless_level_makes_is_another_one_without_it():
+    """By hand, without the dead init, of 8 values: lr 8 · 0.05², init and the seed 8 · 0.01²."""
+    means = {("he", 0.1): 0.80, ("he", 0.5): 0.90, ("glorot", 0.1): 0.78, ("glorot", 0.5): 0.88,
+             ("half", 0.1): 0.10, ("half", 0.5): 0.10}  # fmt: skip
+    runs = pd.DataFrame(
+        {
+            "init": init,
+            "lr": lr,
+            "outcome": "dead" if init == "half" else "learned",
+            "y": mean + off,
+        }
+        for (init, lr), mean in means.items()
+        for off in (-0.01, 0.01)
+    )
+    whole = {effect.factors: effect.eta for effect in decompose(runs, ["init", "lr"], "y")}
+    assert whole["init",] > 0.95
+    rest = levels_that_learned(runs, ["init", "lr"])
+    assert set(rest["init"]) == {"he", "glorot"}
+    found = {effect.factors: effect.eta for effect in decompose(rest, ["init", "lr"], "y")}
+    assert found["lr",] == pytest.approx(0.02 / 0.0216)
+    assert found["init",] == pytest.approx(0.0008 / 0.0216)
+    assert found["seed",] == pytest.approx(0.0008 / 0.0216)
