@@ -81,3 +81,24 @@ def test_images_with_a_broken_header_are_refused(tmp_path):
     content = images.read_bytes()
     images.write_bytes(content.replace(b"{'descr'", b"{'''''''"))
     assert "found no array of numbers" in refusal("predict", "313e0fa9", images)
+
+
+@pytest.mark.parametrize("text", [b"FINISHED", b"run_key", b"val/loss", b"file:///"])
+def test_a_database_with_flipped_bits_is_named(finished, tmp_path, text):
+    database = finished / "mlflow.db"
+    content = database.read_bytes()
+    assert text in content
+    database.write_bytes(content.replace(text, text[:1] + bytes([text[1] ^ 0x80]) + text[2:]))
+    images = tmp_path / "images.npy"
+    np.save(images, np.zeros((1, 784)))
+    said = 0
+    for words in (
+        ["doctor"], ["compare", SWEEP], ["report", SWEEP, "--out", tmp_path / "report"],
+        ["explain", "313e0fa9", "last"], ["export", SWEEP, tmp_path / "sweep.zip"],
+        ["predict", "313e0fa9", images, "--out", tmp_path / "out.csv"],
+    ):  # fmt: skip
+        done = CliRunner().invoke(main, [*map(str, words)])
+        assert done.exception is None or isinstance(done.exception, SystemExit), (words, done)
+        assert done.exit_code in (0, 1, 2)
+        said += "cannot be read" in done.output or "is damaged" in done.output
+    assert said

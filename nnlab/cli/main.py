@@ -73,7 +73,7 @@ def doctor(uri: str | None, host: str | None, *, dry_run: bool) -> None:
     Addresses of a store that was moved or copied are changed to where it is now. Runs that are
     RUNNING though their process is gone are closed. Records that an interruption left incomplete
     are completed from the sweep's files, figures that are missing are drawn, and temporary files
-    that nobody uses are removed.
+    that nobody uses are removed. Exit code 1: the database is damaged.
     """
     from nnlab.transfer.doctor import examine
 

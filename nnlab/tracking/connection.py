@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, ParamSpec, TypeVar
 from nnlab.errors import TrackingError
 from nnlab.tracking.database import (
     LOCK_SECONDS,
+    READ_ERRORS,
+    damaged,
     ensure_database,
     is_lock,
     is_of_the_disk,
@@ -91,6 +93,8 @@ class Connection:
             from sqlalchemy.exc import SQLAlchemyError
 
             if not isinstance(error, MlflowException | SQLAlchemyError):
+                if isinstance(error, READ_ERRORS) and local_database(self.uri) is not None:
+                    raise damaged(self.uri, error) from error
                 raise
             cause = sqlite_error(error)
             if cause is not None and is_of_the_disk(cause):

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from filelock import BaseFileLock
 
 LOCK_SECONDS = 120  # to wait for a database that another writer has locked
+# What reading a damaged database ends in: beside SQLite's own errors, text that is no UTF-8 and
+# values of another type than their column's.
+READ_ERRORS = (sqlite3.Error, ValueError, TypeError, LookupError, ArithmeticError, AttributeError)
 # SQLite's names of what no waiting mends: a full disk, a file or folder that cannot be written.
 _DISK_ERRORS = ("SQLITE_FULL", "SQLITE_READONLY", "SQLITE_IOERR", "SQLITE_CANTOPEN")
 
@@ -40,6 +43,8 @@ def ensure_database(database: Path) -> None:
         _create(database)
     except (OSError, sqlite3.Error) as error:
         raise unusable(str(database), error) from error
+    except UnicodeDecodeError as error:
+        raise damaged(str(database), error) from error
 
 
 def unusable(store: str, error: Exception) -> TrackingError:
@@ -47,6 +52,14 @@ def unusable(store: str, error: Exception) -> TrackingError:
     return TrackingError(
         f"The tracking store {store} cannot be used: {error}. Check the folder's permissions and "
         "free space, or name another store with tracking.uri=… ."
+    )
+
+
+def damaged(store: str, error: Exception) -> TrackingError:
+    """Return the error that says that a local store holds something else than was written."""
+    reason = " ".join(str(error).split())[:200]
+    return TrackingError(
+        f"The tracking store {store} cannot be read: {reason}. `nnlab doctor` checks it."
     )
 
 
@@ -93,7 +106,7 @@ def _check(database: Path) -> None:
     try:
         connection.execute("SELECT name FROM sqlite_master").fetchall()  # a damaged file fails here
     except sqlite3.DatabaseError as error:
-        if error.sqlite_errorcode != sqlite3.SQLITE_NOTADB:
+        if _name(error) != "SQLITE_NOTADB":
             raise
         raise TrackingError(
             f"The tracking store {database} is not an SQLite database: move it away, or name "

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from nnlab.errors import TrackingError
-from nnlab.tracking.database import LOCK_SECONDS
+from nnlab.tracking.database import LOCK_SECONDS, READ_ERRORS, damaged
 from nnlab.tracking.store_folder import StoreFolder
 
 # Tables and columns in which MLflow keeps addresses. Those of the first kind are of a folder that
@@ -87,8 +87,8 @@ def find_moves(database: Path) -> list[Move]:
     try:
         with closing(_open(database, read_only=True)) as connection:
             return list(_moves(connection, database))
-    except sqlite3.Error as error:
-        raise TrackingError(f"The tracking store {database} cannot be read: {error}.") from error
+    except READ_ERRORS as error:
+        raise damaged(str(database), error) from error
 
 
 def repair(database: Path) -> tuple[list[Move], Path | None]:
@@ -123,7 +123,7 @@ def repair(database: Path) -> tuple[list[Move], Path | None]:
                             f"UPDATE {table} SET {column} = ? WHERE {column} = ?",  # noqa: S608 - names of our own
                             (replacement, text),
                         )
-    except sqlite3.Error as error:
+    except READ_ERRORS as error:
         raise TrackingError(
             f"The tracking store {database} cannot be repaired: {error}. It is as it was; check "
             "the folder's permissions and free space, and that no other program has it open."

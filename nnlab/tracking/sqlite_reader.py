@@ -17,7 +17,7 @@ import pandas as pd
 
 from nnlab.errors import TrackingError
 from nnlab.system.stored_files import read_text
-from nnlab.tracking.database import LOCK_SECONDS
+from nnlab.tracking.database import LOCK_SECONDS, READ_ERRORS, damaged
 from nnlab.tracking.locations import local_path, own_folder
 from nnlab.tracking.records import Measurement, RunRecord
 
@@ -93,18 +93,19 @@ class DatabaseReader:
             connection.execute("BEGIN")  # one snapshot for all tables
             for run_id, experiment, name, status, start in connection.execute(RUNS, ids):
                 records[run_id] = RunRecord(
-                    run_id, str(experiment), name or "", status, {}, {}, {}, {}, int(start or 0)
-                )
+                    run_id, str(experiment), _text(name or ""), _text(status), {}, {}, {}, {},
+                    int(start or 0),
+                )  # fmt: skip
             for run_id, key, value in connection.execute(TAGS, ids):
                 if run_id in records:
-                    records[run_id].tags[key] = value
+                    records[run_id].tags[_text(key)] = _text(value or "")
             for run_id, key, value in connection.execute(PARAMS, ids):
                 if run_id in records:
-                    records[run_id].params[key] = value
+                    records[run_id].params[_text(key)] = _text(value)
             for run_id, key, value, step in connection.execute(METRICS, ids):
                 if run_id in records:
-                    records[run_id].metrics[key] = math.nan if value is None else value
-                    records[run_id].steps[key] = step
+                    records[run_id].metrics[_text(key)] = _number(value)
+                    records[run_id].steps[key] = int(step)
         return [records[run_id] for run_id in run_ids if run_id in records]
 
     def read_file(self, run_id: str, name: str) -> str | None:
@@ -142,7 +143,7 @@ class DatabaseReader:
         with self._connection() as connection:
             values = connection.execute(MEASUREMENTS, (run_id, json.dumps(metrics)))
             for key, value, timestamp, step in values:
-                yield Measurement(key, math.nan if value is None else value, timestamp, step)
+                yield Measurement(_text(key), _number(value), int(timestamp), int(step))
 
     def _matching(self, condition: str, *arguments: object) -> list[RunRecord]:
         ids = self._fetch(
@@ -165,8 +166,20 @@ class DatabaseReader:
                 yield connection
             finally:
                 connection.close()
-        except sqlite3.Error as error:
-            raise TrackingError(
-                f"The tracking store {self._database} cannot be read: {error}. `nnlab doctor` "
-                "checks it."
-            ) from error
+        except READ_ERRORS as error:
+            raise damaged(str(self._database), error) from error
+
+
+def _text(value: object) -> str:
+    """Return what a column of text holds: SQLite itself would hold anything."""
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r} is no text")
+    return value
+
+
+def _number(value: object) -> float:
+    if value is None:
+        return math.nan
+    if not isinstance(value, int | float):
+        raise TypeError(f"{value!r} is no number")
+    return float(value)

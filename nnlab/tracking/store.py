@@ -52,21 +52,24 @@ class Store:
         experiments = list(self.experiments())
         token = None
         while experiments:
-            runs = self._call(
-                self._client.search_runs, experiments, condition, max_results=page, page_token=token
-            )
-            yield from map(RunRecord.of, runs)
-            token = runs.token
+            records, token = self._call(self._page, experiments, condition, page, token)
+            yield from records
             if not token:
                 return
 
+    def _page(
+        self, experiments: list[str], condition: str, size: int, token: str | None
+    ) -> tuple[list[RunRecord], str | None]:
+        runs = self._client.search_runs(experiments, condition, max_results=size, page_token=token)
+        return [RunRecord.of(run) for run in runs], runs.token
+
     def get(self, run_id: str) -> RunRecord:
         """Return a run by its whole id."""
-        return RunRecord.of(self._call(self._client.get_run, run_id))
+        return self._call(lambda: RunRecord.of(self._client.get_run(run_id)))
 
     def details(self, run_id: str) -> RunDetails:
         """Return a run by its whole id, with its end and its datasets."""
-        return RunDetails.of(self._call(self._client.get_run, run_id))
+        return self._call(lambda: RunDetails.of(self._client.get_run(run_id)))
 
     def children(self, parent: str) -> list[RunRecord]:
         """Return a sweep's runs, the newest first."""

@@ -79,7 +79,7 @@ def _is_sound(database: Path) -> bool:
     with closing(sqlite3.connect(database)) as connection:
         try:
             faults = [row[0] for row in connection.execute("PRAGMA integrity_check")]
-        except sqlite3.DatabaseError as error:
+        except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
             faults = [str(error)]
     if faults == ["ok"]:
         echo("the database is sound")
