@@ -18,7 +18,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 PARTS = {
-    "compose the configs": [("nnlab.runs.compose", "Composer.compose")],
+    "compose the configs": [("nnlab.jobs.compose", "Composer.compose")],
     "draw the initial weights": [("nnlab.execution.stacks", "Stack.load")],
     "train and measure": [("nnlab.execution.workers", "run_segment")],
     "MLflow: create the run": [("mlflow", "MlflowClient.create_run")],

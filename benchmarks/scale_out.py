@@ -21,9 +21,9 @@ import numpy as np
 from networks import untrained
 
 from nnlab.execution.workers import open_workers
-from nnlab.runs.code_version import CodeVersion
-from nnlab.runs.config import DataConfig
-from nnlab.runs.prepared_data import prepare
+from nnlab.jobs.code_version import CodeVersion
+from nnlab.jobs.config import DataConfig
+from nnlab.jobs.prepared_data import prepare
 from nnlab.tracking.store import Store
 from nnlab.tracking.tracker import DatasetRecord, Tracker
 from nnlab.training.engine import State

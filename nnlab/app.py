@@ -15,9 +15,9 @@ from omegaconf.errors import OmegaConfBaseException
 
 from nnlab.errors import ConfigError, NnlabError
 from nnlab.interrupts import Terminated, terminable
+from nnlab.jobs import resolvers
+from nnlab.jobs.hydra_errors import raised_by_hydra, sentence
 from nnlab.launcher import sweep_of_command
-from nnlab.runs import resolvers
-from nnlab.runs.hydra_errors import raised_by_hydra, sentence
 from nnlab.safe_text import masked, printable
 
 DEBUG = "NNLAB_FULL_ERROR"  # 1: foreseen errors come with their tracebacks
@@ -26,7 +26,7 @@ DEBUG = "NNLAB_FULL_ERROR"  # 1: foreseen errors come with their tracebacks
 def train_one(config: DictConfig) -> float:
     """Train the one run that a composed config defines, and return its objective."""
     from nnlab.execution.single_session import run_one
-    from nnlab.runs.compose import from_hydra
+    from nnlab.jobs.compose import from_hydra
 
     with exit_on_error():  # here too: Hydra would print a line of its own before the sentence
         checked = from_hydra(config)

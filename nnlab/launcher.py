@@ -16,7 +16,7 @@ from nnlab.errors import ConfigError, RunsFailedError
 
 if TYPE_CHECKING:
     from nnlab.execution.sweep_session import SweepSession
-    from nnlab.runs.run import Run
+    from nnlab.jobs.run import Run
 
 
 @dataclass
@@ -101,10 +101,10 @@ class StackLauncher(Launcher):
         from nnlab.execution.dask_workers import check_address
         from nnlab.execution.resume import resume, same_sweep
         from nnlab.execution.sweep_session import SweepSession
-        from nnlab.runs.compose import Composer, chosen_study, without_hydra
-        from nnlab.runs.launch_config import launch_config
-        from nnlab.runs.run import plan_runs
-        from nnlab.runs.sweep import Sweep
+        from nnlab.jobs.compose import Composer, chosen_study, without_hydra
+        from nnlab.jobs.launch_config import launch_config
+        from nnlab.jobs.run import plan_runs
+        from nnlab.jobs.sweep import Sweep
 
         settings = launch_config(self._fields)
         if settings.address is not None:

@@ -50,7 +50,7 @@ def store(tmp_path):
 @pytest.fixture
 def tracker(store):
     """A tracker that writes into that store."""
-    from nnlab.runs.code_version import CodeVersion
+    from nnlab.jobs.code_version import CodeVersion
     from nnlab.tracking.store import Store
     from nnlab.tracking.tracker import Tracker
 

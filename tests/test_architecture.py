@@ -11,7 +11,7 @@ from support.modules import MODULES, PACKAGE, imports_of, name_of
 # A part may import those of a lower rank, and itself.
 RANKS = {
     "safe_text": -2, "errors": -1, "interrupts": 0, "arrays": 0, "system": 0.5, "data": 1,
-    "plots": 1, "training": 2, "runs": 3, "tracking": 4, "analysis": 5, "execution": 6,
+    "plots": 1, "training": 2, "jobs": 3, "tracking": 4, "analysis": 5, "execution": 6,
     "reproduction": 7, "transfer": 8, "launcher": 9, "search": 10, "app": 11, "cli": 12,
     "__main__": 13,
 }  # fmt: skip
@@ -48,11 +48,11 @@ def test_each_heavy_library_has_its_own_package():
     assert {name.split(".")[1] for name in importers("mlflow")} == {"tracking"}
     assert importers("hydra") | importers("omegaconf") <= {
         "nnlab.app",
-        "nnlab.runs.hydra_errors",
+        "nnlab.jobs.hydra_errors",
         "nnlab.launcher",
         "nnlab.search.sweeper",
-        "nnlab.runs.compose",
-        "nnlab.runs.resolvers",
+        "nnlab.jobs.compose",
+        "nnlab.jobs.resolvers",
         "nnlab.search.space",
     }
     assert {name.split(".")[1] for name in importers("matplotlib")} == {"plots"}

@@ -189,7 +189,7 @@ def numerics() -> dict[str, object]:
     """Return what the last digits depend on: NumPy, BLAS, the processor and its instructions."""
     import numpy as np
 
-    from nnlab.runs import provenance
+    from nnlab.jobs import provenance
 
     instructions = np.show_config(mode="dicts")["SIMD Extensions"]["found"]
     return {**provenance.numerics(), "instructions": instructions}

@@ -19,14 +19,14 @@ from mkdocs.structure.pages import Page
 from pydantic import BaseModel
 
 from nnlab.cli.main import main
-from nnlab.runs.config import (
+from nnlab.jobs.config import (
     DataConfig,
     InitConfig,
     PruneConfig,
     RunConfig,
     TrackingConfig,
 )
-from nnlab.runs.launch_config import LaunchConfig
+from nnlab.jobs.launch_config import LaunchConfig
 from nnlab.search.samplers import SearchSettings
 
 ROOT = Path(__file__).resolve().parents[2]

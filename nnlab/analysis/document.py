@@ -11,7 +11,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 from markdown_it import MarkdownIt
 from markupsafe import Markup
 
-from nnlab.runs.study import Study
+from nnlab.jobs.study import Study
 from nnlab.safe_text import markdown_text, one_line
 
 SIGNATURE = "<!-- Made by `nnlab report`;"  # by which a report is known, also an older one

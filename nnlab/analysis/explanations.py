@@ -14,7 +14,7 @@ from nnlab.analysis.formatting import interval, number, short, written
 from nnlab.analysis.groups import RunGroup, Value
 from nnlab.analysis.paired_statistics import paired_difference
 from nnlab.analysis.ranking import lower_is_better
-from nnlab.runs.study import Reference
+from nnlab.jobs.study import Reference
 
 MAJORITY = 0.5  # share of hidden units, or of seeds, above which a rule speaks of them all
 NEARLY_ALL = 0.9  # share of dead hidden units from which a network is dead on arrival

@@ -13,10 +13,10 @@ from nnlab.analysis.configurations import DIGEST, metric_of, one_run_per_seed, v
 from nnlab.analysis.groups import RunGroup
 from nnlab.analysis.ranking import METRIC, SEED
 from nnlab.errors import ComparisonError
-from nnlab.runs.commands import says_what_is_trained
-from nnlab.runs.config import fields_with
-from nnlab.runs.roles import Role, is_among
-from nnlab.runs.sweep import field_of
+from nnlab.jobs.commands import says_what_is_trained
+from nnlab.jobs.config import fields_with
+from nnlab.jobs.roles import Role, is_among
+from nnlab.jobs.sweep import field_of
 from nnlab.safe_text import masked
 from nnlab.system.stored_files import parse_yaml
 from nnlab.tracking.frames import read_file, read_runs, read_tagged

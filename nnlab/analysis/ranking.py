@@ -17,7 +17,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-from nnlab.runs.run import Run
+from nnlab.jobs.run import Run
 
 METRIC = "final_val_accuracy"  # that sweeps and comparisons are judged by unless told otherwise
 ON_THE_WAY = ("best_", "epochs_to_target")  # metrics that do not speak of the final network

@@ -19,9 +19,9 @@ from nnlab.analysis.sweep_results import SweepResults
 from nnlab.data.files import write_whole
 from nnlab.errors import ReportError
 from nnlab.interrupts import deferred
+from nnlab.jobs import provenance
+from nnlab.jobs.tags import Tag
 from nnlab.plots.style import save
-from nnlab.runs import provenance
-from nnlab.runs.tags import Tag
 from nnlab.safe_text import file_name, path_error
 from nnlab.system.temporary import temporary_folder
 from nnlab.tracking.records import RunRecord

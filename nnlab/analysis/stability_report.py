@@ -23,11 +23,11 @@ from nnlab.analysis.stability_verdict import (
 )
 from nnlab.analysis.sweep_report import checkout_command, provenance_table, typed_command
 from nnlab.errors import ReportError
+from nnlab.jobs.commands import recorded_command
+from nnlab.jobs.provenance import read_environment
+from nnlab.jobs.study import STUDY_FILE, Study
+from nnlab.jobs.tags import Tag
 from nnlab.plots.stability import StabilityPoint, stable_learning_rates
-from nnlab.runs.commands import recorded_command
-from nnlab.runs.provenance import read_environment
-from nnlab.runs.study import STUDY_FILE, Study
-from nnlab.runs.tags import Tag
 from nnlab.safe_text import one_line
 from nnlab.system.stored_files import read_text
 from nnlab.tracking.artifacts import ENVIRONMENT

@@ -15,8 +15,8 @@ from nnlab.analysis.paired import typed_overrides
 from nnlab.analysis.ranking import SEED
 from nnlab.analysis.report_sections import sections
 from nnlab.analysis.sweep_results import SweepResults
-from nnlab.runs.commands import commit_of, recorded_command
-from nnlab.runs.tags import Tag
+from nnlab.jobs.commands import commit_of, recorded_command
+from nnlab.jobs.tags import Tag
 from nnlab.safe_text import one_line
 from nnlab.tracking.records import RunRecord
 

@@ -17,10 +17,10 @@ from nnlab.analysis.figure_data import CURVES, FigureData, WeightsFile, read_fil
 from nnlab.analysis.groups import RunGroup, grouped
 from nnlab.analysis.ranking import METRIC, SEED, lower_is_better
 from nnlab.errors import ConfigError, StoredFileError
-from nnlab.runs.config import from_record, to_yaml
-from nnlab.runs.provenance import read_environment
-from nnlab.runs.study import STUDY_FILE, Study
-from nnlab.runs.tags import Tag
+from nnlab.jobs.config import from_record, to_yaml
+from nnlab.jobs.provenance import read_environment
+from nnlab.jobs.study import STUDY_FILE, Study
+from nnlab.jobs.tags import Tag
 from nnlab.system.stored_files import read_text, read_yaml
 from nnlab.tracking.artifacts import ENVIRONMENT
 from nnlab.tracking.frames import read_curves, read_runs

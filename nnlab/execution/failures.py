@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from nnlab.errors import RunsFailedError
-from nnlab.runs.run import Run
+from nnlab.jobs.run import Run
 from nnlab.training.outcomes import Status
 
 

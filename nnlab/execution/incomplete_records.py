@@ -4,9 +4,9 @@ from contextlib import suppress
 
 from nnlab.errors import NnlabError, RecordError
 from nnlab.execution.ledger import PLAN, Ledger, Plan
-from nnlab.runs.config import SEMANTICS, RunConfig, from_record
-from nnlab.runs.prepared_data import prepare
-from nnlab.runs.tags import Tag
+from nnlab.jobs.config import SEMANTICS, RunConfig, from_record
+from nnlab.jobs.prepared_data import prepare
+from nnlab.jobs.tags import Tag
 from nnlab.system.stored_files import parse_yaml
 from nnlab.tracking.locations import ledger_folder
 from nnlab.tracking.records import DatasetInput, RunRecord

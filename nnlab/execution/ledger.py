@@ -17,9 +17,9 @@ from pydantic import Field
 
 from nnlab.errors import ResumeError, StoredFileError
 from nnlab.execution.checkpoints import Checkpoints, writing
-from nnlab.runs.config import to_record
-from nnlab.runs.run import Run
-from nnlab.runs.validation import StrictModel
+from nnlab.jobs.config import to_record
+from nnlab.jobs.run import Run
+from nnlab.jobs.validation import StrictModel
 from nnlab.safe_text import masked
 from nnlab.system.stored_files import parse_json, read_text
 from nnlab.tracking.store import Kind

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from nnlab.errors import ResumeError, TrackingError
 from nnlab.execution.ledger import Ledger, unfinished, without_plan
+from nnlab.jobs.tags import Tag
 from nnlab.plots.names import RUN_FIGURES
-from nnlab.runs.tags import Tag
 from nnlab.system.temporary import MAKING, PREFIX, WRITING, abandoned
 from nnlab.tracking.locations import local_database, local_path, sweeps_folder
 from nnlab.tracking.process import ProcessId

@@ -3,12 +3,12 @@
 from nnlab.errors import NnlabError, RecordError
 from nnlab.execution.incomplete_records import recorded_config
 from nnlab.execution.pictures import draw_run, drawing_pool
+from nnlab.jobs.config import from_mapping
+from nnlab.jobs.local_fields import without_foreign_values
+from nnlab.jobs.prepared_data import prepare
+from nnlab.jobs.run import Job, Run, RunState
+from nnlab.jobs.tags import Tag
 from nnlab.plots.names import SWEEP_FIGURES
-from nnlab.runs.config import from_mapping
-from nnlab.runs.local_fields import without_foreign_values
-from nnlab.runs.prepared_data import prepare
-from nnlab.runs.run import Job, Run, RunState
-from nnlab.runs.tags import Tag
 from nnlab.system.stored_files import NUMPY_ERRORS
 from nnlab.tracking.records import RunRecord
 from nnlab.tracking.writer import Writer

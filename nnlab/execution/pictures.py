@@ -18,9 +18,9 @@ from nnlab.execution import drawing
 from nnlab.execution.processes import close_pool, open_pool
 from nnlab.execution.progress import print_note
 from nnlab.interrupts import deferred
+from nnlab.jobs.run import Run
+from nnlab.jobs.tags import Tag
 from nnlab.plots.names import RUN_FIGURES, SWEEP_FIGURES
-from nnlab.runs.run import Run
-from nnlab.runs.tags import Tag
 from nnlab.system.stored_files import NUMPY_ERRORS
 from nnlab.system.temporary import temporary_folder
 from nnlab.tracking.artifacts import read_history, read_weights

@@ -9,7 +9,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemaining
 from rich.progress import track as track_live
 
 from nnlab.analysis.terminal import SafeConsole
-from nnlab.runs.run import Run
+from nnlab.jobs.run import Run
 from nnlab.safe_text import printable
 
 T = TypeVar("T")

@@ -4,8 +4,8 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from nnlab.runs.config import PruneConfig
-from nnlab.runs.run import Run
+from nnlab.jobs.config import PruneConfig
+from nnlab.jobs.run import Run
 
 
 @dataclass(frozen=True)

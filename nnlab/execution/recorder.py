@@ -9,11 +9,11 @@ from nnlab.arrays import Array
 from nnlab.execution.failures import status_and_reason
 from nnlab.execution.progress import RunProgress
 from nnlab.interrupts import deferred
-from nnlab.runs import provenance
-from nnlab.runs.config import SEMANTICS
-from nnlab.runs.provenance import Provenance
-from nnlab.runs.run import Run
-from nnlab.runs.tags import Tag
+from nnlab.jobs import provenance
+from nnlab.jobs.config import SEMANTICS
+from nnlab.jobs.provenance import Provenance
+from nnlab.jobs.run import Run
+from nnlab.jobs.tags import Tag
 from nnlab.tracking import artifacts
 from nnlab.tracking.records import RunRecord
 from nnlab.tracking.serving import save_model

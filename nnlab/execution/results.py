@@ -17,7 +17,7 @@ from nnlab.analysis.ranking import (
     value_of,
 )
 from nnlab.analysis.terminal import ROWS, SafeConsole, results_console, results_table
-from nnlab.runs.run import Run
+from nnlab.jobs.run import Run
 
 LEFT = ("outcome", "outcomes", "run", "best run")  # columns of words
 

@@ -13,13 +13,13 @@ from nnlab.execution.progress import print_note
 from nnlab.execution.session import Session
 from nnlab.execution.single_session import SingleSession
 from nnlab.execution.sweep_session import SweepSession
-from nnlab.runs import provenance
-from nnlab.runs.config import SEMANTICS, from_mapping, from_record
-from nnlab.runs.launch_config import LaunchConfig, launch_config, own_fields
-from nnlab.runs.local_fields import set_local_field, without_foreign_values
-from nnlab.runs.run import Job, Run, plan_runs
-from nnlab.runs.sweep import Sweep, field_of
-from nnlab.runs.tags import Tag
+from nnlab.jobs import provenance
+from nnlab.jobs.config import SEMANTICS, from_mapping, from_record
+from nnlab.jobs.launch_config import LaunchConfig, launch_config, own_fields
+from nnlab.jobs.local_fields import set_local_field, without_foreign_values
+from nnlab.jobs.run import Job, Run, plan_runs
+from nnlab.jobs.sweep import Sweep, field_of
+from nnlab.jobs.tags import Tag
 from nnlab.system.stored_files import read_text
 from nnlab.tracking.locations import ledger_folder, sweeps_folder, tracking_uri
 from nnlab.tracking.store import Kind, Store

@@ -8,8 +8,8 @@ from nnlab.errors import RecordError
 from nnlab.execution.checkpoints import Checkpoints
 from nnlab.execution.incomplete_records import add_missing, lacking
 from nnlab.interrupts import deferred
-from nnlab.runs.run import Run
-from nnlab.runs.tags import Tag
+from nnlab.jobs.run import Run
+from nnlab.jobs.tags import Tag
 from nnlab.tracking.process import ProcessId
 from nnlab.tracking.record_checks import first_contradiction
 from nnlab.tracking.records import RunRecord

@@ -19,8 +19,8 @@ from nnlab.execution.pruning import Halving
 from nnlab.execution.recorder import Recorder
 from nnlab.execution.stacks import Stack, plan_stacks
 from nnlab.execution.workers import Workers
-from nnlab.runs.launch_config import LaunchConfig
-from nnlab.runs.run import Run
+from nnlab.jobs.launch_config import LaunchConfig
+from nnlab.jobs.run import Run
 from nnlab.training.engine import measure
 from nnlab.training.outcomes import Curve
 from nnlab.training.segments import SegmentResult

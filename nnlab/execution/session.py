@@ -18,12 +18,12 @@ from nnlab.execution.scheduler import Scheduler
 from nnlab.execution.stacks import division
 from nnlab.execution.workers import available_cores, open_workers
 from nnlab.interrupts import deferred
-from nnlab.runs import provenance
-from nnlab.runs.code_version import PATCH_LIMIT, code_version
-from nnlab.runs.config import SEMANTICS, RunConfig
-from nnlab.runs.launch_config import LaunchConfig
-from nnlab.runs.run import Run
-from nnlab.runs.tags import Tag
+from nnlab.jobs import provenance
+from nnlab.jobs.code_version import PATCH_LIMIT, code_version
+from nnlab.jobs.config import SEMANTICS, RunConfig
+from nnlab.jobs.launch_config import LaunchConfig
+from nnlab.jobs.run import Run
+from nnlab.jobs.tags import Tag
 from nnlab.tracking.locations import ledger_folder, tracking_uri
 from nnlab.tracking.records import RunRecord
 from nnlab.tracking.store import Kind, Store

@@ -9,10 +9,10 @@ from nnlab.execution.progress import print_note
 from nnlab.execution.recorder import Recorder
 from nnlab.execution.results import report_run
 from nnlab.execution.session import Session
-from nnlab.runs.config import RunConfig
-from nnlab.runs.launch_config import LaunchConfig
-from nnlab.runs.run import Job, Run, plan_runs
-from nnlab.runs.sweep import DEFAULTS, job_name
+from nnlab.jobs.config import RunConfig
+from nnlab.jobs.launch_config import LaunchConfig
+from nnlab.jobs.run import Job, Run, plan_runs
+from nnlab.jobs.sweep import DEFAULTS, job_name
 from nnlab.tracking.records import RunRecord
 from nnlab.tracking.store import Kind
 

@@ -11,8 +11,8 @@ from nnlab.errors import ConfigError
 from nnlab.execution.progress import track
 from nnlab.execution.stacks import stackable
 from nnlab.execution.workers import available_cores
-from nnlab.runs.config import RunConfig
-from nnlab.runs.run import Run
+from nnlab.jobs.config import RunConfig
+from nnlab.jobs.run import Run
 from nnlab.training.curvature import sharpness
 from nnlab.training.engine import State, measure, train_segment
 from nnlab.training.network import stack

@@ -18,13 +18,13 @@ from nnlab.errors import ConfigError, TrackingError
 from nnlab.execution.failures import status_and_reason
 from nnlab.execution.stability import Network, check, find_edges
 from nnlab.interrupts import deferred
-from nnlab.runs import provenance
-from nnlab.runs.code_version import code_version
-from nnlab.runs.compose import compose_grid
-from nnlab.runs.run import plan_runs
-from nnlab.runs.study import parent_tags, write_study
-from nnlab.runs.sweep import Sweep
-from nnlab.runs.tags import Tag
+from nnlab.jobs import provenance
+from nnlab.jobs.code_version import code_version
+from nnlab.jobs.compose import compose_grid
+from nnlab.jobs.run import plan_runs
+from nnlab.jobs.study import parent_tags, write_study
+from nnlab.jobs.sweep import Sweep
+from nnlab.jobs.tags import Tag
 from nnlab.safe_text import spreadsheet_cell
 from nnlab.tracking import artifacts
 from nnlab.tracking.locations import tracking_uri

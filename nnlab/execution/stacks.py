@@ -10,8 +10,8 @@ import numpy as np
 from nnlab.errors import ResumeError
 from nnlab.execution.checkpoints import Checkpoint, Checkpoints
 from nnlab.execution.workers import available_cores
-from nnlab.runs.launch_config import LaunchConfig
-from nnlab.runs.run import Run
+from nnlab.jobs.launch_config import LaunchConfig
+from nnlab.jobs.run import Run
 from nnlab.training.engine import State
 from nnlab.training.network import Params, stack
 from nnlab.training.segments import Segment, SegmentResult

@@ -9,12 +9,12 @@ from nnlab.execution.recorder import Recorder
 from nnlab.execution.results import report_sweep
 from nnlab.execution.session import Session
 from nnlab.execution.sweep_summary import write_end
-from nnlab.runs import provenance
-from nnlab.runs.config import RunConfig
-from nnlab.runs.launch_config import LaunchConfig
-from nnlab.runs.run import Run
-from nnlab.runs.study import Study, parent_tags, write_study
-from nnlab.runs.tags import Tag
+from nnlab.jobs import provenance
+from nnlab.jobs.config import RunConfig
+from nnlab.jobs.launch_config import LaunchConfig
+from nnlab.jobs.run import Run
+from nnlab.jobs.study import Study, parent_tags, write_study
+from nnlab.jobs.tags import Tag
 from nnlab.tracking import artifacts
 from nnlab.tracking.records import RunRecord
 from nnlab.tracking.store import Kind

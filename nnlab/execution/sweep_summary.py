@@ -11,9 +11,9 @@ from nnlab.errors import RunsFailedError
 from nnlab.execution.failures import count_failed, status_and_reason
 from nnlab.execution.results import result_rows
 from nnlab.interrupts import deferred
-from nnlab.runs.run import Run
-from nnlab.runs.study import Study, read_study
-from nnlab.runs.tags import Tag
+from nnlab.jobs.run import Run
+from nnlab.jobs.study import Study, read_study
+from nnlab.jobs.tags import Tag
 from nnlab.safe_text import spreadsheet_cell
 from nnlab.tracking.records import RunRecord
 from nnlab.tracking.tracker import Tracker

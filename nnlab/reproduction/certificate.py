@@ -5,9 +5,9 @@ from typing import Any, Literal
 
 import numpy as np
 
+from nnlab.jobs.config import SEMANTICS
 from nnlab.reproduction.differences import Difference, differences
 from nnlab.reproduction.recorded_run import RecordedRun
-from nnlab.runs.config import SEMANTICS
 from nnlab.tracking.record_checks import Points, same_value
 from nnlab.training.network import Params
 

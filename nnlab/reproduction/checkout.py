@@ -14,12 +14,12 @@ from typing import Any
 import psutil
 
 from nnlab.errors import RecordError
+from nnlab.jobs.code_version import CHECKOUT, digests, git
+from nnlab.jobs.commands import commit_of
+from nnlab.jobs.local_fields import PATH_FIELDS
+from nnlab.jobs.tags import Tag
 from nnlab.reproduction.differences import WITHOUT_EFFECT
 from nnlab.reproduction.recorded_run import RecordedRun
-from nnlab.runs.code_version import CHECKOUT, digests, git
-from nnlab.runs.commands import commit_of
-from nnlab.runs.local_fields import PATH_FIELDS
-from nnlab.runs.tags import Tag
 from nnlab.system.supervisor import supervised
 from nnlab.system.temporary import temporary_folder
 from nnlab.tracking.store import Store

@@ -13,13 +13,13 @@ from typing import Any
 import yaml
 
 from nnlab.errors import ConfigError, RecordError
+from nnlab.jobs.code_version import CHECKOUT
+from nnlab.jobs.config import RunConfig, fields_with, from_mapping
+from nnlab.jobs.local_fields import without_foreign_values
+from nnlab.jobs.roles import Role
+from nnlab.jobs.sweep import field_of
+from nnlab.jobs.tags import Tag
 from nnlab.reproduction.recorded_run import read_recorded_run
-from nnlab.runs.code_version import CHECKOUT
-from nnlab.runs.config import RunConfig, fields_with, from_mapping
-from nnlab.runs.local_fields import without_foreign_values
-from nnlab.runs.roles import Role
-from nnlab.runs.sweep import field_of
-from nnlab.runs.tags import Tag
 from nnlab.tracking.store import existing_store
 from nnlab.training.initializers import FREE_INITS
 

@@ -4,10 +4,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from nnlab.jobs.config import fields_without
+from nnlab.jobs.roles import Role, is_among
+from nnlab.jobs.tags import Tag
 from nnlab.reproduction.recorded_run import RecordedRun
-from nnlab.runs.config import fields_without
-from nnlab.runs.roles import Role, is_among
-from nnlab.runs.tags import Tag
 
 Kind = Literal["record", "data", "config", "code", "libraries", "BLAS or processor"]
 
@@ -19,7 +19,7 @@ ABSENT = "absent"
 DECISIVE = frozenset(
     f"{name}.py"
     for name in (
-        "data/dataset", "runs/config", "runs/roles", "runs/validation", "training/blas",
+        "data/dataset", "jobs/config", "jobs/roles", "jobs/validation", "training/blas",
         "training/blocks", "training/engine", "training/first_layer", "training/full_batch",
         "training/history", "training/initializers", "training/minibatches", "training/network",
         "training/norms", "training/outcomes", "training/row_layout", "training/training_data",

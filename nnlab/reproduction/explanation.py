@@ -5,11 +5,11 @@ import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from nnlab.jobs.tags import Tag
 from nnlab.reproduction.certificate import Deviation, deviations, json_values
 from nnlab.reproduction.differences import DECISIVE, Difference, differences
 from nnlab.reproduction.module_names import present_name
 from nnlab.reproduction.recorded_run import RecordedRun, read_recorded_run
-from nnlab.runs.tags import Tag
 from nnlab.tracking.store import existing_store
 from nnlab.training.history import METRICS
 

@@ -5,10 +5,10 @@ from collections.abc import Iterable, Sequence
 from nnlab.analysis.terminal import echo
 from nnlab.errors import NnlabError
 from nnlab.interrupts import deferred
+from nnlab.jobs.run import Run
+from nnlab.jobs.tags import Tag
 from nnlab.reproduction.recorded_run import read_recorded_run
 from nnlab.reproduction.repeat import certify_and_log
-from nnlab.runs.run import Run
-from nnlab.runs.tags import Tag
 from nnlab.tracking.process import ProcessId
 from nnlab.tracking.records import RunRecord
 from nnlab.tracking.store import existing_store

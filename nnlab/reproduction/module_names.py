@@ -1,6 +1,7 @@
 """The present path of each module under which older versions recorded its digest.
 
-A run records a digest of each module. Once, all modules were in one folder.
+A run records a digest of each module. Once, all modules were in one folder; and the package
+``jobs`` was named ``runs``.
 """
 
 # A package and its modules, ``old=new`` where the name changed too.
@@ -11,7 +12,7 @@ _MODULES = {
         network init=initializers blas layout=row_layout first_layer workspace blocks
         training_data passes=full_batch minibatches engine history outcomes worker=segments
         curvature stability=stability_search""",
-    "runs": """
+    "jobs": """
         config checked=validation resolvers compose sweep study prepare=prepared_data plan=run
         codebase=code_version provenance""",
     "tracking": """
@@ -49,4 +50,6 @@ MOVED = {
 
 def present_name(name: str) -> str:
     """Return the present path of a module, below ``nnlab/``, from a recorded one."""
+    if name.startswith("runs/"):
+        return f"jobs/{name.removeprefix('runs/')}"
     return MOVED.get(name, name)

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from nnlab.errors import ConfigError, RecordError, StoredFileError, TrackingError
+from nnlab.jobs.config import SEMANTICS, RunConfig, from_record
+from nnlab.jobs.provenance import read_environment
+from nnlab.jobs.tags import Tag
 from nnlab.reproduction.module_names import present_name
-from nnlab.runs.config import SEMANTICS, RunConfig, from_record
-from nnlab.runs.provenance import read_environment
-from nnlab.runs.tags import Tag
 from nnlab.system.stored_files import read_yaml
 from nnlab.tracking import artifacts
 from nnlab.tracking.record_checks import (

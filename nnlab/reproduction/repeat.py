@@ -13,6 +13,13 @@ from nnlab.execution.session import Session
 from nnlab.execution.single_session import SingleSession
 from nnlab.execution.sweep_session import SweepSession
 from nnlab.interrupts import deferred
+from nnlab.jobs.code_version import CodeVersion
+from nnlab.jobs.config import RunConfig, from_mapping
+from nnlab.jobs.launch_config import LaunchConfig
+from nnlab.jobs.local_fields import set_local_field, without_foreign_values
+from nnlab.jobs.run import Job, plan_runs
+from nnlab.jobs.sweep import field_of
+from nnlab.jobs.tags import Tag
 from nnlab.reproduction.certificate import TOLERANCE, Certificate, certify
 from nnlab.reproduction.checkout import (
     check_modules,
@@ -21,13 +28,6 @@ from nnlab.reproduction.checkout import (
     train_in_checkout,
 )
 from nnlab.reproduction.recorded_run import RecordedRun, read_recorded_run
-from nnlab.runs.code_version import CodeVersion
-from nnlab.runs.config import RunConfig, from_mapping
-from nnlab.runs.launch_config import LaunchConfig
-from nnlab.runs.local_fields import set_local_field, without_foreign_values
-from nnlab.runs.run import Job, plan_runs
-from nnlab.runs.sweep import field_of
-from nnlab.runs.tags import Tag
 from nnlab.system.temporary import temporary_folder
 from nnlab.tracking.records import RunRecord
 from nnlab.tracking.store import Store, existing_store

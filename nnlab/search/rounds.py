@@ -8,10 +8,10 @@ from nnlab.errors import ConfigError, NothingLeftError, ResumeError
 from nnlab.execution.progress import print_note
 from nnlab.execution.resume import resume
 from nnlab.execution.reuse import is_complete, refusal
-from nnlab.runs.compose import Composer
-from nnlab.runs.config import SEMANTICS, RunConfig
-from nnlab.runs.run import Job, Run, plan_runs
-from nnlab.runs.tags import Tag
+from nnlab.jobs.compose import Composer
+from nnlab.jobs.config import SEMANTICS, RunConfig
+from nnlab.jobs.run import Job, Run, plan_runs
+from nnlab.jobs.tags import Tag
 from nnlab.search.space import SearchSpace
 from nnlab.search.study import Proposal, SharedStudy
 from nnlab.tracking.locations import tracking_uri

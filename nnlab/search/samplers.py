@@ -10,7 +10,7 @@ import numpy as np
 from pydantic import Field
 
 from nnlab.errors import ConfigError
-from nnlab.runs.validation import StrictModel
+from nnlab.jobs.validation import StrictModel
 from nnlab.search.space import SearchSpace
 
 if TYPE_CHECKING:

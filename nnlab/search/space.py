@@ -10,7 +10,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import IntervalSweep, Override, RangeSweep, Transformer
 
 from nnlab.errors import ConfigError
-from nnlab.runs.config import RunConfig
+from nnlab.jobs.config import RunConfig
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution

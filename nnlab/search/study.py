@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from nnlab.errors import ConfigError
 from nnlab.execution.ledger import differences
 from nnlab.interrupts import deferred
-from nnlab.runs.tags import Tag
+from nnlab.jobs.tags import Tag
 from nnlab.search.samplers import SearchSettings, grid, make_sampler
 from nnlab.search.space import SearchSpace
 from nnlab.search.storage import open_storage, readable_errors, use_log

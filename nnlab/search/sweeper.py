@@ -44,8 +44,8 @@ class OptunaSweeper(Sweeper):
             raise ConfigError(
                 "hydra/sweeper=nnlab_optuna needs Optuna: pip install 'nnlab[optuna]'."
             )
-        from nnlab.runs.compose import Composer
-        from nnlab.runs.validation import validated
+        from nnlab.jobs.compose import Composer
+        from nnlab.jobs.validation import validated
         from nnlab.search.rounds import Search, describe_search
         from nnlab.search.samplers import SearchSettings
         from nnlab.search.space import parse_search_space

@@ -1,4 +1,4 @@
 """The tracking store: made, opened, read and written; the files of a run; MLflow's UI.
 
-Imports ``runs``, ``training`` and ``data``. Only this package talks to MLflow.
+Imports ``jobs``, ``training`` and ``data``. Only this package talks to MLflow.
 """

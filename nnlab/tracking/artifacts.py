@@ -11,8 +11,8 @@ import numpy as np
 
 from nnlab.arrays import Array
 from nnlab.errors import StoredFileError
-from nnlab.runs.config import RunConfig, to_yaml
-from nnlab.runs.provenance import Provenance
+from nnlab.jobs.config import RunConfig, to_yaml
+from nnlab.jobs.provenance import Provenance
 from nnlab.safe_text import masked
 from nnlab.system.stored_files import REMEDY, read_npz, read_text
 from nnlab.training.history import METRICS, STEPS

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Sequence
 import pandas as pd
 
 from nnlab.errors import TrackingError
-from nnlab.runs.tags import Tag
+from nnlab.jobs.tags import Tag
 from nnlab.tracking.locations import tracking_uri
 from nnlab.tracking.readers import Reader, open_reader
 from nnlab.tracking.records import RunRecord

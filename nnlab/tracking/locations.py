@@ -6,7 +6,7 @@ from urllib.parse import urlparse
 from urllib.request import url2pathname
 
 from nnlab.errors import TrackingError
-from nnlab.runs.provenance import project_root
+from nnlab.jobs.provenance import project_root
 
 
 def tracking_uri(configured: str | None) -> str:

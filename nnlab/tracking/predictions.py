@@ -14,7 +14,7 @@ from nnlab.arrays import Array
 from nnlab.data.images import Images, kinds_of, load_images
 from nnlab.data.kaggle import MAX_VALUE
 from nnlab.errors import DataError, RecordError, StoredFileError
-from nnlab.runs.tags import Tag
+from nnlab.jobs.tags import Tag
 from nnlab.safe_text import printable, spreadsheet_cell
 from nnlab.tracking.artifacts import read_weights, weights_sha256
 from nnlab.tracking.records import RunRecord

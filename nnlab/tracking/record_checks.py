@@ -7,10 +7,10 @@ import numpy as np
 
 from nnlab.arrays import Array
 from nnlab.errors import ConfigError, StoredFileError, TrackingError
-from nnlab.runs.config import RunConfig, fields_with, from_record
-from nnlab.runs.roles import Role
-from nnlab.runs.run import Run
-from nnlab.runs.tags import Tag
+from nnlab.jobs.config import RunConfig, fields_with, from_record
+from nnlab.jobs.roles import Role
+from nnlab.jobs.run import Run
+from nnlab.jobs.tags import Tag
 from nnlab.system.stored_files import read_yaml
 from nnlab.tracking import artifacts
 from nnlab.tracking.records import RunRecord

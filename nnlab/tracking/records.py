@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from nnlab.runs.tags import Tag
+from nnlab.jobs.tags import Tag
 
 if TYPE_CHECKING:
     from mlflow.entities import Run as MlflowRun

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from nnlab.errors import StoredFileError, TrackingError
-from nnlab.runs.tags import Tag
+from nnlab.jobs.tags import Tag
 from nnlab.system.stored_files import read_text
 from nnlab.system.temporary import temporary_folder
 from nnlab.tracking.connection import Connection

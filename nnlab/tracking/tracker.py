@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Self
 
-from nnlab.runs.code_version import CodeVersion
-from nnlab.runs.prepared_data import PreparedData
-from nnlab.runs.tags import Tag
+from nnlab.jobs.code_version import CodeVersion
+from nnlab.jobs.prepared_data import PreparedData
+from nnlab.jobs.tags import Tag
 from nnlab.tracking.process import ProcessId
 from nnlab.tracking.records import DatasetInput
 from nnlab.tracking.store import Store

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlencode
 
-from nnlab.runs.tags import Tag
+from nnlab.jobs.tags import Tag
 from nnlab.tracking.locations import local_path
 from nnlab.tracking.records import RunRecord
 from nnlab.tracking.store import Store

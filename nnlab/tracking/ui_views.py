@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from nnlab.runs.tags import Tag
+from nnlab.jobs.tags import Tag
 from nnlab.tracking.records import RunRecord
 from nnlab.training.history import METRICS, STEPS
 from nnlab.training.initializers import independent

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from nnlab.errors import TrackingError
-from nnlab.runs.tags import Tag
+from nnlab.jobs.tags import Tag
 from nnlab.safe_text import masked
 from nnlab.system.temporary import temporary_folder
 from nnlab.tracking.locations import local_database, local_path, refuse_links

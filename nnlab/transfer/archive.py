@@ -20,7 +20,7 @@ from pydantic import (
 )
 
 from nnlab.errors import ArchiveError
-from nnlab.runs.tags import Tag
+from nnlab.jobs.tags import Tag
 from nnlab.safe_text import path_error
 
 Model = TypeVar("Model", bound=BaseModel)

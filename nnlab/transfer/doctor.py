@@ -12,8 +12,8 @@ from nnlab.execution.ledger import PLAN, Ledger, unfinished
 from nnlab.execution.leftovers import remove_folders, remove_ledgers
 from nnlab.execution.missing_figures import draw_missing
 from nnlab.interrupts import deferred
+from nnlab.jobs.tags import Tag
 from nnlab.reproduction.missing_certificates import certify_missing
-from nnlab.runs.tags import Tag
 from nnlab.tracking.locations import ledger_folder, local_database, sweeps_folder, tracking_uri
 from nnlab.tracking.process import ProcessId
 from nnlab.tracking.records import RunRecord

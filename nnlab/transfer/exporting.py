@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from nnlab.errors import ArchiveError
-from nnlab.runs.tags import Tag
+from nnlab.jobs.tags import Tag
 from nnlab.tracking.records import RunDetails, RunRecord
 from nnlab.tracking.store import Store, existing_store
 from nnlab.transfer.archive import ArchivedRun, archived_run

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from nnlab.errors import ArchiveError, TrackingError
 from nnlab.interrupts import deferred
-from nnlab.runs.tags import Tag
+from nnlab.jobs.tags import Tag
 from nnlab.tracking.locations import tracking_uri
 from nnlab.tracking.process import ProcessId
 from nnlab.tracking.records import DatasetInput, RunRecord

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 
-from nnlab.runs.tags import Tag
+from nnlab.jobs.tags import Tag
 from nnlab.tracking.store import Store
 
 IDS_A_SEARCH = 100

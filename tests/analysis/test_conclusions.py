@@ -21,7 +21,7 @@ from nnlab.analysis.explanations import (
     variation_shares,
 )
 from nnlab.analysis.groups import RunGroup, following_levels, grouped, levels
-from nnlab.runs.study import Reference
+from nnlab.jobs.study import Reference
 
 ACCURACY = "final_val_accuracy"
 

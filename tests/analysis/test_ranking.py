@@ -7,7 +7,7 @@ import pytest
 
 from nnlab.analysis.groups import grouped
 from nnlab.analysis.ranking import METRIC, order_key, outcome_of, over_seeds, ranked, value_of
-from nnlab.runs.run import Job, Run, RunState
+from nnlab.jobs.run import Job, Run, RunState
 
 
 def run(lr, seed, accuracy=None, outcome="learned", status="FINISHED"):

@@ -10,7 +10,7 @@ from click import Context
 from support.paths import ROOT
 
 from nnlab.cli.main import main
-from nnlab.runs.config import RunConfig
+from nnlab.jobs.config import RunConfig
 
 LOADED = re.compile(
     r"<(?:script|img|iframe|source)\b[^>]*\bsrc=\"?([^\"\s>]+)|<link\b[^>]*\bhref=\"?([^\"\s>]+)"

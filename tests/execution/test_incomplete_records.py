@@ -9,9 +9,9 @@ from support.configs import config
 from support.sweeps import run_sweep
 
 from nnlab.cli.main import main
-from nnlab.runs.launch_config import LaunchConfig
-from nnlab.runs.run import Job
-from nnlab.runs.sweep import Sweep
+from nnlab.jobs.launch_config import LaunchConfig
+from nnlab.jobs.run import Job
+from nnlab.jobs.sweep import Sweep
 
 
 def entries(database, run_id):

@@ -12,9 +12,9 @@ from nnlab.cli.main import main
 from nnlab.execution import drawing
 from nnlab.execution.pictures import DrawingPool
 from nnlab.execution.single_session import SingleSession
+from nnlab.jobs.launch_config import LaunchConfig
+from nnlab.jobs.run import Job, plan_runs
 from nnlab.plots.names import RUN_FIGURES
-from nnlab.runs.launch_config import LaunchConfig
-from nnlab.runs.run import Job, plan_runs
 
 FILES = {f"{name}.png" for name in RUN_FIGURES}
 

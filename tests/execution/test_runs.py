@@ -14,8 +14,8 @@ import pytest
 import yaml
 from support.commands import git, python, run_py, running
 
-from nnlab.runs.config import DataConfig
-from nnlab.runs.prepared_data import prepare
+from nnlab.jobs.config import DataConfig
+from nnlab.jobs.prepared_data import prepare
 from nnlab.tracking.artifacts import weights_sha256
 from nnlab.training.engine import State, measure, train_segment
 from nnlab.training.history import METRICS, SCORES, STEPS

@@ -10,9 +10,9 @@ from nnlab.execution import workers
 from nnlab.execution.single_session import run_one
 from nnlab.execution.stacks import division, plan_stacks
 from nnlab.execution.sweep_session import SweepSession
-from nnlab.runs.launch_config import LaunchConfig
-from nnlab.runs.run import Job, plan_runs
-from nnlab.runs.sweep import Sweep
+from nnlab.jobs.launch_config import LaunchConfig
+from nnlab.jobs.run import Job, plan_runs
+from nnlab.jobs.sweep import Sweep
 
 
 def sweep_of(store, changes):

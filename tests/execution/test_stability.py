@@ -19,9 +19,9 @@ from support.small_networks import gradients, losses
 from nnlab.analysis.stability_verdict import add_rates, stability_verdict
 from nnlab.cli.main import main
 from nnlab.execution.stability import Network, find_edges
-from nnlab.runs.compose import compose_grid
-from nnlab.runs.run import plan_runs
-from nnlab.runs.sweep import Sweep
+from nnlab.jobs.compose import compose_grid
+from nnlab.jobs.run import plan_runs
+from nnlab.jobs.sweep import Sweep
 from nnlab.training.curvature import sharpness
 from nnlab.training.network import update
 from nnlab.training.stability_edges import Bracket, Course, Trial

@@ -30,7 +30,7 @@ def test_decisive_modules_are_those_that_training_weights_config_and_summaries_a
     reached = reached_from(
         "training/engine.py",
         "training/initializers.py",
-        "runs/config.py",
+        "jobs/config.py",
         "data/dataset.py",
         "training/outcomes.py",
     )

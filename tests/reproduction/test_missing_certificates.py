@@ -11,10 +11,10 @@ from support.configs import config
 from support.sweeps import run_sweep
 
 from nnlab.cli.main import main
+from nnlab.jobs.launch_config import LaunchConfig
+from nnlab.jobs.run import Job
+from nnlab.jobs.sweep import Sweep
 from nnlab.reproduction.repeat import reproduce
-from nnlab.runs.launch_config import LaunchConfig
-from nnlab.runs.run import Job
-from nnlab.runs.sweep import Sweep
 from nnlab.tracking.store import Store
 
 DEAD = f"{socket.gethostname()}:1:1.00"

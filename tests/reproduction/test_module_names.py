@@ -30,4 +30,9 @@ def test_every_module_that_ever_was_in_the_one_folder_has_a_present_path():
 
 def test_a_present_path_stays_as_it_is():
     assert present_name("training/engine.py") == "training/engine.py"
-    assert present_name("cli.py") == "cli.py"
+    assert present_name("cli/main.py") == "cli/main.py"
+
+
+def test_the_package_runs_of_older_records_is_the_present_jobs():
+    assert present_name("runs/config.py") == "jobs/config.py"
+    assert (PACKAGE / present_name("runs/config.py")).is_file()

@@ -12,9 +12,9 @@ import re
 import pytest
 from support.paths import ROOT
 
+from nnlab.jobs.config import CONFIG_SCHEMA
 from nnlab.reproduction.differences import ABSENT
 from nnlab.reproduction.repeat import reproduce
-from nnlab.runs.config import CONFIG_SCHEMA
 from nnlab.tracking.store import Store
 from nnlab.transfer.importing import import_runs
 

@@ -1,6 +1,6 @@
 """A small config that is valid, and others that differ from it in some fields."""
 
-from nnlab.runs.config import from_mapping
+from nnlab.jobs.config import from_mapping
 
 VALID = {
     "lr": 0.1,

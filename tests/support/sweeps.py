@@ -1,8 +1,8 @@
 """Sweeps in the test's own process, where training can be made to fail."""
 
 from nnlab.execution.sweep_session import SweepSession
-from nnlab.runs.launch_config import LaunchConfig
-from nnlab.runs.run import plan_runs
+from nnlab.jobs.launch_config import LaunchConfig
+from nnlab.jobs.run import plan_runs
 
 
 def run_sweep(sweep, settings=None):

@@ -12,8 +12,8 @@ from support.paths import ROOT
 from nnlab.errors import ConfigError, ResumeError, StoredFileError
 from nnlab.execution.checkpoints import Checkpoints
 from nnlab.execution.ledger import Ledger
-from nnlab.runs.config import from_record
-from nnlab.runs.provenance import read_environment
+from nnlab.jobs.config import from_record
+from nnlab.jobs.provenance import read_environment
 from nnlab.system.stored_files import (
     DEEPEST,
     parse_json,

@@ -18,9 +18,9 @@ from support.sweeps import run_sweep
 
 from nnlab.cli.main import main
 from nnlab.data.images import load_images
-from nnlab.runs.code_version import CodeVersion
-from nnlab.runs.launch_config import LaunchConfig
-from nnlab.runs.sweep import Sweep
+from nnlab.jobs.code_version import CodeVersion
+from nnlab.jobs.launch_config import LaunchConfig
+from nnlab.jobs.sweep import Sweep
 from nnlab.tracking.artifacts import read_weights
 from nnlab.tracking.predictions import classify
 from nnlab.tracking.store import Store

@@ -12,7 +12,7 @@ from support.stopped import resume, stopped_sweep
 
 from nnlab.cli.main import main
 from nnlab.errors import TrackingError
-from nnlab.runs.code_version import CodeVersion
+from nnlab.jobs.code_version import CodeVersion
 from nnlab.tracking.artifacts import read_weights, weights_sha256
 from nnlab.tracking.store import Store
 from nnlab.tracking.tracker import Tracker

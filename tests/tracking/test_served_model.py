@@ -19,10 +19,10 @@ from support.sweeps import run_sweep
 
 from nnlab.cli.main import main
 from nnlab.execution.single_session import run_one
-from nnlab.runs.config import from_record, to_record
-from nnlab.runs.launch_config import LaunchConfig
-from nnlab.runs.prepared_data import prepare
-from nnlab.runs.sweep import Sweep, job_name
+from nnlab.jobs.config import from_record, to_record
+from nnlab.jobs.launch_config import LaunchConfig
+from nnlab.jobs.prepared_data import prepare
+from nnlab.jobs.sweep import Sweep, job_name
 from nnlab.tracking import served_model
 from nnlab.tracking.artifacts import read_weights
 from nnlab.tracking.served_model import ServedNetwork

@@ -13,7 +13,7 @@ from sqlalchemy import event, text
 from sqlalchemy.pool import Pool
 
 from nnlab.errors import TrackingError
-from nnlab.runs.code_version import CodeVersion
+from nnlab.jobs.code_version import CodeVersion
 from nnlab.tracking.database import ensure_database
 from nnlab.tracking.locations import local_database, tracking_uri
 from nnlab.tracking.store import Store
@@ -24,7 +24,7 @@ DATASET = DatasetRecord("digits", "d" * 64, "a test", 10, 784, 10)
 
 def test_many_writers_may_log_the_same_new_dataset_at_once(store, tracker):
     code = (
-        "import sys; from nnlab.tracking.tracker import *\nfrom nnlab.runs.code_version import *\n"
+        "import sys; from nnlab.tracking.tracker import *\nfrom nnlab.jobs.code_version import *\n"
         f"tracker = Tracker(Store({store!r}), 'nnlab', CodeVersion())\n"
         "print('ready', flush=True); sys.stdin.readline()\n"
         "for number in range(15):\n"

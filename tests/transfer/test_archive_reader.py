@@ -15,7 +15,7 @@ from support.zips import ONE, TWO
 
 from nnlab.cli.main import main
 from nnlab.errors import ArchiveError
-from nnlab.runs.code_version import CodeVersion
+from nnlab.jobs.code_version import CodeVersion
 from nnlab.tracking.store import Store
 from nnlab.tracking.tracker import Tracker
 from nnlab.transfer.archive import ArchiveLimits

@@ -22,7 +22,7 @@ def doctor(store):
 def orphan(store):
     """A run whose process has ended without a word."""
     code = (
-        "from nnlab.tracking.tracker import *; from nnlab.runs.code_version import CodeVersion\n"
+        "from nnlab.tracking.tracker import *; from nnlab.jobs.code_version import CodeVersion\n"
         f"tracker = Tracker(Store({store!r}), 'nnlab', CodeVersion())\n"
         "print(tracker.start('orphan', {}, {}))"
     )

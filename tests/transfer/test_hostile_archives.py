@@ -29,13 +29,13 @@ from nnlab.errors import ArchiveError, ConfigError, RecordError, TrackingError
 from nnlab.execution.ledger import Ledger, Plan, PlannedJob
 from nnlab.execution.resume import resume
 from nnlab.execution.reuse import refusal
+from nnlab.jobs import provenance
+from nnlab.jobs.commands import recorded_command
+from nnlab.jobs.config import SEMANTICS, to_record
+from nnlab.jobs.run import Job, plan_runs
+from nnlab.jobs.sweep import Sweep
 from nnlab.reproduction.config_from import config_with
 from nnlab.reproduction.repeat import reproduce, reproduce_at_commit
-from nnlab.runs import provenance
-from nnlab.runs.commands import recorded_command
-from nnlab.runs.config import SEMANTICS, to_record
-from nnlab.runs.run import Job, plan_runs
-from nnlab.runs.sweep import Sweep
 from nnlab.safe_text import printable
 from nnlab.tracking.frames import read_runs
 from nnlab.tracking.records import RunRecord

@@ -7,8 +7,8 @@ this machine, and nothing in it may run code: Hydra itself would, from ``hydra.c
 import re
 import shlex
 
-from nnlab.runs.config import RunConfig
-from nnlab.runs.sweep import field_of
+from nnlab.jobs.config import RunConfig
+from nnlab.jobs.sweep import field_of
 from nnlab.safe_text import CONTROLS
 
 COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")

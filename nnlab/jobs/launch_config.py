@@ -7,8 +7,8 @@ import yaml
 from pydantic import Field, field_validator
 
 from nnlab.errors import ConfigError
-from nnlab.runs.code_version import CHECKOUT
-from nnlab.runs.validation import StrictModel, validated
+from nnlab.jobs.code_version import CHECKOUT
+from nnlab.jobs.validation import StrictModel, validated
 
 
 class LaunchConfig(StrictModel):

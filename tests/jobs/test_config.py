@@ -5,7 +5,7 @@ import yaml
 from support.configs import VALID, config
 
 from nnlab.errors import ConfigError
-from nnlab.runs.config import CONFIG_SCHEMA, from_mapping, to_yaml
+from nnlab.jobs.config import CONFIG_SCHEMA, from_mapping, to_yaml
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from typing import TypeVar
 from omegaconf import OmegaConf
 
 from nnlab.errors import ConfigError
-from nnlab.runs.code_version import CHECKOUT
+from nnlab.jobs.code_version import CHECKOUT
 from nnlab.system.temporary import temporary_folder
 
 Value = TypeVar("Value")

@@ -14,9 +14,9 @@ from support.commands import python, run_py
 from support.paths import ROOT
 
 from nnlab.errors import ConfigError
-from nnlab.runs.compose import compose_grid
-from nnlab.runs.study import Study
-from nnlab.runs.sweep import Sweep
+from nnlab.jobs.compose import compose_grid
+from nnlab.jobs.study import Study
+from nnlab.jobs.sweep import Sweep
 from nnlab.training.initializers import INIT_NAMES
 
 STUDIES = {path.stem: path for path in sorted((ROOT / "conf" / "experiment").glob("*.yaml"))}

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from nnlab.runs import provenance
-from nnlab.runs.tags import Tag
+from nnlab.jobs import provenance
+from nnlab.jobs.tags import Tag
 
 STUDY_FILE = "study.yaml"  # among the artifacts of a sweep's parent run
 PARAGRAPH = re.compile(r"(Question|Command|Expected|Reference):\s*(.*)", re.DOTALL)

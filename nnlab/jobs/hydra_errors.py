@@ -94,7 +94,7 @@ def sentence(error: BaseException) -> str:
 def _unknown_field(field: str) -> str:
     if field in BELONGS_TO:
         return f"{field} does not apply here: it belongs to {BELONGS_TO[field]}."
-    from nnlab.runs.config import RunConfig
+    from nnlab.jobs.config import RunConfig
 
     names = []
     for name, declared in RunConfig.model_fields.items():

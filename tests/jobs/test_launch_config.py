@@ -3,7 +3,7 @@
 import pytest
 
 from nnlab.errors import ConfigError
-from nnlab.runs.launch_config import launch_config
+from nnlab.jobs.launch_config import launch_config
 
 
 @pytest.mark.parametrize(

@@ -13,8 +13,8 @@ from typing import Any
 from pydantic import ConfigDict, Field
 
 from nnlab import __version__
-from nnlab.runs.code_version import CHECKOUT, code_version
-from nnlab.runs.validation import StrictModel
+from nnlab.jobs.code_version import CHECKOUT, code_version
+from nnlab.jobs.validation import StrictModel
 from nnlab.safe_text import masked
 from nnlab.system.stored_files import read_json
 
@@ -75,7 +75,7 @@ def environment() -> dict[str, Any]:
     """Describe what a result may depend on besides config and data, as plain values for JSON."""
     import numpy as np  # here, so that `nnlab --help` need not load it
 
-    from nnlab.runs.config import SEMANTICS
+    from nnlab.jobs.config import SEMANTICS
     from nnlab.training import blas
 
     code = code_version()

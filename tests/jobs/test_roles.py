@@ -2,8 +2,8 @@
 
 import pytest
 
-from nnlab.runs.config import RunConfig, fields_with, fields_without, from_mapping
-from nnlab.runs.roles import Role, declared_roles, is_among
+from nnlab.jobs.config import RunConfig, fields_with, fields_without, from_mapping
+from nnlab.jobs.roles import Role, declared_roles, is_among
 
 PARAMETERS = {
     "lr", "epochs", "hidden_size", "init.name", "seed", "batch_size", "dtype", "target_accuracy",

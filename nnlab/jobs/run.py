@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from nnlab.runs.config import RunConfig
-from nnlab.runs.prepared_data import PreparedData, prepare
+from nnlab.jobs.config import RunConfig
+from nnlab.jobs.prepared_data import PreparedData, prepare
 from nnlab.training.initializers import draw_params
 from nnlab.training.network import Params
 from nnlab.training.outcomes import Curve, Status

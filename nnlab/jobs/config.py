@@ -10,8 +10,8 @@ import yaml
 from pydantic import Field, field_validator
 
 from nnlab.errors import ConfigError
-from nnlab.runs.roles import Role, declared_roles
-from nnlab.runs.validation import StrictModel, validated
+from nnlab.jobs.roles import Role, declared_roles
+from nnlab.jobs.validation import StrictModel, validated
 from nnlab.safe_text import masked
 from nnlab.training.initializers import FREE_INITS, INIT_NAMES, Bias, Initializer, InitName, named
 

@@ -9,11 +9,11 @@ import pytest
 from support.checkouts import Checkout
 
 from nnlab.data.dataset import batch_order
-from nnlab.runs import code_version, provenance
+from nnlab.jobs import code_version, provenance
 from nnlab.training.initializers import draw_params, named
 
 ASK = (
-    "import json, sys; from nnlab.runs.code_version import code_version as c; v = c();"
+    "import json, sys; from nnlab.jobs.code_version import code_version as c; v = c();"
     "sys.stdout.write(json.dumps([v.commit, v.dirty, v.patch.decode(), v.left_out, v.modules]))"
 )
 

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from nnlab.errors import ConfigError
-from nnlab.runs.config import RunConfig, fields_with, fields_without
-from nnlab.runs.roles import Role, is_among
-from nnlab.runs.run import Job
+from nnlab.jobs.config import RunConfig, fields_with, fields_without
+from nnlab.jobs.roles import Role, is_among
+from nnlab.jobs.run import Job
 
 DEFAULTS = "defaults"  # the name of a run without overrides
 MAX_LISTED = 4  # values of a field in the name of a sweep; more are written as a range

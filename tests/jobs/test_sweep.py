@@ -3,8 +3,8 @@
 import pytest
 
 from nnlab.errors import ConfigError
-from nnlab.runs.config import from_mapping
-from nnlab.runs.sweep import Sweep, field_of, job_name
+from nnlab.jobs.config import from_mapping
+from nnlab.jobs.sweep import Sweep, field_of, job_name
 
 CONFIG = {
     "lr": 0.1, "epochs": 5, "hidden_size": 10, "init": {"name": "he"}, "seed": 0,

@@ -8,7 +8,7 @@ import numpy as np
 
 from nnlab.data import sources
 from nnlab.data.dataset import Dataset, Split, data_digest, split_dataset
-from nnlab.runs.config import DataConfig, RunConfig
+from nnlab.jobs.config import DataConfig, RunConfig
 from nnlab.training.blocks import Block, make_blocks
 from nnlab.training.training_data import TrainingData
 

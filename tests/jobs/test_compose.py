@@ -12,7 +12,7 @@ from omegaconf import OmegaConf
 from support.paths import ROOT
 
 from nnlab.errors import ConfigError
-from nnlab.runs.compose import Composer, from_hydra
+from nnlab.jobs.compose import Composer, from_hydra
 
 
 @pytest.fixture

@@ -25,10 +25,10 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import InterpolationKeyError, MissingMandatoryValue
 
 from nnlab.errors import ConfigError
-from nnlab.runs import resolvers
-from nnlab.runs.code_version import CHECKOUT
-from nnlab.runs.config import RunConfig, from_mapping
-from nnlab.runs.study import Study
+from nnlab.jobs import resolvers
+from nnlab.jobs.code_version import CHECKOUT
+from nnlab.jobs.config import RunConfig, from_mapping
+from nnlab.jobs.study import Study
 
 ASSIGNMENT = re.compile(r"(?P<field>\w+(?:\.\w+)*)=[^$]*")  # no +, ~, @ and no interpolation
 
