@@ -1,22 +1,22 @@
-"""The entry point of ``run.py``: Hydra's main function, signals, errors and exit codes."""
+"""The entry point of ``run.py`` and ``nnlab run``: Hydra, signals, errors and exit codes."""
 
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+import hydra
 from hydra.core.config_store import ConfigStore
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.plugins import Plugins
-from hydra.errors import HydraException
 from omegaconf import DictConfig
-from omegaconf.errors import OmegaConfBaseException
 
-from nnlab.errors import ConfigError, NnlabError
+from nnlab.errors import ConfigError
 from nnlab.interrupts import Terminated, terminable
 from nnlab.jobs import resolvers
-from nnlab.jobs.hydra_errors import raised_by_hydra, sentence
+from nnlab.jobs.code_version import CONF
+from nnlab.jobs.hydra_errors import as_nnlab_error, sentence
 from nnlab.launcher import sweep_of_command
 from nnlab.safe_text import masked, printable
 
@@ -31,6 +31,12 @@ def train_one(config: DictConfig) -> float:
     with exit_on_error():  # here too: Hydra would print a line of its own before the sentence
         checked = from_hydra(config)
         return run_one(checked, list(HydraConfig.get().overrides.task)).objective
+
+
+def run_words(words: Sequence[str]) -> None:
+    """Do what ``python run.py`` does with these words, in any folder and without a checkout."""
+    sys.argv[1:] = words  # Hydra reads the command line of the process
+    run(hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")(train_one))
 
 
 def run(main: Callable[[], object]) -> None:
@@ -67,23 +73,13 @@ def exit_on_error() -> Iterator[None]:
         terminated = isinstance(error, Terminated)
         _print("Terminated." if terminated else "Interrupted.")
         raise SystemExit(143 if terminated else 130) from None
-    except MemoryError as error:
-        _print(f"Out of memory: {error}. A smaller hidden_size or batch_size needs less.")
-        raise SystemExit(1) from None
-    except (NnlabError, HydraException, OmegaConfBaseException, OSError, ValueError) as error:
-        if os.environ.get(DEBUG) == "1" or not _foreseen(error):
+    except Exception as error:
+        foreseen = as_nnlab_error(error)
+        traced = os.environ.get(DEBUG) == "1" and not isinstance(error, MemoryError)
+        if foreseen is None or traced:
             raise
-        _print(sentence(error))
-        raise SystemExit(error.exit_code if isinstance(error, NnlabError) else 2) from None
-
-
-def _foreseen(error: Exception) -> bool:
-    """Tell whether an error is the user's: a path that fails, or a value that Hydra refuses."""
-    if isinstance(error, NnlabError | HydraException | OmegaConfBaseException):
-        return True  # some of Hydra's are OSErrors too
-    if isinstance(error, OSError):
-        return error.filename is not None
-    return raised_by_hydra(error)
+        _print(sentence(foreseen))
+        raise SystemExit(foreseen.exit_code) from None
 
 
 def _let_optuna_maximise() -> None:

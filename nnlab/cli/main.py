@@ -25,11 +25,22 @@ class Commands(click.Group):
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="nnlab")
 def main() -> None:
-    """Manage recorded runs. To train some: python run.py --help."""
+    """Train runs, and manage those that are recorded. The fields of a run: nnlab run --help."""
 
 
 main.add_command(reproduce)
 main.add_command(explain)
+
+
+@main.command(
+    add_help_option=False, context_settings={"ignore_unknown_options": True}, options_metavar="[-m]"
+)
+@click.argument("words", nargs=-1, metavar="[FIELD=VALUE ...]", type=click.UNPROCESSED)
+def run(words: tuple[str, ...]) -> None:
+    """Train a run, or with -m a sweep: python run.py, from any folder. --help lists the fields."""
+    from nnlab.app import run_words
+
+    run_words(words)
 
 
 @main.command()

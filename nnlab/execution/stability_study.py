@@ -52,7 +52,7 @@ def study_stability(overrides: Sequence[str], tolerance: float) -> list[Network]
     ConfigError
         Where the overrides are wrong, or 2 over the sharpness predicts nothing for them.
     """
-    jobs, configs, study = compose_grid(overrides)
+    jobs, configs, study, _ = compose_grid(overrides)
     if any(override.startswith("lr=") for job in jobs for override in job):
         raise ConfigError("lr is what is searched for here: leave it out.")
     for config in configs:

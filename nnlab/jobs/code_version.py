@@ -12,6 +12,8 @@ from nnlab.system.temporary import temporary_folder
 
 PACKAGE = Path(__file__).resolve().parents[1]
 CHECKOUT = PACKAGE.parent  # has run.py and conf/ beside nnlab/
+# A wheel carries conf/ inside the package.
+CONF = PACKAGE / "conf" if (PACKAGE / "conf").is_dir() else CHECKOUT / "conf"
 
 # The project's own code and config. Only these are recorded: other files of a working tree may
 # be private notes, data or secrets.

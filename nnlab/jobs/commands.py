@@ -18,7 +18,7 @@ FIELD = re.compile(r"\w+(?:\.\w+)*")
 PLAIN = re.compile(r"[\w.+-]+")
 SWEEPER = "hydra.sweeper."
 WHERE = ("tracking", "hydra.launcher", "hydra/launcher")  # left out of commands from elsewhere
-PROGRAMS = (("python", "run.py"), ("nnlab", "stability"), ("nnlab", "reproduce"))
+PROGRAMS = (("python", "run.py"), ("nnlab", "run"), ("nnlab", "stability"), ("nnlab", "reproduce"))
 RUNS_CODE = ("_target_", "hydra.callbacks", "hydra.searchpath", "--config-dir", "--config-path",
              "--config-name", "--experimental", "--package", "--at-commit", "oc.")  # fmt: skip
 

@@ -8,28 +8,34 @@ override that is more than that goes through Hydra.
 
 import copy
 import re
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from hydra import initialize_config_dir
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from hydra._internal.utils import create_config_search_path
 from hydra.core.config_loader import ConfigLoader
-from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.utils import setup_globals
 from hydra.types import RunMode
+from hydra.version import VersionBase, setbase
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import InterpolationKeyError, MissingMandatoryValue
 
 from nnlab.errors import ConfigError
 from nnlab.jobs import resolvers
-from nnlab.jobs.code_version import CHECKOUT
+from nnlab.jobs.code_version import CONF
 from nnlab.jobs.config import RunConfig, from_mapping
 from nnlab.jobs.study import Study
+from nnlab.jobs.sweep import field_of
 
+OF_HYDRA = ("hydra.", "hydra/")  # the settings of Hydra itself: no run has them
+_COMPOSING = threading.RLock()  # Hydra keeps its state in the process, not in the thread
 ASSIGNMENT = re.compile(r"(?P<field>\w+(?:\.\w+)*)=[^$]*")  # no +, ~, @ and no interpolation
 
 
@@ -144,11 +150,62 @@ class Grid(NamedTuple):
         In the order of the jobs.
     study : Study or None
         The study that was chosen.
+    launcher : dict
+        The launcher's fields, not checked yet; see ``launch_config``.
     """
 
     jobs: list[tuple[str, ...]]
     configs: list[RunConfig]
     study: Study | None
+    launcher: dict[Any, Any]
+
+
+@contextmanager
+def _config_loader() -> Iterator[ConfigLoader]:
+    """Provide Hydra's loader of ``conf/``, without the global state of a program of Hydra's.
+
+    That state may be the host's, whose notebook or program uses Hydra for itself.
+    """
+    with _COMPOSING:
+        versions = VersionBase.instance()
+        before = versions.version_base
+        setbase("1.3")
+        setup_globals()
+        resolvers.register()
+        try:
+            yield ConfigLoaderImpl(create_config_search_path(f"file://{CONF}"))
+        finally:
+            versions.version_base = before
+
+
+def compose_run(overrides: Sequence[str]) -> tuple[RunConfig, list[str]]:
+    """Compose the config that ``python run.py`` would train.
+
+    Parameters
+    ----------
+    overrides : Sequence[str]
+        As they are typed.
+
+    Returns
+    -------
+    config : RunConfig
+    overrides : list[str]
+        Those of the run, without those of Hydra's own settings.
+
+    Raises
+    ------
+    ConfigError, HydraException
+        Where an override is wrong, or asks for a sweep.
+    """
+    with _config_loader() as loader:
+        whole = loader.load_configuration("config", list(overrides), run_mode=RunMode.RUN)
+        if whole.hydra.mode == RunMode.MULTIRUN:
+            raise ConfigError(
+                f"experiment={whole.hydra.runtime.choices.experiment} is a sweep, and no single "
+                "run: train it as a sweep."
+            )
+        with _as_hydra_config(whole):
+            return from_hydra(without_hydra(whole)), list(whole.hydra.overrides.task)
 
 
 def compose_grid(overrides: Sequence[str]) -> Grid:
@@ -165,26 +222,25 @@ def compose_grid(overrides: Sequence[str]) -> Grid:
     ConfigError, HydraException
         Where an override is wrong.
     """
-    folder = CHECKOUT / "conf"
-    if not folder.is_dir():
-        raise ConfigError(f"There is no {folder}: configs are composed in a checkout of nnlab.")
-    resolvers.register()
     parser = OverridesParser.create()
     fixed = [
         str(override.input_line)
         for override in parser.parse_overrides(list(overrides))
         if not override.is_sweep_override()
     ]
-    with initialize_config_dir(str(folder), version_base="1.3"):
-        loader = GlobalHydra.instance().config_loader()
+    with _config_loader() as loader:
         master = loader.load_configuration("config", fixed, run_mode=RunMode.MULTIRUN)
         params = OmegaConf.select(master, "hydra.sweeper.params") or {}
         swept = [f"{field}={values}" for field, values in params.items()]
-        parsed = parser.parse_overrides([*swept, *overrides])
+        typed = [word for word in overrides if not field_of(word).startswith(OF_HYDRA)]
+        parsed = parser.parse_overrides([*swept, *typed])
         (jobs,) = BasicSweeper.split_arguments(parsed, max_batch_size=None)
         composer = Composer(loader, master)
         configs = [composer.compose(job) for job in jobs]
-        return Grid([tuple(job) for job in jobs], configs, chosen_study(master))
+        launcher = OmegaConf.to_container(master.hydra.launcher)
+        assert isinstance(launcher, dict)
+        del launcher["_target_"]
+        return Grid([tuple(job) for job in jobs], configs, chosen_study(master), launcher)
 
 
 def chosen_study(config: DictConfig) -> Study | None:

@@ -5,7 +5,10 @@ import re
 import traceback
 from types import FrameType
 
-from hydra.errors import OverrideParseException
+from hydra.errors import HydraException, OverrideParseException
+from omegaconf.errors import OmegaConfBaseException
+
+from nnlab.errors import ConfigError, NnlabError
 
 # Fields that only some options of their group have.
 BELONGS_TO = {
@@ -39,7 +42,26 @@ SYNONYMS = {
 }
 
 
-def raised_by_hydra(error: BaseException) -> bool:
+def as_nnlab_error(error: Exception) -> NnlabError | None:
+    """Return a foreseen error as one of nnlab's, with one sentence; None for any other.
+
+    Foreseen are nnlab's own errors, values that Hydra refuses, paths that fail, and a memory that
+    is too small.
+    """
+    if isinstance(error, NnlabError):
+        return error
+    if isinstance(error, MemoryError):
+        remedy = "A smaller hidden_size or batch_size needs less."
+        return NnlabError(f"Out of memory: {error}. {remedy}")
+    foreseen = (
+        isinstance(error, HydraException | OmegaConfBaseException)
+        or (isinstance(error, OSError) and error.filename is not None)
+        or (isinstance(error, ValueError) and _raised_by_hydra(error))
+    )
+    return ConfigError(sentence(error)) if foreseen else None
+
+
+def _raised_by_hydra(error: BaseException) -> bool:
     """Tell whether Hydra itself raised an error, which may be a plain ValueError."""
     frame = _last_frame(error)
     return frame is not None and frame.f_globals.get("__name__", "").startswith("hydra.")

@@ -7,7 +7,7 @@ import yaml
 from pydantic import Field, field_validator
 
 from nnlab.errors import ConfigError
-from nnlab.jobs.code_version import CHECKOUT
+from nnlab.jobs.code_version import CONF
 from nnlab.jobs.validation import StrictModel, validated
 
 
@@ -39,10 +39,8 @@ class LaunchConfig(StrictModel):
 
 
 def own_fields() -> dict[str, Any]:
-    """Return the launcher's fields as the checkout on this machine has them; else none."""
-    path = CHECKOUT / "conf" / "hydra" / "launcher" / "nnlab.yaml"
-    if not path.is_file():
-        return {}
+    """Return the launcher's fields as the files of ``conf/`` on this machine have them."""
+    path = CONF / "hydra" / "launcher" / "nnlab.yaml"
     fields = dict(yaml.safe_load(path.read_text(encoding="utf-8")) or {})
     return {name: value for name, value in fields.items() if name != "_target_"}
 

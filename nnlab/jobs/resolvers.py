@@ -8,7 +8,7 @@ from typing import TypeVar
 from omegaconf import OmegaConf
 
 from nnlab.errors import ConfigError
-from nnlab.jobs.code_version import CHECKOUT
+from nnlab.jobs.code_version import CONF
 from nnlab.system.temporary import temporary_folder
 
 Value = TypeVar("Value")
@@ -46,8 +46,7 @@ def scratch_folder() -> str:
 
 def documented_fields() -> str:
     """Return all fields with their defaults and comments, as the files of ``conf/`` have them."""
-    conf = CHECKOUT / "conf"
-    main = (conf / "config.yaml").read_text(encoding="utf-8")
+    main = (CONF / "config.yaml").read_text(encoding="utf-8")
     fields = main[main.index("\nlr:") + 1 : main.index("\nhydra:")].rstrip()
     groups = []
     for group, option, comment in (
@@ -56,7 +55,7 @@ def documented_fields() -> str:
         ("prune", "halving", "with prune=halving"),
         ("hydra/launcher", "nnlab", "how a sweep is carried out"),
     ):
-        lines = (conf / group / f"{option}.yaml").read_text(encoding="utf-8").splitlines()
+        lines = (CONF / group / f"{option}.yaml").read_text(encoding="utf-8").splitlines()
         skipped = ("#", "source:", "_target_:", "rule:")
         shown = [f"  {line}" for line in lines if not line.startswith(skipped)]
         groups.append("\n".join((f"\n{group.replace('/', '.')}:  # {comment}", *shown)))

@@ -13,7 +13,7 @@ from typing import Any
 import yaml
 
 from nnlab.errors import ConfigError, RecordError
-from nnlab.jobs.code_version import CHECKOUT
+from nnlab.jobs.code_version import CONF
 from nnlab.jobs.config import RunConfig, fields_with, from_mapping
 from nnlab.jobs.local_fields import without_foreign_values
 from nnlab.jobs.roles import Role
@@ -101,7 +101,7 @@ def config_with(config: RunConfig, run_id: str, overridden: Sequence[str]) -> st
     str
         YAML.
     """
-    text = (CHECKOUT / "conf" / "config.yaml").read_text(encoding="utf-8")
+    text = (CONF / "config.yaml").read_text(encoding="utf-8")
     content: dict[str, Any] = yaml.safe_load(text)
     recorded = config.model_dump()
     content.update({name: recorded[name] for name in fields_with(Role.INHERITED)})
