@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from nnlab.analysis.conclusions import late_notes
 from nnlab.analysis.conditions import column, left_out_note, runs_where
 from nnlab.analysis.configurations import (
     endings,
@@ -49,7 +50,8 @@ def compare(
     uri : str or None
         The store; None for the one of the config.
     metric : str
-        A column of the runs, such as ``final_val_accuracy``, ``final_val_loss``,
+        A column of the runs, such as ``late_val_accuracy`` (the mean over the last tenth of the
+        epochs), ``final_val_accuracy`` (the last value), ``final_val_loss``,
         ``test/accuracy``, ``epochs_to_target``. The metric of a curve stands for its last value.
     by : sequence of str or None
         Parameters to pivot by: the values of the last one become columns, and all else that varies
@@ -245,7 +247,7 @@ def _pivoted(
 
 def _notes(runs: pd.DataFrame, table: pd.DataFrame, metric: str) -> list[str]:
     """Return the sentences that a reader needs to read the numbers right."""
-    notes = _diverged_note(runs, metric)
+    notes = [*_diverged_note(runs, metric), *late_notes(runs, metric)]
     without = runs[run_results(runs, metric).isna()]
     if len(without):
         notes.append(

@@ -5,16 +5,21 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import pandas as pd
 
-from nnlab.analysis.configurations import endings
+from nnlab.analysis.configurations import endings, without_late
 from nnlab.analysis.formatting import interval, number, short, written
 from nnlab.analysis.groups import RunGroup, Value, levels, numeric
 from nnlab.analysis.paired_statistics import PairedDifference
-from nnlab.analysis.ranking import lower_is_better, tally
+from nnlab.analysis.ranking import LAST, METRIC, lower_is_better, tally
 from nnlab.analysis.statistics import summarise
 
 UNLEARNED = ("stalled", "dead", "diverged")  # outcomes of runs that came to their end
+PARTED = 0.02  # between the last accuracy and the mean of the late ones: worth a sentence
 NAMED = 3  # configurations, or values, that a sentence lists before it counts them or gives ranges
-METRIC_NAMES = {"final_val_accuracy": "final validation accuracy", "test/accuracy": "test accuracy"}
+METRIC_NAMES = {
+    "late_val_accuracy": "late validation accuracy",
+    "final_val_accuracy": "final validation accuracy",
+    "test/accuracy": "test accuracy",
+}
 
 
 def conclusions(
@@ -41,6 +46,7 @@ def conclusions(
     if len(groups) > 1:
         sentences.append(_rivals(groups))
     sentences += _outcomes(groups, runs, target)
+    sentences += late_notes(runs, groups[0].metric)
     sentences += _test_error(groups)
     return sentences
 
@@ -190,3 +196,29 @@ def _test_error(groups: Sequence[RunGroup]) -> Iterator[str]:
         f"On the test images, by which no choice was made, this configuration errs in "
         f"{summary.mean:.2%} ({summary.n} seed{'s' * (summary.n != 1)}{between})."
     )
+
+
+def late_notes(runs: pd.DataFrame, metric: str) -> Iterator[str]:
+    """Say where the last accuracy parts from the mean over the last tenth of the epochs."""
+    if metric not in (METRIC, LAST):
+        return
+    without = len(without_late(runs))
+    if without:
+        yield (
+            f"{without} of {len(runs)} runs, of an older version, have no history and so no "
+            f"{METRIC}: all are compared by their last value."
+        )
+    if METRIC not in runs or LAST not in runs:
+        return
+    apart = (runs[LAST] - runs[METRIC]).abs()
+    parted = int((apart > PARTED).sum())
+    if parted:
+        (name, last, late), *_ = runs.loc[[apart.idxmax()], ["name", LAST, METRIC]].itertuples(
+            index=False, name=None
+        )
+        yield (
+            f"In {parted} of {len(runs)} runs the last validation accuracy is more than {PARTED:g} "
+            f"from the mean over the last tenth of the epochs, most of all in {name} "
+            f"({number(last)}, and {number(late)} in the mean): there it still moves, and a last "
+            "value is a matter of when training was stopped."
+        )

@@ -5,12 +5,12 @@ import math
 import pandas as pd
 
 from nnlab.analysis.conditions import column
-from nnlab.analysis.ranking import SEED, result_of
+from nnlab.analysis.ranking import LAST, METRIC, SEED, result_of
 from nnlab.errors import ComparisonError
 from nnlab.training.initializers import independent
 
 DIGEST = "data_digest"
-FINAL = ("final_val_accuracy", "final_val_loss", "final_train_loss")  # no diverged run has these
+FINAL = (METRIC, LAST, "final_val_loss", "final_train_loss")  # no diverged run has these
 
 
 def varying_fields(runs: pd.DataFrame) -> list[str]:
@@ -92,6 +92,9 @@ def common_target(runs: pd.DataFrame) -> float | None:
 def metric_of(runs: pd.DataFrame, metric: str) -> str:
     """Return the whole name of a metric that some run has, or counts as having.
 
+    In place of ``late_val_accuracy`` it is ``final_val_accuracy`` where a run has only that: all
+    runs are compared by the same.
+
     Raises
     ------
     ComparisonError
@@ -107,7 +110,15 @@ def metric_of(runs: pd.DataFrame, metric: str) -> str:
             f"None of these {len(runs)} runs has reached its target accuracy; compare another "
             "metric."
         )
-    return column(metric, metrics)
+    name = column(metric, metrics)
+    return LAST if name == METRIC and len(without_late(runs)) else name
+
+
+def without_late(runs: pd.DataFrame) -> pd.DataFrame:
+    """Return the runs with a last accuracy and no late one: older ones that kept no history."""
+    if LAST not in runs:
+        return runs.iloc[:0]
+    return runs[runs[LAST].notna() & runs.get(METRIC, runs[LAST] * math.nan).isna()]
 
 
 def value_key(value: object) -> tuple[bool, float, str]:

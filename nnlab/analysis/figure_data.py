@@ -9,6 +9,7 @@ import pandas as pd
 from nnlab.analysis.configurations import (
     common_target,
     leading_fields,
+    metric_of,
     one_run_per_seed,
     varying_fields,
 )
@@ -90,7 +91,7 @@ def read_figure_data(
         title=title,
         runs=runs,
         fields=fields,
-        metric=METRIC,
+        metric=metric_of(all_runs, METRIC),
         curves=read_curves(uri, runs["run_id"].tolist(), CURVES),
         target=common_target(runs),
         filters=list(map(read_filters, best_and_worst)),

@@ -18,8 +18,10 @@ from dataclasses import dataclass
 from statistics import fmean
 
 from nnlab.jobs.run import Run
+from nnlab.training.outcomes import LATE
 
-METRIC = "final_val_accuracy"  # that sweeps and comparisons are judged by unless told otherwise
+METRIC = LATE  # that sweeps and comparisons are judged by unless told otherwise
+LAST = "final_val_accuracy"  # judged by where a run of an older version has kept no history
 ON_THE_WAY = ("best_", "epochs_to_target")  # metrics that do not speak of the final network
 SEED = "seed"
 NOT_STARTED = "not started"
@@ -167,4 +169,4 @@ def over_seeds(runs: Sequence[Run], varying: Sequence[str]) -> list[Configuratio
 
 
 def _result(run: Run) -> float:
-    return result_of(METRIC, run.metrics.get(METRIC), run.outcome)
+    return result_of(METRIC, run.metrics.get(METRIC, run.metrics.get(LAST)), run.outcome)

@@ -10,6 +10,7 @@ import pandas as pd
 from nnlab.analysis.configurations import (
     common_target,
     leading_fields,
+    metric_of,
     one_run_per_seed,
     varying_fields,
 )
@@ -50,7 +51,8 @@ class SweepResults:
     @classmethod
     def read(cls, store: Store, parent: RunRecord, metric: str = METRIC) -> "SweepResults":
         """Read a sweep's runs."""
-        return cls(store, parent, read_runs(store.uri, [parent.run_id]), metric)
+        runs = read_runs(store.uri, [parent.run_id])
+        return cls(store, parent, runs, metric_of(runs, metric))
 
     @cached_property
     def fields(self) -> list[str]:

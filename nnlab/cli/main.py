@@ -116,7 +116,7 @@ def predict(
 @main.command()
 @click.argument("selection", nargs=-1)
 @URI
-@click.option("--metric", metavar="NAME", help="What to compare; final_val_accuracy by default.")
+@click.option("--metric", metavar="NAME", help="What to compare; late_val_accuracy by default.")
 @click.option(
     "--by", metavar="FIELDS", help="Pivot: rows by the first fields, columns by the last."
 )
@@ -144,7 +144,7 @@ def compare(selection: tuple[str, ...], **options: Any) -> None:  # noqa: ANN401
 @main.command()
 @click.argument("sweep", default="last")
 @URI
-@click.option("--metric", metavar="NAME", help="What to judge by; final_val_accuracy by default.")
+@click.option("--metric", metavar="NAME", help="What to judge by; late_val_accuracy by default.")
 @click.option(
     "--out", metavar="FOLDER", type=click.Path(path_type=Path), help="experiments/NAME by default."
 )

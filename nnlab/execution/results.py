@@ -8,6 +8,7 @@ from rich.markup import escape
 from nnlab.analysis.formatting import number
 from nnlab.analysis.ranking import (
     ENDINGS,
+    LAST,
     METRIC,
     SEED,
     Configuration,
@@ -30,7 +31,8 @@ def report_run(run: Run, artifacts: str) -> None:
     lines = {
         "outcome": _coloured(run.outcome)
         + (f" at epoch {metrics['diverged_at']:.0f}" if run.outcome == "diverged" else ""),
-        "val accuracy": _number(run, METRIC),
+        "val accuracy": _number(run, LAST)
+        + (f", late {number(metrics[METRIC])}" if METRIC in metrics else ""),
         "best": _number(run, "best_val_accuracy")
         + (f" at epoch {metrics['best_epoch']:.0f}" if "best_epoch" in metrics else ""),
         "test accuracy": _number(run, "test/accuracy"),
@@ -94,7 +96,8 @@ def _run_row(run: Run, fields: Sequence[str]) -> dict[str, str]:
     reached = run.metrics.get("epochs_to_target")
     return {
         **{field: value_of(run, field) for field in fields},
-        "val accuracy": _number(run, METRIC),
+        "late val accuracy": _number(run, METRIC),
+        "last": _number(run, LAST),
         "best": _number(run, "best_val_accuracy"),
         "train loss": _number(run, "final_train_loss"),
         "to target": "-" if reached is None else f"{reached:.0f}",
@@ -108,7 +111,7 @@ def _configuration_row(configuration: Configuration) -> dict[str, str]:
     return {
         **configuration.settings,
         "seeds": str(len(configuration.runs)),
-        "mean val accuracy": number(configuration.mean, missing=""),
+        "mean late val accuracy": number(configuration.mean, missing=""),
         "worst": number(min(known, default=None), missing=""),
         "best": number(max(known, default=None), missing=""),
         "outcomes": configuration.outcomes,

@@ -10,6 +10,7 @@ from nnlab.execution.incomplete_records import add_missing, lacking
 from nnlab.interrupts import deferred
 from nnlab.jobs.run import Run
 from nnlab.jobs.tags import Tag
+from nnlab.tracking.late_accuracy import from_history, lacks
 from nnlab.tracking.process import ProcessId
 from nnlab.tracking.record_checks import first_contradiction
 from nnlab.tracking.records import RunRecord
@@ -55,7 +56,7 @@ def reuse_finished(writer: Writer, runs: Sequence[Run], reuse: Reuse) -> str:
         imported += Tag.IMPORTED_FROM in record.tags
         left_out.pop(key, None)
         run.state.reused = True
-        _adopt(run, record)
+        _adopt(run, record, writer.store)
         if lacking(record):
             with deferred(), suppress(RecordError):
                 add_missing(writer, record)
@@ -108,10 +109,15 @@ def _is_certified(store: Store, record: RunRecord, run: Run) -> bool:
             and Tag.AT_COMMIT not in tags  # what its own code says of itself proves nothing
             and tags.get(Tag.RUN_KEY) == run.key
             and tags.get(Tag.WEIGHTS_SHA256) == record.tags.get(Tag.WEIGHTS_SHA256)
-            and made.metrics == record.metrics
+            and made.metrics == _with_late(store, record)
         ):
             return True
     return False
+
+
+def _with_late(store: Store, record: RunRecord) -> dict[str, float]:
+    """Return a run's metrics with the late accuracy, which older versions did not record."""
+    return record.metrics | (from_history(store, record) if lacks(record) else {})
 
 
 def is_complete(record: RunRecord) -> bool:
@@ -120,10 +126,10 @@ def is_complete(record: RunRecord) -> bool:
     return outcome in get_args(Outcome) and (record.status == "FINISHED" or outcome == "pruned")
 
 
-def restore(run: Run, record: RunRecord, checkpoints: Checkpoints) -> None:
+def restore(run: Run, record: RunRecord, store: Store, checkpoints: Checkpoints) -> None:
     """Set a run to the state that its record and its checkpoint hold."""
     if is_complete(record):
-        _adopt(run, record)
+        _adopt(run, record, store)
         return
     state = run.state
     state.run_id, state.logged, state.suspended = record.run_id, record.steps, True
@@ -132,13 +138,14 @@ def restore(run: Run, record: RunRecord, checkpoints: Checkpoints) -> None:
         state.epoch, state.curve = checkpoint.epoch, checkpoint.curve
 
 
-def _adopt(run: Run, record: RunRecord) -> None:
+def _adopt(run: Run, record: RunRecord, store: Store) -> None:
     """Set a run to the end that a complete record tells of."""
     state = run.state
     state.run_id = record.run_id
     state.status = "FINISHED" if record.status == "FINISHED" else "KILLED"
     state.outcome = record.tags[Tag.OUTCOME]
     state.reason = record.tags.get(Tag.REASON)
-    state.metrics = {name: value for name, value in record.metrics.items() if name not in METRICS}
+    metrics = _with_late(store, record)
+    state.metrics = {name: value for name, value in metrics.items() if name not in METRICS}
     ended_at = record.metrics.get("diverged_at", record.metrics.get("pruned_at"))
     state.epoch = run.job.config.epochs if ended_at is None else int(ended_at)

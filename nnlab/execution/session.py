@@ -140,7 +140,7 @@ class Session(ABC):
         for run in runs:
             record = by_job.get(str(run.index))
             if record is not None and (run.index not in changed or reuse.is_complete(record)):
-                reuse.restore(run, record, ledger.checkpoints)
+                reuse.restore(run, record, self.tracker.store, ledger.checkpoints)
                 recorded += [(run, record)] if run.index not in changed else []
         self._reuse(runs)
         stale = [run for run in runs if not run.complete and run.index in changed]

@@ -21,8 +21,13 @@ from nnlab.tracking.writer import Point
 from nnlab.training.outcomes import Status
 
 ROWS = 10  # of the description's table; runs.csv has all runs
-RUN_TITLES = ("val accuracy", "outcome", "run")  # its columns, of those that the terminal shows
-SEEDS_TITLES = ("seeds", "mean val accuracy", "worst", "best", "outcomes")
+RUN_TITLES = (
+    "late val accuracy",
+    "last",
+    "outcome",
+    "run",
+)  # its columns, of those that the terminal shows
+SEEDS_TITLES = ("seeds", "mean late val accuracy", "worst", "best", "outcomes")
 
 
 def write_end(
@@ -108,7 +113,7 @@ def describe_sweep(
     best = ranked(runs)[0]
     if METRIC in best.metrics:
         accuracy = number(best.metrics[METRIC])
-        summary += f". Best: **{best.job.name}**, validation accuracy {accuracy}, "
+        summary += f". Best: **{best.job.name}**, late validation accuracy {accuracy}, "
         summary += f"run `{best.run_id[:8]}`"
     commands = ["nnlab ui", "nnlab compare", "nnlab reproduce --all"]
     if not all(run.complete for run in runs):

@@ -28,7 +28,10 @@ CONFIG_SCHEMA = 2
 LARGEST = 10**9  # epochs and units: NumPy's own limits are met without a sentence
 
 
-Objective = Literal["final_val_accuracy", "best_val_accuracy", "final_val_loss", "final_train_loss"]
+Objective = Literal[
+    "final_val_accuracy", "late_val_accuracy", "best_val_accuracy", "final_val_loss",
+    "final_train_loss",
+]  # fmt: skip
 Seed = Annotated[int, Field(ge=0, description="a whole number, 0 or more")]
 
 

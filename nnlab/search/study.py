@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 # The metric of a pruned run, at its rung, that stands for an objective.
 AT_RUNG = {
     "final_val_accuracy": "val/accuracy",
+    "late_val_accuracy": "val/accuracy",
     "best_val_accuracy": "best_val_accuracy",
     "final_val_loss": "val/loss",
     "final_train_loss": "train/loss",

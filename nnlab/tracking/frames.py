@@ -8,9 +8,11 @@ import pandas as pd
 
 from nnlab.errors import TrackingError
 from nnlab.jobs.tags import Tag
+from nnlab.tracking.late_accuracy import late_accuracies
 from nnlab.tracking.locations import tracking_uri
 from nnlab.tracking.readers import Reader, open_reader
 from nnlab.tracking.records import RunRecord
+from nnlab.training.outcomes import LATE
 
 LAST = "last"  # the selection of the newest sweep
 ID = re.compile(r"[0-9a-f]{1,32}")
@@ -49,7 +51,8 @@ def read_runs(uri: str | None, selection: Sequence[str]) -> pd.DataFrame:
         that made the run; ``outcome`` is None where a run did not end; ``start_time`` is in UTC.
         Then a column for each parameter, numeric where all its values are numbers
         (``attrs["params"]`` lists these columns), and a column for each metric: its last value, NaN
-        where there is none (``attrs["metrics"]``). The runs that a sweep reused are among its
+        where there is none (``attrs["metrics"]``); the ``late_val_accuracy`` of runs that did not
+        record it comes from their history. The runs that a sweep reused are among its
         rows; the run that stands for the sweep is not.
 
     Raises
@@ -202,10 +205,15 @@ def _frame(store: Reader, selected: Collection[Selected], nothing: str) -> pd.Da
         name: pd.Series([record.metrics.get(name) for record in records], dtype=float)
         for name in sorted({name for record in records for name in record.metrics})
     }
+    late = late_accuracies(store, records)
+    if late:
+        metrics[LATE] = pd.Series(
+            [late.get(record.run_id, record.metrics.get(LATE)) for record in records], dtype=float
+        )
     frame = pd.concat([info, pd.DataFrame(params), pd.DataFrame(metrics)], axis=1)
     frame["start_time"] = pd.to_datetime(frame["start_time"], utc=True)
     frame = frame.sort_values(["start_time", "run_id"], ascending=[False, True], ignore_index=True)
-    frame.attrs.update(params=list(params), metrics=list(metrics))
+    frame.attrs.update(params=list(params), metrics=sorted(metrics))
     return frame
 
 

@@ -19,7 +19,7 @@ from nnlab.training.blocks import Block
 from nnlab.training.full_batch import predict
 from nnlab.training.history import METRICS
 from nnlab.training.network import Params
-from nnlab.training.outcomes import Curve, summarise
+from nnlab.training.outcomes import LATE, Curve, summarise
 
 Place = tuple[str, int]  # metric, epoch
 Points = dict[Place, float]
@@ -29,7 +29,7 @@ TOLERANCE = 2e-3  # between processors: an image or two in a thousand may change
 FILES = ("config.yaml", "history.csv", "weights.npz")
 SUMMARY = {
     "final_train_loss", "final_val_loss", "final_val_accuracy", "best_val_accuracy", "best_epoch",
-    "epochs_to_target", "diverged_at", "pruned_at",
+    LATE, "epochs_to_target", "diverged_at", "pruned_at",
 }  # fmt: skip
 SURE = 20.0  # nats: beyond such a mean loss, probabilities are too small to be compared
 
@@ -145,7 +145,8 @@ def _summary_faults(record: RunRecord, config: RunConfig, curve: Curve) -> list[
         return [f"its history makes it {summary.outcome}, the store says {noted}"]
     if diverged_at < 0 and int(curve.epochs[-1]) != config.epochs:
         return [f"history.csv ends at epoch {curve.epochs[-1]} of {config.epochs}"]
-    for name in sorted((record.metrics.keys() & SUMMARY) | summary.metrics.keys()):
+    expected = summary.metrics.keys() - ({LATE} - record.metrics.keys())  # not of older runs
+    for name in sorted((record.metrics.keys() & SUMMARY) | expected):
         one, other = summary.metrics.get(name), record.metrics.get(name)
         if one is None or other is None or not same_value(one, other):
             return [f"{name} is {one} by its history, {other} in the store: {CHANGED}"]

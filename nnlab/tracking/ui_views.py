@@ -16,11 +16,12 @@ from nnlab.jobs.tags import Tag
 from nnlab.tracking.records import RunRecord
 from nnlab.training.history import METRICS, STEPS
 from nnlab.training.initializers import independent
+from nnlab.training.outcomes import LATE
 
 VIEW_TAG = "mlflow.sharedViewState."  # MLflow's own; the view's key follows
 SCORE = "final_val_accuracy"
 RESULTS = (
-    SCORE, "best_val_accuracy", "test/accuracy", "epochs_to_target", "final_train_loss",
+    SCORE, LATE, "best_val_accuracy", "test/accuracy", "epochs_to_target", "final_train_loss",
     "stable_over_predicted", "largest_over_predicted", "lr_stable", "lr_largest", "lr_predicted",
     "sharpness",
 )  # fmt: skip

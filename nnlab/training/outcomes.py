@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 from nnlab.training.history import METRICS, SCORES, History
 
 Outcome = Literal["learned", "stalled", "dead", "diverged", "pruned"]
+LATE = "late_val_accuracy"
+LATE_PART = 10  # it is the mean over the last one of so many parts of the epochs
 Status = Literal["FINISHED", "FAILED", "KILLED"]  # of a run that has ended, as MLflow has it
 
 
@@ -53,10 +55,10 @@ class Summary:
     outcome : Outcome
         See ``summarise``.
     metrics : dict of str to float
-        ``final_train_loss, final_val_loss, final_val_accuracy`` (not of a diverged or pruned run:
-        it has no final network), ``best_val_accuracy``, ``best_epoch``; ``epochs_to_target`` if
-        the target was reached, ``diverged_at`` if the run diverged, ``pruned_at`` if it was
-        pruned. All are finite.
+        ``final_train_loss, final_val_loss, final_val_accuracy, late_val_accuracy`` (not of a
+        diverged or pruned run: it has no final network; see ``late_mean``),
+        ``best_val_accuracy``, ``best_epoch``; ``epochs_to_target`` if the target was reached,
+        ``diverged_at`` if the run diverged, ``pruned_at`` if it was pruned. All are finite.
     """
 
     outcome: Outcome
@@ -104,6 +106,23 @@ def summarise(
 
     for name in ("train/loss", "val/loss", "val/accuracy"):
         metrics["final_" + name.replace("/", "_")] = float(curve.values[name][-1])
+    metrics[LATE] = late_mean(curve.epochs, accuracy)
     if curve.values["dead_fraction"][-1] == 1:
         return Summary("dead", metrics)
     return Summary("learned" if reached.size else "stalled", metrics)
+
+
+def late_mean(epochs: NDArray[np.int64], values: NDArray[np.float64]) -> float:
+    """Return the mean of a metric over the last tenth of the epochs.
+
+    At an unstable learning rate the last value is a phase of an oscillation; this is not. Of 500
+    epochs it is the mean of the values after 451, 452, …, 500 epochs; of fewer than 20, the last
+    value.
+
+    Parameters
+    ----------
+    epochs, values : NDArray
+        (rows,), in order.
+    """
+    late = epochs > epochs[-1] - max(1, epochs[-1] // LATE_PART)
+    return float(values[late].mean())

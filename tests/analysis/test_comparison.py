@@ -22,7 +22,7 @@ from nnlab.cli.main import main
 from nnlab.errors import ComparisonError
 from nnlab.tracking.frames import read_runs
 
-ACCURACY = "final_val_accuracy"
+ACCURACY = "late_val_accuracy"
 
 
 @pytest.fixture(scope="module")
@@ -116,7 +116,7 @@ def test_a_diverged_run_counts_as_accuracy_0_and_an_infinite_loss_and_the_notes_
     assert table["diverged"].tolist() == [0, 4]
     assert table.loc[1, "mean"] == 0
     assert table.loc[1, "interval"] == "equal values"
-    assert "4 diverged runs count as final_val_accuracy 0." in table.attrs["notes"]
+    assert "4 diverged runs count as late_val_accuracy 0." in table.attrs["notes"]
     loss = compare(["last"], compared, "final_val_loss")
     assert loss["lr"].tolist() == [0.5, 1e30]  # the smallest first
     assert loss["mean"].tolist()[1] == math.inf
@@ -135,7 +135,7 @@ def test_the_description_on_the_uis_page_has_the_means_of_the_comparison(compare
     sweep = read_runs(compared, ["last"])["sweep"].iloc[0]
     lines = client.get_run(sweep).data.tags["mlflow.note.content"].splitlines()
     titles, _, *rows = [line.strip("| ").split(" | ") for line in lines if line.startswith("|")]
-    described = [row[titles.index("mean val accuracy")] for row in rows]
+    described = [row[titles.index("mean late val accuracy")] for row in rows]
     assert described == [f"{mean:.4f}" for mean in compare([sweep], compared)["mean"]]
     assert described[1] == "0.0000"
 
@@ -147,7 +147,7 @@ def test_pruned_and_unfinished_runs_are_not_in_the_statistics_but_count_in_the_o
     best = compare([first], compared).iloc[0]
     chosen = (runs["lr"] == best["lr"]) & (runs["init.name"] == best["init.name"])
     places = runs.index[chosen][:2]
-    runs.loc[places, ACCURACY] = np.nan
+    runs.loc[places, [ACCURACY, "final_val_accuracy"]] = np.nan
     runs.loc[places[0], ["outcome", "status"]] = ["pruned", "KILLED"]
     runs.loc[places[1], ["outcome", "status"]] = [None, "RUNNING"]
     monkeypatch.setattr("nnlab.analysis.comparison.read_runs", lambda *_: runs)
@@ -158,8 +158,8 @@ def test_pruned_and_unfinished_runs_are_not_in_the_statistics_but_count_in_the_o
     assert (row["pruned"], row["RUNNING"], row["ended"]) == (1, 1, 2)
     assert row.name > 0
     notes = " ".join(table.attrs["notes"])
-    assert "2 of 12 runs have no final_val_accuracy (1 pruned, 1 RUNNING)" in notes or (
-        "2 of 12 runs have no final_val_accuracy (1 RUNNING, 1 pruned)" in notes
+    assert "2 of 12 runs have no late_val_accuracy (1 pruned, 1 RUNNING)" in notes or (
+        "2 of 12 runs have no late_val_accuracy (1 RUNNING, 1 pruned)" in notes
     )
     assert "1 of 4 configurations have one seed: no interval" in notes
 
@@ -357,7 +357,7 @@ def test_csv_and_json_carry_every_number_in_full(compared, first):
     rows = list(csv.DictReader(io.StringIO(done.stdout)))
     assert [float(row["mean"]) for row in rows] == table["mean"].tolist()
     assert rows[0].keys() == set(table.columns)
-    assert "Metric: final_val_accuracy." in done.stderr
+    assert "Metric: late_val_accuracy." in done.stderr
     content = json.loads(compared_by_command(first, "--uri", compared, "--format", "json").stdout)
     assert [row["high"] for row in content["rows"]] == table["high"].tolist()
     assert content["metric"] == ACCURACY
@@ -373,7 +373,7 @@ def test_markdown_is_a_table_with_the_remarks_below(compared):
     assert lines[0].startswith("| # | lr | seeds | mean | 95 % interval |")
     assert {line.count("|") for line in lines[:4]} == {lines[0].count("|")}
     assert "| 4 diverged |" in lines[3]
-    assert "- 4 diverged runs count as final_val_accuracy 0." in lines
+    assert "- 4 diverged runs count as late_val_accuracy 0." in lines
 
 
 def test_a_pair_is_told_with_its_verdict_and_the_command(compared):

@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from nnlab.analysis.conclusions import conclusions, lead
-from nnlab.analysis.configurations import one_run_per_seed
+from nnlab.analysis.conclusions import conclusions, late_notes, lead
+from nnlab.analysis.configurations import metric_of, one_run_per_seed
 from nnlab.analysis.explanations import (
     BestValue,
     InitialState,
@@ -23,7 +23,7 @@ from nnlab.analysis.explanations import (
 from nnlab.analysis.groups import RunGroup, following_levels, grouped, levels
 from nnlab.jobs.study import Reference
 
-ACCURACY = "final_val_accuracy"
+ACCURACY, LATE = "final_val_accuracy", "late_val_accuracy"
 
 
 def made(accuracies, outcomes=None, field="init.name", **columns):
@@ -121,6 +121,28 @@ def test_many_neighbouring_numbers_are_said_as_ranges():
     outcomes = {rate: "learned" if rate == 0.1 else "stalled" for rate in rates}
     lines = said(made({rate: [rate / 10] * 2 for rate in rates}, outcomes, field="lr"), field="lr")
     assert "Nothing learned with lr = 0.001 … 0.01 or 1 … 4 (12 runs), whatever the rest." in lines
+
+
+def test_where_the_last_accuracy_parts_from_the_late_one_it_is_said():
+    runs = made({"he": [0.82, 0.90], "randn": [0.5, 0.4]}).rename(columns={ACCURACY: LATE})
+    runs[ACCURACY] = [0.73, 0.91, 0.5, 0.4]
+    (line,) = late_notes(runs, LATE)
+    assert line.startswith(
+        "In 1 of 4 runs the last validation accuracy is more than 0.02 from the mean over the last "
+        "tenth of the epochs, most of all in init.name=he seed=0 (0.7300, and 0.8200 in the mean)"
+    )
+    runs[ACCURACY] = runs[LATE]
+    assert list(late_notes(runs, LATE)) == []
+
+
+def test_where_one_run_has_no_late_accuracy_all_are_compared_by_the_last_one():
+    runs = made({"he": [0.82, 0.90]}).rename(columns={ACCURACY: LATE})
+    runs.attrs = {"metrics": [LATE, ACCURACY]}
+    runs[ACCURACY] = [0.73, np.nan]  # the second one diverged, say
+    assert metric_of(runs, LATE) == LATE
+    runs.loc[0, LATE] = np.nan
+    assert metric_of(runs, LATE) == ACCURACY
+    assert "1 of 2 runs, of an older version, have no history" in next(late_notes(runs, ACCURACY))
 
 
 def test_a_sweep_that_is_not_complete_says_so_first():

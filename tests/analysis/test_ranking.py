@@ -11,7 +11,7 @@ from nnlab.jobs.run import Job, Run, RunState
 
 
 def run(lr, seed, accuracy=None, outcome="learned", status="FINISHED"):
-    metrics = {} if accuracy is None else {"final_val_accuracy": accuracy}
+    metrics = {} if accuracy is None else {METRIC: accuracy}
     state = RunState(outcome=outcome, status=status, metrics=metrics)
     return Run(Job(None, (f"lr={lr}", f"+seed={seed}"), ""), 0, None, "", state)
 

@@ -73,7 +73,7 @@ def test_the_verdict_finds_the_dead_init_and_says_why(text):
 
 
 def test_an_importance_is_accompanied_by_the_one_without_levels_that_never_learn(text):
-    assert "The variation of final validation accuracy over this grid is accounted for by" in text
+    assert "The variation of late validation accuracy over this grid is accounted for by" in text
     assert re.search(r"among init = he, where anything learned, is accounted for by lr \d", text)
 
 
@@ -193,7 +193,7 @@ def test_runs_that_came_to_nothing_are_told(store, tmp_path):
     failures = text.partition("## Failures")[2].partition("##")[0]
     assert "2 of 4 runs have no final network" in failures
     assert failures.count("| diverged |") == 2
-    assert "2 diverged runs count as final_val_accuracy 0." in text
+    assert "2 diverged runs count as late_val_accuracy 0." in text
 
 
 @pytest.mark.long

@@ -9,6 +9,7 @@ asked within a tolerance: rounding differs, and a few images may change sides.
 """
 
 import csv
+import io
 import json
 import re
 import subprocess
@@ -19,6 +20,7 @@ from pathlib import Path
 
 import mlflow
 import numpy as np
+import pandas as pd
 import pytest
 from click.testing import CliRunner
 from support import commands
@@ -26,6 +28,7 @@ from support.paths import ROOT
 from threadpoolctl import threadpool_info
 
 from nnlab.cli.main import main
+from nnlab.tracking.frames import read_file, read_runs
 
 STORED = ROOT / "tests" / "stored"
 ACCURACY = 0.02  # by which accuracies may differ on another platform: 10 of 500 images
@@ -210,7 +213,8 @@ def test_a_run_of_an_older_version_classifies_images_as_before(finished):
 
 def test_a_sweep_of_an_older_version_is_compared_as_before(finished):
     expected = finished.expected["compare"]
-    found = finished.json("compare", finished.expected["sweep"][:8], "--format", "json")
+    words = ("compare", finished.expected["sweep"][:8], "--metric", expected["metric"])
+    found = finished.json(*words, "--format", "json")
     assert found["metric"] == expected["metric"]
     # Configurations of equal results stand in another order now.
     rows = {row["dtype"]: row for row in found["rows"]}
@@ -220,6 +224,17 @@ def test_a_sweep_of_an_older_version_is_compared_as_before(finished):
         for name, value in theirs.items():
             wanted = pytest.approx(value, rel=1e-9) if isinstance(value, float) else value
             assert ours[name] == wanted, name
+
+
+def test_of_runs_of_an_older_version_the_late_accuracy_is_that_of_their_history(finished):
+    found = finished.json("compare", finished.expected["sweep"][:8], "--format", "json")
+    assert found["metric"] == "late_val_accuracy"
+    runs = read_runs(finished.uri, [finished.expected["sweep"]])
+    for _, run in runs.dropna(subset=["final_val_accuracy"]).iterrows():
+        text = read_file(finished.uri, run["run_id"], "history.csv")
+        curve = pd.read_csv(io.StringIO(text))["val/accuracy"].to_numpy()
+        late = curve[-max(1, (len(curve) - 1) // 10) :]
+        assert run["late_val_accuracy"] == late.mean()
 
 
 def test_a_sweep_of_an_older_version_has_its_report(finished, tmp_path):

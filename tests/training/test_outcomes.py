@@ -42,6 +42,22 @@ def test_the_best_epoch_is_the_first_of_the_highest_accuracy():
     assert metrics["epochs_to_target"] == 1
 
 
+@pytest.mark.parametrize(
+    ("epochs", "rows"), [(0, 1), (1, 1), (9, 1), (19, 1), (20, 2), (39, 3), (500, 50)]
+)
+def test_the_late_accuracy_is_the_mean_over_the_last_tenth_of_the_epochs(epochs, rows):
+    accuracy = np.random.default_rng(epochs).random(epochs + 1)
+    metrics = summarise(curve(accuracy), -1, 0.8).metrics
+    assert metrics["late_val_accuracy"] == pytest.approx(sum(accuracy.tolist()[-rows:]) / rows)
+    assert metrics["final_val_accuracy"] == accuracy[-1]
+
+
+def test_an_oscillation_parts_the_last_accuracy_from_the_late_one():
+    metrics = summarise(curve([0.7, 0.9] * 50), -1, 0.8).metrics
+    assert metrics["final_val_accuracy"] == 0.9
+    assert metrics["late_val_accuracy"] == pytest.approx((4 * 0.7 + 5 * 0.9) / 9)
+
+
 def test_a_target_that_was_not_reached_has_no_epoch():
     assert "epochs_to_target" not in summarise(curve([0.1, 0.2]), -1, 0.8).metrics
 
