@@ -9,10 +9,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike
 
+from nnlab.arrays import Array
 from nnlab.data.array_files import read_arrays, write_arrays
 from nnlab.errors import StoredFileError, TrackingError
 from nnlab.system.stored_files import NUMPY_ERRORS
-from nnlab.training.history import METRICS
+from nnlab.training.history import JUDGED
 from nnlab.training.network import Params
 from nnlab.training.outcomes import Curve
 
@@ -21,11 +22,24 @@ COST = 0.05  # share of the time that checkpoints may take
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A run under way: its parameters (a stack of one), the epoch reached, the curve so far."""
+    """A run under way.
+
+    Attributes
+    ----------
+    params : Params
+        A stack of one.
+    epoch : int
+        The one it has reached.
+    curve : Curve
+        So far.
+    direction : Array or None
+        See ``State.directions``.
+    """
 
     params: Params
     epoch: int
     curve: Curve
+    direction: Array | None = None
 
 
 class Checkpoints:
@@ -60,10 +74,13 @@ class Checkpoints:
 
     def _save(self, states: dict[int, Checkpoint]) -> None:
         for index, state in states.items():
-            table = np.column_stack(
-                [state.curve.epochs, *(state.curve.values[name] for name in METRICS)]
-            )
-            named: dict[str, ArrayLike] = {"epoch": state.epoch, "curve": table, "metrics": METRICS}
+            values = state.curve.values
+            table = np.column_stack([state.curve.epochs, *values.values()])
+            named: dict[str, ArrayLike] = {
+                "epoch": state.epoch, "curve": table, "metrics": tuple(values)
+            }  # fmt: skip
+            if state.direction is not None:
+                named["direction"] = state.direction
             write_arrays(self._path(index), named | state.params._asdict())
 
     def load(self, index: int) -> Checkpoint | None:
@@ -76,13 +93,17 @@ class Checkpoints:
         """
         try:
             arrays = read_arrays(self._path(index))
-            if arrays is None or tuple(arrays["metrics"]) != METRICS:
-                return None  # damaged, or a version with other metrics wrote it
+            if arrays is None:
+                return None
+            metrics = tuple(map(str, arrays["metrics"]))
+            if not set(JUDGED) <= set(metrics):
+                return None  # no version wrote it
             epochs, *columns = arrays["curve"].T
             return Checkpoint(
                 Params(*(arrays[name] for name in Params._fields)),
                 int(arrays["epoch"]),
-                Curve(epochs.astype(np.int64), dict(zip(METRICS, columns, strict=True))),
+                Curve(epochs.astype(np.int64), dict(zip(metrics, columns, strict=True))),
+                arrays.get("direction"),
             )
         except FileNotFoundError:
             return None

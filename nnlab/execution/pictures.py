@@ -209,6 +209,7 @@ def _contents(run: Run, artifacts: Path) -> dict[str, Any]:
         "title": run.job.name,
         "history": {"epoch": curve.epochs, **curve.values},
         "target": run.job.config.target_accuracy,
+        "lr": run.job.config.lr,
         "confusion_counts": counts,
         "w1": final.w1[0],
         "image_shape": dataset.image_shape,

@@ -20,7 +20,7 @@ from nnlab.tracking.serving import save_model
 from nnlab.tracking.tracker import DatasetRecord, Tracker
 from nnlab.tracking.writer import Point
 from nnlab.training.full_batch import predict
-from nnlab.training.history import METRICS
+from nnlab.training.history import OBSERVATIONS
 from nnlab.training.network import Params
 from nnlab.training.outcomes import Curve, summarise
 
@@ -195,11 +195,14 @@ def _test_accuracy(run: Run, final: Params) -> dict[str, float]:
 
 
 def _points(curve: Curve, run: Run, last: int | None = None) -> list[Point]:
-    """List a curve's measurements: of every n-th epoch, as the config wants it, and the last."""
+    """List a curve's measurements: of every n-th epoch, as the config wants it, and the last.
+
+    Observations are made at epochs of their own, and listed wherever there is one.
+    """
     every = run.job.config.tracking.every
     return [
-        (name, float(curve.values[name][row]), int(epoch))
+        (name, float(values[row]), int(epoch))
         for row, epoch in enumerate(curve.epochs)
-        if epoch % every == 0 or epoch == last
-        for name in METRICS
+        for name, values in curve.values.items()
+        if epoch % every == 0 or epoch == last or name in OBSERVATIONS
     ]

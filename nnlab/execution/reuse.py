@@ -16,12 +16,13 @@ from nnlab.tracking.record_checks import first_contradiction
 from nnlab.tracking.records import RunRecord
 from nnlab.tracking.store import Store
 from nnlab.tracking.writer import Writer
-from nnlab.training.history import METRICS
+from nnlab.training.history import CURVES
 from nnlab.training.outcomes import Outcome
 
 Reuse = bool | Literal["imported"]
 
 IMPORTED = "imported"  # also the reason why such a run is left out
+UNOBSERVED = "its sharpness was not measured, and sharpness.every asks for it"
 
 
 def reuse_finished(writer: Writer, runs: Sequence[Run], reuse: Reuse) -> str:
@@ -69,13 +70,16 @@ def _taken(imported: int) -> str:
 
 def _left_out(runs: Sequence[tuple[str, str]]) -> str:
     imported = [run_id for run_id, reason in runs if reason == IMPORTED]
-    others = [(run_id, reason) for run_id, reason in runs if reason != IMPORTED]
+    unobserved = sum(reason == UNOBSERVED for _, reason in runs)
+    others = [(run_id, why) for run_id, why in runs if why not in (IMPORTED, UNOBSERVED)]
     parts = []
     if imported:
         parts.append(
             f"{len(imported)} imported, which reuse=imported takes, or reuse=true after "
             f"`nnlab reproduce {imported[0][:8]}` has certified them here"
         )
+    if unobserved:
+        parts.append(f"{unobserved} without the sharpness that sharpness.every asks for")
     if others:
         run_id, reason = others[0]
         parts.append(f"{len(others)} that contradict themselves ({run_id[:8]}: {reason})")
@@ -94,6 +98,8 @@ def refusal(store: Store, record: RunRecord, run: Run, reuse: Reuse) -> str | No
         and not _is_certified(store, record, run)
     ):
         return IMPORTED
+    if run.job.config.sharpness.every is not None and "sharpness" not in record.metrics:
+        return UNOBSERVED
     return first_contradiction(store, record, run)
 
 
@@ -146,6 +152,6 @@ def _adopt(run: Run, record: RunRecord, store: Store) -> None:
     state.outcome = record.tags[Tag.OUTCOME]
     state.reason = record.tags.get(Tag.REASON)
     metrics = _with_late(store, record)
-    state.metrics = {name: value for name, value in metrics.items() if name not in METRICS}
+    state.metrics = {name: value for name, value in metrics.items() if name not in CURVES}
     ended_at = record.metrics.get("diverged_at", record.metrics.get("pruned_at"))
     state.epoch = run.job.config.epochs if ended_at is None else int(ended_at)

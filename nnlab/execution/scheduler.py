@@ -114,7 +114,7 @@ class Scheduler:
                 return
         for stack in (*self._waiting, *self._at_rung):
             if stack.state is not None:
-                self._checkpoints.save(stack.snapshot(stack.state.params))
+                self._checkpoints.save(stack.snapshot(stack.state))
         if self._failed and not interrupts.stop_requested():
             raise RunsFailedError("a run failed, and on_error=stop")
 
@@ -176,7 +176,7 @@ class Scheduler:
             self._recorder.progress.update(stack.runs)
             unfinished = any(run.status is None for run in stack.runs)
             if unfinished and (self._is_rung(result.state.epoch) or self._checkpoints.due):
-                self._checkpoints.save(stack.snapshot(result.state.params))
+                self._checkpoints.save(stack.snapshot(result.state))
             for run in stack.runs:
                 if run.status is not None:
                     self._checkpoints.discard(run.index)

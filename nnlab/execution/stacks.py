@@ -2,11 +2,12 @@
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
 
+from nnlab.arrays import Array
 from nnlab.errors import ResumeError
 from nnlab.execution.checkpoints import Checkpoint, Checkpoints
 from nnlab.execution.workers import available_cores
@@ -48,9 +49,12 @@ class Stack:
     def load(self, checkpoints: Checkpoints) -> State:
         """Return the state to go on from: of the checkpoints, or else freshly drawn."""
         if self.state is None:
-            params = stack([_reached(run, checkpoints) for run in self.runs])
+            reached = [_reached(run, checkpoints) for run in self.runs]
+            params = stack([params for params, _ in reached])
             fresh = State.start(params, [run.job.config.lr for run in self.runs])
-            self.state = State(fresh.params, fresh.lr, self.runs[0].epoch, fresh.diverged_at)
+            known = [direction for _, direction in reached if direction is not None]
+            directions = np.stack(known) if len(known) == len(reached) else None
+            self.state = replace(fresh, epoch=self.runs[0].epoch, directions=directions)
         return self.state
 
     def segment(self, state: State, threads: int, rung: int | None) -> Segment:
@@ -61,7 +65,8 @@ class Stack:
         epochs = min(left, max(1, int(affordable)))
         if rung is not None:
             epochs = min(epochs, rung - state.epoch)
-        return Segment(state, epochs, epochs == left, threads)
+        sharpness_every = self.runs[0].job.config.sharpness.every  # the same for all of a sweep
+        return Segment(state, epochs, epochs == left, threads, sharpness_every)
 
     def after(self, result: SegmentResult) -> "Stack | None":
         """Return the stack of the runs that go on after a segment, if there are any."""
@@ -82,10 +87,15 @@ class Stack:
             result.seconds / max(1, epochs),
         )
 
-    def snapshot(self, params: Params) -> dict[int, Checkpoint]:
+    def snapshot(self, state: State) -> dict[int, Checkpoint]:
         """Return the checkpoints of the runs that have begun and not ended, by their index."""
         return {
-            run.index: Checkpoint(params.select(np.array([position])), run.epoch, run.curve)
+            run.index: Checkpoint(
+                state.params.select(np.array([position])),
+                run.epoch,
+                run.curve,
+                None if state.directions is None else state.directions[position],
+            )
             for position, run in enumerate(self.runs)
             if run.status is None and run.curve is not None
         }
@@ -156,14 +166,14 @@ def stackable(
     return pieces
 
 
-def _reached(run: Run, checkpoints: Checkpoints) -> Params:
-    """Return a run's parameters at its epoch."""
+def _reached(run: Run, checkpoints: Checkpoints) -> tuple[Params, Array | None]:
+    """Return a run's parameters at its epoch, and the direction of its sharpness."""
     if run.epoch == 0:
-        return run.initial()
+        return run.initial(), None
     checkpoint = checkpoints.load(run.index)
     if checkpoint is None or checkpoint.epoch != run.epoch:
         raise ResumeError(f"The checkpoint of {run.job.name} at epoch {run.epoch} is gone.")
-    return checkpoint.params
+    return checkpoint.params, checkpoint.direction
 
 
 def division(runs: Sequence[Run], settings: LaunchConfig) -> tuple[int, int]:

@@ -23,7 +23,8 @@ SEMANTICS = 3
 
 # Recorded with each config, so that later versions can read older ones. Raise it with the fields.
 # 2: derived_from, model.
-CONFIG_SCHEMA = 2
+# 3: sharpness.
+CONFIG_SCHEMA = 3
 
 LARGEST = 10**9  # epochs and units: NumPy's own limits are met without a sentence
 
@@ -93,6 +94,14 @@ class PruneConfig(StrictModel):
         return rungs
 
 
+class SharpnessConfig(StrictModel):
+    """How often the sharpness is observed. It changes no result, and is no part of the identity."""
+
+    every: int | None = Field(
+        None, ge=1, le=LARGEST, description=f"a whole number, 1 or more, at most {LARGEST}, or null"
+    )
+
+
 class RunConfig(StrictModel):
     """All that defines a run; ``conf/config.yaml`` documents each field."""
 
@@ -116,6 +125,7 @@ class RunConfig(StrictModel):
     )
     data: DataConfig
     tracking: Annotated[TrackingConfig, Role.SHARED]
+    sharpness: Annotated[SharpnessConfig, Role.SHARED | Role.INHERITED] = SharpnessConfig()
     run_name: Annotated[str | None, Role.ONCE] = Field(
         None, description="a name, or null to be named after what varies"
     )

@@ -47,6 +47,10 @@ class Panel:
         Whether values are written as percentages.
     with_target : bool
         Whether the target is drawn.
+    with_edge : bool
+        Whether 2 over the learning rate is drawn.
+    sparse : bool
+        Whether only some epochs have a value.
     """
 
     title: str
@@ -55,6 +59,8 @@ class Panel:
     room: float
     percent: bool = False
     with_target: bool = False
+    with_edge: bool = False
+    sparse: bool = False
 
 
 ROWS = (
@@ -90,11 +96,30 @@ ROWS = (
             "dead hidden units", "fraction", (("dead_fraction", "dead", INK),), 1.15, percent=True
         ),
     ),
+    (
+        Panel(
+            "sharpness (largest eigenvalue of the Hessian)",
+            "auto",
+            (("sharpness", "sharpness", INK),),
+            1.95,
+            with_edge=True,
+            sparse=True,
+        ),
+        Panel(
+            "alignment of the gradient with its direction",
+            "fraction",
+            (("gradient_alignment", "cosine", INK),),
+            1.95,
+            sparse=True,
+        ),
+    ),
 )
 
 
 @in_shared_style
-def run_curves(history: Mapping[str, Array], title: str, target: float | None) -> Figure:
+def run_curves(
+    history: Mapping[str, Array], title: str, target: float | None, lr: float | None = None
+) -> Figure:
     """Draw a run's history over its epochs.
 
     Parameters
@@ -105,6 +130,8 @@ def run_curves(history: Mapping[str, Array], title: str, target: float | None) -
         Of the page.
     target : float or None
         The validation accuracy that counts as learned.
+    lr : float or None
+        The learning rate, for the edge of stability in the panel of the sharpness.
     """
     epoch = np.asarray(history.get("epoch", []), float)
     shown = [
@@ -142,7 +169,9 @@ def run_curves(history: Mapping[str, Array], title: str, target: float | None) -
             set_epoch_axis(axes, epoch[0], epoch[end - 1], max(2, int(width - panel.room)))
             if r < len(rows) - 1:
                 axes.set_xlabel("")
-            _draw_panel(axes, panel, epoch[:end], {k: v[:end] for k, v in series.items()}, target)
+            _draw_panel(
+                axes, panel, epoch[:end], {k: v[:end] for k, v in series.items()}, target, lr
+            )
     return figure
 
 
@@ -164,11 +193,15 @@ def _subtitle(epoch: Array, series: Mapping[str, Array], target: float | None) -
 
 
 def _draw_panel(
-    axes: Axes, panel: Panel, epoch: Array, series: Mapping[str, Array], target: float | None
-) -> None:
+    axes: Axes, panel: Panel, epoch: Array, series: Mapping[str, Array], target: float | None,
+    lr: float | None,
+) -> None:  # fmt: skip
     """Draw the curves of one panel, each with its last value as a label."""
     present = [(series[key], label, colour) for key, label, colour in panel.series if key in series]
     values = np.concatenate([data for data, _, _ in present])
+    edge = 2 / lr if panel.with_edge and lr is not None else None
+    if edge is not None:
+        values = np.append(values, edge)
     axes.set_title(panel.title)
     if panel.scale == "fraction":
         axes.set_ylim(-0.03, 1.03)
@@ -181,18 +214,20 @@ def _draw_panel(
     for rank, (data, label, colour) in enumerate(present):
         finite = np.flatnonzero(np.isfinite(data))
         covered = rank < len(present) - 1  # drawn wider, so that both of two equal curves are seen
+        shown = np.isfinite(data) if panel.sparse else slice(None)
         axes.plot(
-            epoch,
-            data,
+            epoch[shown],
+            data[shown],
             color=colour,
             linewidth=3.5 if covered else 1.8,
             marker="o",
             markersize=7 if covered else 4.5,
-            markevery=None if epoch.size <= 20 else finite[-1:].tolist(),  # noqa: PLR2004 - dots stay apart
+            markevery=None if epoch.size <= 20 or panel.sparse else finite[-1:].tolist(),  # noqa: PLR2004 - dots stay apart
         )
         y = data[finite[-1]] if finite.size else axes.get_ylim()[0]
         last = float(data[-1])
-        if panel.scale == "log" and math.isnan(last):  # no step follows the last epoch
+        # No step follows the last epoch; and some epochs have no measurement.
+        if (panel.scale == "log" or panel.sparse) and math.isnan(last):
             last = float(y) if finite.size else last
         text = format_number(last)
         if panel.scale == "fraction" and math.isfinite(last):
@@ -201,4 +236,7 @@ def _draw_panel(
     if panel.with_target and target is not None:
         axes.axhline(target, color=GREY, linestyle="--", linewidth=1.5)
         labels.append((target, f"target {target:g}", GREY))
+    if edge is not None:
+        axes.axhline(edge, color=GREY, linestyle="--", linewidth=1.5, gid="edge")
+        labels.append((edge, f"2 / lr {format_number(edge)}", GREY))
     end_labels(axes, labels)

@@ -35,6 +35,8 @@ class RunFigureData:
         The misclassified images to show.
     dead : Array or None
         (hidden,) booleans: the units that no training image activates.
+    lr : float or None
+        The learning rate.
     """
 
     title: str
@@ -45,6 +47,7 @@ class RunFigureData:
     image_shape: tuple[int, int]
     mistakes: Mistakes
     dead: Array | None = None
+    lr: float | None = None
 
 
 def run_figure(name: str, run: RunFigureData) -> Figure:
@@ -69,7 +72,7 @@ def run_figure(name: str, run: RunFigureData) -> Figure:
     """
     match name:
         case "curves":
-            return run_curves(run.history, run.title, run.target)
+            return run_curves(run.history, run.title, run.target, run.lr)
         case "confusion":
             return confusion_matrix(run.confusion_counts, run.title)
         case "filters":

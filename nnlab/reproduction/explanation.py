@@ -11,7 +11,7 @@ from nnlab.reproduction.differences import DECISIVE, Difference, differences
 from nnlab.reproduction.module_names import present_name
 from nnlab.reproduction.recorded_run import RecordedRun, read_recorded_run
 from nnlab.tracking.store import existing_store
-from nnlab.training.history import METRICS
+from nnlab.training.history import CURVES
 
 PATCH_LINES = 40  # lines of the difference between two patches that are shown
 
@@ -70,7 +70,7 @@ def explain_runs(one: str, other: str, uri: str | None = None) -> Explanation:
     first, second = (read_recorded_run(store, store.find_run(run, "run")) for run in (one, other))
     # Only points that both have: where one run is longer than the other, that is no deviation.
     curves = [
-        {key: value for key, value in recorded.points.items() if key[0] in METRICS}
+        {key: value for key, value in recorded.points.items() if key[0] in CURVES}
         for recorded in (first, second)
     ]
     shared = [

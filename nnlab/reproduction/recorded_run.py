@@ -21,7 +21,7 @@ from nnlab.tracking.record_checks import (
 )
 from nnlab.tracking.records import RunRecord
 from nnlab.tracking.store import Store
-from nnlab.training.history import METRICS
+from nnlab.training.history import CURVES
 from nnlab.training.network import Params
 
 
@@ -116,7 +116,7 @@ def read_recorded_run(store: Store, run: RunRecord) -> RecordedRun:
     points = points_of(curve)
     faults = config_faults(run, config) + history_faults(store, run, points)
     for name, value in run.metrics.items():
-        if name not in METRICS:
+        if name not in CURVES:
             points[name, run.steps[name]] = value
     weights, weight_faults = read_checked_weights(folder, run)
     try:

@@ -15,7 +15,7 @@ from nnlab.jobs.config import RunConfig, to_yaml
 from nnlab.jobs.provenance import Provenance
 from nnlab.safe_text import masked
 from nnlab.system.stored_files import REMEDY, read_npz, read_text
-from nnlab.training.history import METRICS, STEPS
+from nnlab.training.history import CURVES, JUDGED, METRICS, SCORES
 from nnlab.training.network import Params
 from nnlab.training.outcomes import Curve
 
@@ -128,6 +128,9 @@ def read_weights(folder: Path) -> Params:
 def read_history(folder: Path) -> Curve:
     """Read a run's curve as ``write_history`` wrote it, to the last bit.
 
+    Another version of nnlab may have written it: metrics that it lacks are missing in the curve,
+    and columns that this version does not know are left out.
+
     Raises
     ------
     StoredFileError
@@ -137,24 +140,26 @@ def read_history(folder: Path) -> Curve:
     try:
         head, *rows = csv.reader(io.StringIO(read_text(path), newline=""))
         epochs = np.array([int(row[0]) for row in rows], np.int64)
-        values = np.array([[float(cell or "nan") for cell in row[1:]] for row in rows])
-        columns = values.reshape(len(rows), len(METRICS)).T
+        names = [name for name in head[1:] if name in CURVES]
+        cells = [dict(zip(head, row, strict=True)) for row in rows]
+        values = np.array([[float(row[name] or "nan") for name in names] for row in cells])
+        columns = values.reshape(len(rows), len(names)).T
     except (ValueError, LookupError, OverflowError, csv.Error) as error:
         raise StoredFileError(f"{path} cannot be read ({error}); {REMEDY}.") from error
-    if head != ["epoch", *METRICS]:
+    if head[0] != "epoch" or len(set(head)) < len(head) or not set(JUDGED) <= set(names):
         raise StoredFileError(f"{path} has the columns {head}, expected epoch and {METRICS}.")
-    return Curve(epochs, dict(zip(METRICS, map(np.ascontiguousarray, columns), strict=True)))
+    return Curve(epochs, dict(zip(names, map(np.ascontiguousarray, columns), strict=True)))
 
 
 def write_history(path: Path, curve: Curve) -> None:
     """Write a curve as CSV: a row for each epoch, floats to the last bit, missing values empty."""
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
-        writer.writerow(["epoch", *METRICS])
-        columns = [curve.values[name].tolist() for name in METRICS]
+        writer.writerow(["epoch", *curve.values])
+        columns = [values.tolist() for values in curve.values.values()]
         for epoch, *row in zip(curve.epochs.tolist(), *columns, strict=True):
             cells = [
-                "" if name in STEPS and value != value else repr(value)  # noqa: PLR0124 - NaN
-                for name, value in zip(METRICS, row, strict=True)
+                "" if name not in SCORES and value != value else repr(value)  # noqa: PLR0124 - NaN
+                for name, value in zip(curve.values, row, strict=True)
             ]
             writer.writerow([epoch, *cells])

@@ -17,7 +17,7 @@ from nnlab.tracking.records import RunRecord
 from nnlab.tracking.store import Store
 from nnlab.training.blocks import Block
 from nnlab.training.full_batch import predict
-from nnlab.training.history import METRICS
+from nnlab.training.history import CURVES, OBSERVATIONS
 from nnlab.training.network import Params
 from nnlab.training.outcomes import LATE, Curve, summarise
 
@@ -35,11 +35,12 @@ SURE = 20.0  # nats: beyond such a mean loss, probabilities are too small to be 
 
 
 def points_of(curve: Curve) -> Points:
-    """Return every metric at every epoch of a curve."""
+    """Return every metric at every epoch of a curve; an observation only where it was made."""
     return {
         (name, epoch): value
-        for name in METRICS
-        for epoch, value in zip(curve.epochs.tolist(), curve.values[name].tolist(), strict=True)
+        for name, values in curve.values.items()
+        for epoch, value in zip(curve.epochs.tolist(), values.tolist(), strict=True)
+        if name not in OBSERVATIONS or not np.isnan(value)
     }
 
 
@@ -68,7 +69,7 @@ def config_faults(run: RunRecord, config: RunConfig) -> list[str]:
 
 def history_faults(store: Store, run: RunRecord, points: Mapping[Place, float]) -> list[str]:
     """Compare history.csv with the metrics in the store, and name the first difference."""
-    measurements = store.measurements(run.run_id, METRICS)
+    measurements = store.measurements(run.run_id, CURVES)
     stored = {(point.key, point.step): point.value for point in measurements}
     if stored.items() <= points.items():  # quicker than to look at each of thousands
         return []

@@ -14,7 +14,8 @@ from typing import Any
 
 from nnlab.jobs.tags import Tag
 from nnlab.tracking.records import RunRecord
-from nnlab.training.history import METRICS, STEPS
+from nnlab.training.history import CURVES as BY_EPOCH
+from nnlab.training.history import STEPS
 from nnlab.training.initializers import independent
 from nnlab.training.outcomes import LATE
 
@@ -160,7 +161,7 @@ def _charts(metrics: set[str], fields: list[str], score: str | None) -> Iterator
             )  # fmt: skip
     for name in (*STEPS, *sorted(metrics.difference(STEPS, curves, {score}))):
         if name in metrics:
-            kind = "LINE" if name in METRICS else "BAR"
+            kind = "LINE" if name in BY_EPOCH else "BAR"
             section = "Steps" if name in STEPS else "Other metrics"
             yield _chart(kind, section, name, metricKey=name)
 

@@ -6,8 +6,8 @@ multiplication by the Hessian"): the derivative of the notes' equations in the d
 ``v = (V1, c1, V2, c2)``, line by line.
 """
 
-from collections.abc import Iterable
-from functools import partial
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,10 +18,55 @@ from nnlab.training.blas import one_thread
 from nnlab.training.blocks import Block
 from nnlab.training.network import DenseInput, Params
 
+Vector = NDArray[np.float64]  # all parameters of a run, as ``flattened`` lays them out
+Mapper = Callable[[Callable[[Any], Any], Iterable[Any]], Iterable[Any]]
+
 PRECISION = 1e-6  # relative, of the largest eigenvalue
 
 
-def hessian_product(params: Params, v: Params, x: Array, labels: Array) -> Params:
+class Linearised(NamedTuple):
+    """A network at some samples, with all that its derivatives in any direction have in common.
+
+    Attributes
+    ----------
+    params : Params
+    images : DenseInput
+        ``X``.
+    a1 : Array
+        ``A1``, (runs, hidden, samples).
+    active : Array
+        ``ReLU′(Z1)``, booleans of the same shape.
+    a2, dz2 : Array
+        ``A2`` and ``dZ2 = A2 − Y``, (runs, classes, samples).
+    """
+
+    params: Params
+    images: DenseInput
+    a1: Array
+    active: Array
+    a2: Array
+    dz2: Array
+
+    @classmethod
+    def of(cls, params: Params, x: Array, labels: Array) -> "Linearised":
+        """Compute it.
+
+        Parameters
+        ----------
+        params : Params
+        x : Array
+            Pixels in [0, 1], (pixels, samples).
+        labels : Array
+            Integers, (samples,).
+        """
+        images = DenseInput(x)
+        a1, z2 = network.forward(params, images)
+        a2 = network.softmax(z2)[0].copy()
+        dz2 = network.output_error(a2.copy(), labels, images.work)
+        return cls(params, images, a1, a1 > 0, a2, dz2)
+
+
+def hessian_product(at: Linearised, v: Params) -> Params:
     """Multiply the Hessian of the cross-entropy, summed over some samples, with a direction.
 
     ==========================================  =======================================
@@ -39,64 +84,88 @@ def hessian_product(params: Params, v: Params, x: Array, labels: Array) -> Param
     The sum in ``R{dZ2}`` is over the classes. ReLU's own second derivative is 0 wherever it has
     one; at ``Z1 = 0`` both of its derivatives are taken as 0, as in ``network.backward``.
 
-    Parameters
-    ----------
-    params, v : Params
-    x : Array
-        Pixels in [0, 1], (pixels, samples).
-    labels : Array
-        Integers, (samples,).
-
     Returns
     -------
     Params
         Sums over the samples, not yet divided by ``m``.
     """
-    images = DenseInput(x)
-    a1, z2 = network.forward(params, images)
-    a2, _ = network.softmax(z2)
-    dz2 = network.output_error(a2.copy(), labels, images.work)
-
-    active = a1 > 0
-    r_a1 = images.forward(v) * active
+    params, a1, a2, dz2 = at.params, at.a1, at.a2, at.dz2
+    r_a1 = at.images.forward(v) * at.active
     r_z2 = np.matmul(params.w2, r_a1) + np.matmul(v.w2, a1) + v.b2
     r_dz2 = a2 * (r_z2 - (a2 * r_z2).sum(axis=1, keepdims=True))
     w2_t, v2_t = params.w2.transpose(0, 2, 1), v.w2.transpose(0, 2, 1)
-    r_dz1 = (np.matmul(v2_t, dz2) + np.matmul(w2_t, r_dz2)) * active
+    r_dz1 = (np.matmul(v2_t, dz2) + np.matmul(w2_t, r_dz2)) * at.active
     r_dw2 = np.matmul(r_dz2, a1.transpose(0, 2, 1)) + np.matmul(dz2, r_a1.transpose(0, 2, 1))
     r_db2 = r_dz2.sum(axis=-1, keepdims=True)
-    return Params(*images.backward(r_dz1), r_dw2, r_db2)
+    return Params(*at.images.backward(r_dz1), r_dw2, r_db2)
 
 
-def mean_hessian_product(params: Params, v: Params, blocks: Iterable[Block]) -> Params:
-    """Multiply the Hessian of the mean cross-entropy over all samples of the blocks with ``v``.
+class Hessian:
+    """The Hessian of the mean cross-entropy over all samples of some blocks, by its products.
 
     For each block the network has only the block's pixels: where its images are black, neither
     ``W1`` nor ``V1`` counts, and the product is 0.
 
     Parameters
     ----------
-    params, v : Params
-        In float64.
+    params : Params
+        Of a single run. Products are made in its dtype, and summed in float64 in the blocks'
+        order.
     blocks : iterable of Block
         Of any dtype.
+    mapper : callable
+        A ``map`` that keeps the order, for threads over blocks.
     """
-    total = Params(*(np.zeros_like(array) for array in params))
-    samples = 0
-    for block in blocks:
+
+    def __init__(self, params: Params, blocks: Iterable[Block], mapper: Mapper = map) -> None:
+        self._params = params
+        self._blocks = tuple(blocks)
+        self._mapper = mapper
+        self._samples = sum(block.samples for block in self._blocks)
+        self._points: list[Linearised] = list(mapper(self._linearised, self._blocks))
+
+    @property
+    def size(self) -> int:
+        """Number of parameters."""
+        return sum(array.size for array in self._params)
+
+    def product(self, v: Vector) -> Vector:
+        """Multiply it with a direction."""
+        direction = unflattened(v.astype(self._params.w1.dtype), self._params)
+
+        def visit(pair: tuple[Block, Linearised]) -> Params:
+            block, point = pair
+            w1 = direction.w1[..., block.columns[: block.used]]
+            return hessian_product(point, direction._replace(w1=w1))
+
+        return self._mean(visit)
+
+    def gradient(self) -> Vector:
+        """Return the gradient of the same loss."""
+
+        def visit(pair: tuple[Block, Linearised]) -> Params:
+            _, point = pair
+            return network.backward(point.params, point.images, point.a1, point.dz2)
+
+        return self._mean(visit)
+
+    def _linearised(self, block: Block) -> Linearised:
         columns = block.columns[: block.used]
-        x = block.x[: block.samples, : block.used].T.astype(np.float64)
-        part = hessian_product(
-            params._replace(w1=params.w1[..., columns]),
-            v._replace(w1=v.w1[..., columns]),
-            x,
-            block.labels,
-        )
-        total.w1[..., columns] += part.w1
-        for whole, share in zip(total[1:], part[1:], strict=True):
-            np.add(whole, share, out=whole)
-        samples += block.samples
-    return Params(*(array / samples for array in total))
+        dtype = self._params.w1.dtype
+        x = block.x[: block.samples, : block.used].T.astype(dtype, copy=False)
+        with np.errstate(over="ignore", invalid="ignore"):
+            return Linearised.of(
+                self._params._replace(w1=self._params.w1[..., columns]), x, block.labels
+            )
+
+    def _mean(self, visit: Callable[[tuple[Block, Linearised]], Params]) -> Vector:
+        total = Params(*(np.zeros(array.shape) for array in self._params))
+        pairs = list(zip(self._blocks, self._points, strict=True))
+        for (block, _), part in zip(pairs, self._mapper(visit, pairs), strict=True):
+            total.w1[..., block.columns[: block.used]] += part.w1
+            for whole, share in zip(total[1:], part[1:], strict=True):
+                np.add(whole, share, out=whole)
+        return flattened(total) / self._samples
 
 
 def sharpness(params: Params, blocks: Iterable[Block]) -> float:
@@ -104,7 +173,7 @@ def sharpness(params: Params, blocks: Iterable[Block]) -> float:
 
     Gradient descent on the quadratic model of the loss around ``params`` diverges, along that
     eigenvalue's direction, where the learning rate exceeds 2 over it. ARPACK computes it by the
-    implicitly restarted Lanczos method from ``mean_hessian_product`` and a fixed start.
+    implicitly restarted Lanczos method from products in float64 and a fixed start.
 
     Parameters
     ----------
@@ -121,29 +190,23 @@ def sharpness(params: Params, blocks: Iterable[Block]) -> float:
     """
     from scipy.sparse.linalg import LinearOperator, eigsh
 
-    params = Params(*(array.astype(np.float64) for array in params))
-    blocks = tuple(blocks)
-    size = sum(array.size for array in params)
-    unflat = partial(unflattened, like=params)
-    hessian = LinearOperator(
-        (size, size),
-        matvec=lambda v: flattened(mean_hessian_product(params, unflat(v), blocks)),
-        dtype=np.float64,
-    )
-    start = np.random.default_rng(0).standard_normal(size)
     with one_thread():
+        hessian = Hessian(Params(*(array.astype(np.float64) for array in params)), blocks)
+        size = hessian.size
+        operator = LinearOperator((size, size), matvec=hessian.product, dtype=np.float64)
+        start = np.random.default_rng(0).standard_normal(size)
         (largest,) = eigsh(
-            hessian, k=1, which="LA", v0=start, tol=PRECISION, return_eigenvectors=False
+            operator, k=1, which="LA", v0=start, tol=PRECISION, return_eigenvectors=False
         )
     return float(largest)
 
 
-def flattened(params: Params) -> NDArray[np.float64]:
+def flattened(params: Params) -> Array:
     """Lay ``W1, b1, W2, b2`` end to end, as one vector."""
     return np.concatenate([array.ravel() for array in params])
 
 
-def unflattened(vector: NDArray[np.float64], like: Params) -> Params:
+def unflattened(vector: Array, like: Params) -> Params:
     """Cut a vector into parameters of these shapes, the opposite of ``flattened``."""
     ends = np.cumsum([array.size for array in like])
     pieces = np.split(vector.ravel(), ends[:-1])

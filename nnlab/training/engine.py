@@ -21,10 +21,11 @@ from numpy.typing import NDArray
 
 from nnlab.arrays import Array
 from nnlab.training.full_batch import Mapper, block_mapper, full_gradient, scores
-from nnlab.training.history import LAYERS, METRICS, History, Scores
+from nnlab.training.history import CURVES, LAYERS, METRICS, History, Scores
 from nnlab.training.minibatches import mini_batches
 from nnlab.training.network import Params, update
 from nnlab.training.norms import layer_norms
+from nnlab.training.sharpness import observe
 from nnlab.training.training_data import TrainingData
 
 
@@ -43,12 +44,17 @@ class State:
     diverged_at : NDArray[np.int64]
         The first epoch at which a loss or a weight was not finite, (runs,); -1 for a run that has
         not diverged.
+    directions : Array or None
+        Where the last measurement of the sharpness found its direction, (runs, parameters): a
+        segment goes on from there, so that its values are those of one long segment. None before
+        the first one.
     """
 
     params: Params
     lr: Array
     epoch: int
     diverged_at: NDArray[np.int64]
+    directions: Array | None = None
 
     @classmethod
     def start(cls, params: Params, lr: Iterable[float]) -> "State":
@@ -64,12 +70,16 @@ class State:
 
     def select(self, runs: Array) -> "State":
         """Return a stack of the runs that a boolean mask or an index array picks."""
-        return State(self.params.select(runs), self.lr[runs], self.epoch, self.diverged_at[runs])
+        directions = None if self.directions is None else self.directions[runs]
+        return State(
+            self.params.select(runs), self.lr[runs], self.epoch, self.diverged_at[runs], directions
+        )
 
 
 def train_segment(
-    state: State, data: TrainingData, epochs: int, *, threads: int = 1
-) -> tuple[State, History]:
+    state: State, data: TrainingData, epochs: int, *, threads: int = 1,
+    sharpness_every: int | None = None,
+) -> tuple[State, History]:  # fmt: skip
     """Train every run of a stack that has not diverged for some more epochs.
 
     Parameters
@@ -81,6 +91,9 @@ def train_segment(
         How many, which is also the number of the history's rows.
     threads : int
         Threads over panels; the result does not depend on it.
+    sharpness_every : int or None
+        Epochs between two measurements of the sharpness, counted from epoch 0; None measures none.
+        The weights do not depend on it.
 
     Returns
     -------
@@ -90,7 +103,9 @@ def train_segment(
         From ``state.epoch`` to the epoch before the new state's.
     """
     rows = np.arange(state.epoch, state.epoch + epochs)
-    values = {name: np.full((state.runs, epochs), np.nan) for name in METRICS}
+    names = METRICS if sharpness_every is None else CURVES
+    values = {name: np.full((state.runs, epochs), np.nan) for name in names}
+    directions = state.directions
     params, diverged_at = state.params, state.diverged_at.copy()
     alive = np.flatnonzero(diverged_at < 0)
     living = params.select(alive)
@@ -102,6 +117,11 @@ def train_segment(
             if alive.size == 0:
                 break
             stepped, record = _epoch(living, state.lr[alive], data, int(epoch), mapper)
+            if sharpness_every is not None and epoch % sharpness_every == 0:
+                observed, directions = _observed(
+                    living, directions, alive, data, mapper, state.runs
+                )
+                record |= observed
             for name, measured in record.items():
                 values[name][alive, row] = measured
 
@@ -116,16 +136,22 @@ def train_segment(
             alive, living = alive[finite_next], stepped.select(finite_next)
 
     _put(final, alive, living)
-    return State(final, state.lr, state.epoch + epochs, diverged_at), History(rows, values)
+    end = State(final, state.lr, state.epoch + epochs, diverged_at, directions)
+    return end, History(rows, values)
 
 
-def measure(state: State, data: TrainingData, *, threads: int = 1) -> History:
+def measure(
+    state: State, data: TrainingData, *, threads: int = 1, sharpness: bool = False
+) -> History:
     """Measure a stack as it stands, without training: the row at ``state.epoch``."""
-    values = {name: np.full((state.runs, 1), np.nan) for name in METRICS}
+    values = {name: np.full((state.runs, 1), np.nan) for name in (CURVES if sharpness else METRICS)}
     alive = np.flatnonzero(state.diverged_at < 0)
     if alive.size:
         with block_mapper(threads) as mapper:
-            record = scores(state.params.select(alive), data, mapper)
+            params = state.params.select(alive)
+            record = scores(params, data, mapper)
+            if sharpness:
+                record |= _observed(params, state.directions, alive, data, mapper, state.runs)[0]
         for name, measured in record.items():
             values[name][alive, 0] = measured
     return History(np.array([state.epoch]), values)
@@ -150,6 +176,18 @@ def _epoch(
         record[f"grad_norm/{layer}"] = grad_norms[:, place]
         record[f"update_ratio/{layer}"] = ratios[:, place]
     return stepped, record
+
+
+def _observed(
+    params: Params, directions: Array | None, alive: Array, data: TrainingData, mapper: Mapper,
+    runs: int,
+) -> tuple[Scores, Array]:  # fmt: skip
+    """Measure the sharpness of the runs that are alive; return the directions of all."""
+    warm = None if directions is None else directions[alive]
+    record, found = observe(params, warm, data, mapper)
+    directions = np.zeros((runs, found.shape[1])) if directions is None else directions.copy()
+    directions[alive] = found
+    return record, directions
 
 
 def _finite(params: Params) -> NDArray[np.bool_]:

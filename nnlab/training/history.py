@@ -1,5 +1,6 @@
 """What is measured of a run: the metrics' names, and their values epoch by epoch."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -10,6 +11,9 @@ LAYERS = ("w1", "w2")
 SCORES = ("train/loss", "train/accuracy", "val/loss", "val/accuracy", "dead_fraction")
 STEPS = tuple(f"{name}/{layer}" for name in ("grad_norm", "update_ratio") for layer in LAYERS)
 METRICS = SCORES + STEPS
+OBSERVATIONS = ("sharpness", "gradient_alignment")  # at some epochs, where the config asks for them
+CURVES = METRICS + OBSERVATIONS  # all that has values by epoch
+JUDGED = ("train/loss", "val/loss", "val/accuracy", "dead_fraction")  # what decides the outcome
 
 Scores: TypeAlias = dict[str, NDArray[np.float64]]  # metric -> (runs,)
 
@@ -24,8 +28,9 @@ class History:
         (rows,). The row at epoch ``e`` describes the network after ``e`` epochs; gradient norms
         and update ratios describe the step from ``e`` to ``e + 1``.
     values : dict of str to NDArray[np.float64]
-        (runs, rows) for each of ``METRICS``; NaN where nothing was measured, as after a run
-        diverged. Losses are in nats, norms are Euclidean.
+        (runs, rows) for each of ``METRICS``, and for ``OBSERVATIONS`` where they were asked for;
+        NaN where nothing was measured, as after a run diverged. Losses are in nats, norms are
+        Euclidean.
     """
 
     epochs: NDArray[np.int64]
@@ -34,6 +39,16 @@ class History:
     def then(self, later: "History") -> "History":
         """Return this history, continued by a later one."""
         return History(
-            np.concatenate((self.epochs, later.epochs)),
-            {name: np.hstack((self.values[name], later.values[name])) for name in METRICS},
+            np.concatenate((self.epochs, later.epochs)), continued(self.values, later.values)
         )
+
+
+def continued(
+    values: Mapping[str, NDArray[np.float64]], later: Mapping[str, NDArray[np.float64]]
+) -> dict[str, NDArray[np.float64]]:
+    """Join values along their last axis; a metric that only one side has is NaN on the other."""
+    missing = [np.full_like(next(iter(side.values())), np.nan) for side in (values, later)]
+    return {
+        name: np.concatenate((values.get(name, missing[0]), later.get(name, missing[1])), axis=-1)
+        for name in dict.fromkeys((*values, *later))
+    }

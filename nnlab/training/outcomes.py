@@ -6,7 +6,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from nnlab.training.history import METRICS, SCORES, History
+from nnlab.training.history import JUDGED, History, continued
 
 Outcome = Literal["learned", "stalled", "dead", "diverged", "pruned"]
 LATE = "late_val_accuracy"
@@ -23,8 +23,9 @@ class Curve:
     epochs : NDArray[np.int64]
         (rows,).
     values : dict of str to NDArray[np.float64]
-        (rows,) for each of ``METRICS``; NaN where nothing was measured. The last row of a
-        diverged run may hold the values that were not finite.
+        (rows,) for each metric of the history; NaN where nothing was measured. The last row of a
+        diverged run may hold the values that were not finite. What another version recorded may
+        lack metrics of this one, but not those of ``history.JUDGED``.
     """
 
     epochs: NDArray[np.int64]
@@ -33,16 +34,15 @@ class Curve:
     @classmethod
     def of(cls, history: History, run: int) -> "Curve":
         """Return one run's rows of a stack's history, up to the last one that was measured."""
-        values = {name: history.values[name][run] for name in METRICS}
-        measured = ~np.all(np.isnan([values[name] for name in SCORES]), axis=0)
+        values = {name: metric[run] for name, metric in history.values.items()}
+        measured = ~np.all(np.isnan([values[name] for name in JUDGED]), axis=0)
         rows = int(np.max(np.flatnonzero(measured), initial=-1)) + 1
         return cls(history.epochs[:rows], {name: curve[:rows] for name, curve in values.items()})
 
     def then(self, later: "Curve") -> "Curve":
         """Return this curve, continued by a later piece."""
         return Curve(
-            np.concatenate((self.epochs, later.epochs)),
-            {name: np.concatenate((self.values[name], later.values[name])) for name in METRICS},
+            np.concatenate((self.epochs, later.epochs)), continued(self.values, later.values)
         )
 
 

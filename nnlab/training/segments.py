@@ -23,12 +23,15 @@ class Segment:
     last : bool
         Whether to measure the state that it ends with, too.
     threads : int
+    sharpness_every : int or None
+        See ``train_segment``.
     """
 
     state: State
     epochs: int
     last: bool
     threads: int
+    sharpness_every: int | None = None
 
 
 @dataclass(frozen=True)
@@ -56,6 +59,10 @@ class SegmentResult:
 def run_segment(segment: Segment, data: TrainingData) -> SegmentResult:
     """Train for a segment, and measure the end of the last one."""
     begin = time.perf_counter()
-    state, history = train_segment(segment.state, data, segment.epochs, threads=segment.threads)
-    final = measure(state, data, threads=segment.threads) if segment.last else None
+    every, threads = segment.sharpness_every, segment.threads
+    state, history = train_segment(
+        segment.state, data, segment.epochs, threads=threads, sharpness_every=every
+    )
+    sharpness = every is not None
+    final = measure(state, data, threads=threads, sharpness=sharpness) if segment.last else None
     return SegmentResult(state, history, final, time.perf_counter() - begin)

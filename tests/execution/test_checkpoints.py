@@ -38,6 +38,27 @@ def test_training_goes_on_from_a_checkpoint_with_the_same_bits(checkpoints, dtyp
         np.testing.assert_array_equal(curve.values[name], values)
 
 
+def test_the_sharpness_goes_on_from_a_checkpoint_with_the_same_bits(checkpoints):
+    data, start = training_data(), untrained(runs=1)
+    _, history = train_segment(start, data, 7, sharpness_every=2)
+    half, first = train_segment(start, data, 3, sharpness_every=2)
+    checkpoints.save({0: Checkpoint(half.params, 3, Curve.of(first, 0), half.directions[0])})
+    found = checkpoints.load(0)
+    again = State(found.params, half.lr, 3, np.array([-1]), found.direction[None])
+    _, second = train_segment(again, data, 4, sharpness_every=2)
+    curve = found.curve.then(Curve.of(second, 0))
+    for name, values in Curve.of(history, 0).values.items():
+        np.testing.assert_array_equal(curve.values[name], values)
+
+
+def test_a_checkpoint_of_a_version_that_measured_less_goes_on(checkpoints):
+    saved = some()
+    less = {k: v for k, v in saved.curve.values.items() if not k.startswith("grad_norm")}
+    checkpoints.save({0: Checkpoint(saved.params, 1, Curve(saved.curve.epochs, less))})
+    curve = checkpoints.load(0).curve.then(saved.curve)
+    assert np.isnan(curve.values["grad_norm/w1"]).tolist() == [True, False]
+
+
 def some(epoch=1):
     state, history = train_segment(untrained(runs=1), training_data(), 1)
     return Checkpoint(state.params, epoch, Curve.of(history, 0))

@@ -231,3 +231,40 @@ def test_a_curve_may_be_logged_every_few_epochs_and_its_file_has_them_all(store)
     path = client.download_artifacts(run.run_id, "history.csv")
     with open(path) as file:  # noqa: PTH123
         assert len(file.readlines()) == 1 + 11
+
+
+def observed(store, **changes):
+    return config(tracking__uri=store, sharpness={"every": 4}, epochs=10, **changes)
+
+
+def curve_of(store, run, metric):
+    points = mlflow.MlflowClient(store).get_metric_history(run.run_id, metric)
+    return {point.step: point.value for point in points}
+
+
+def test_a_sweep_observes_the_sharpness_of_stacked_runs_and_trains_to_the_same_weights(store):
+    changes = [{"lr": lr} for lr in (0.1, 0.2)]
+    plain = run_sweep(sweep_of(store, [{**each, "epochs": 10} for each in changes]))
+    configs = [observed(store, **each) for each in changes]
+    runs = run_sweep(Sweep.of(configs, [(f"lr={each['lr']}",) for each in changes]))
+    alone = run_one(observed(store, lr=0.2), ())
+    client = mlflow.MlflowClient(store)
+    for one, other in zip(plain, runs, strict=True):
+        assert one.key == other.key
+        tags = [client.get_run(run.run_id).data.tags["weights_sha256"] for run in (one, other)]
+        assert tags[0] == tags[1]
+        assert not curve_of(store, one, "sharpness")
+    found = curve_of(store, runs[1], "sharpness")
+    assert sorted(found) == [0, 4, 8, 10]
+    assert found == curve_of(store, alone, "sharpness")
+
+
+def test_a_run_without_its_sharpness_is_not_reused_where_it_is_asked_for(store, capsys):
+    run_one(config(tracking__uri=store, epochs=10), ())
+    again = run_one(observed(store, reuse=True), ())
+    assert not again.reused
+    assert "Not reused: 1 without the sharpness that sharpness.every asks for." in (
+        capsys.readouterr().err
+    )
+    assert run_one(observed(store, reuse=True), ()).reused
+    assert run_one(config(tracking__uri=store, epochs=10, reuse=True), ()).reused

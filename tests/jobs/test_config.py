@@ -78,11 +78,21 @@ def test_what_affects_the_result_changes_the_key(change):
         {"tracking__uri": "http://127.0.0.1:5000"},
         {"tracking__experiment": "other"},
         {"data__name": "other"},
+        {"sharpness": {"every": 5}},
         {"lr": 0.1 + 0.0},
     ],
 )
 def test_what_does_not_affect_the_result_leaves_the_key_alone(change):
     assert config(**change).key("digest") == config().key("digest")
+
+
+def test_an_observation_is_no_parameter_and_the_identity_of_earlier_runs_stays():
+    observed = config(sharpness={"every": 5})
+    assert observed.params == config().params
+    # Of the version before there was such a field.
+    assert config().key("digest") == (
+        "2b59ac29b35df4f49a2023365f1b1eff73f554912923d656d8b8b5c49d44a015"
+    )
 
 
 def test_other_data_is_another_run():
@@ -103,7 +113,7 @@ def test_the_order_of_mini_batches_enters_the_key_only_where_there_are_any():
 
 def test_a_recorded_config_reads_back_as_the_same_config_and_tells_its_schema():
     recorded = yaml.safe_load(to_yaml(config(lr=0.3)))
-    assert recorded.pop("schema") == CONFIG_SCHEMA == 2
+    assert recorded.pop("schema") == CONFIG_SCHEMA == 3
     assert from_mapping(recorded) == config(lr=0.3)
 
 

@@ -30,27 +30,27 @@ def test_a_field_without_a_role_is_refused():
     ("fields", "expected"),
     [
         (fields_with(Role.LOGGED), PARAMETERS),
-        (fields_with(Role.SHARED), {"tracking", "prune", "reuse"}),
+        (fields_with(Role.SHARED), {"tracking", "prune", "reuse", "sharpness"}),
         (fields_with(Role.ONCE), {"seed", "run_name", "prune", "reuse"}),
         (
             fields_with(Role.INHERITED),
             {
                 "lr", "epochs", "hidden_size", "seed", "batch_size", "dtype", "target_accuracy",
-                "objective",
+                "objective", "sharpness",
             },
         ),
         (
             fields_without(Role.RESULT),
             {
                 "data.dir", "data.path", "derived_from", "model", "objective", "pictures", "prune",
-                "reuse", "run_name", "threads", "tracking",
+                "reuse", "run_name", "sharpness", "threads", "tracking",
             },
         ),
         (
             fields_without(Role.NAMED),
             {
                 "data.dir", "data.path", "derived_from", "model", "objective", "pictures", "reuse",
-                "run_name", "threads", "tracking",
+                "run_name", "sharpness", "threads", "tracking",
             },
         ),
     ],

@@ -462,3 +462,20 @@ def test_a_step_that_was_not_taken_leaves_the_label_of_the_last_one():
     ]
     assert any("0.25" in text for text in texts)
     assert not any("nan" in text for text in texts)
+
+
+def test_the_sharpness_is_drawn_where_it_was_measured_with_2_over_the_learning_rate():
+    history = learned(30)
+    epochs = history["epoch"].size
+    values = np.full(epochs, np.nan)
+    values[::10] = np.linspace(1, 9, values[::10].size)
+    history = {**history, "sharpness": values, "gradient_alignment": values / 10}
+    figure = run_curves(history, LONG_TITLE, 0.8, 0.5)
+    assert_legible(figure)
+    axes = panel(figure, "sharpness (largest eigenvalue of the Hessian)")
+    np.testing.assert_array_equal(axes.lines[0].get_xdata(), history["epoch"][::10])
+    np.testing.assert_array_equal(axes.lines[0].get_ydata(), values[::10])
+    (edge,) = (line for line in axes.lines if line.get_gid() == "edge")
+    assert edge.get_ydata() == [4, 4]
+    assert axes.get_ylim()[1] > 4
+    assert "2 / lr 4" in words(figure)

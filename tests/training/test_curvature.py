@@ -6,9 +6,10 @@ from support.digits import rows_and_labels, training_data, untrained
 from support.small_networks import gradients, losses, random_params
 
 from nnlab.training.curvature import (
+    Hessian,
+    Linearised,
     flattened,
     hessian_product,
-    mean_hessian_product,
     sharpness,
     unflattened,
 )
@@ -25,9 +26,9 @@ def tiny(seed=0, **shape):
 
 def hessian(params, x, labels):
     """The whole Hessian of the mean cross-entropy, column by column from its products."""
-    size = flattened(params).size
+    size, at = flattened(params).size, Linearised.of(params, x, labels)
     columns = [
-        flattened(hessian_product(params, unflattened(unit, params), x, labels)) / labels.size
+        flattened(hessian_product(at, unflattened(unit, params))) / labels.size
         for unit in np.eye(size)
     ]
     return np.stack(columns, axis=1)
@@ -68,10 +69,10 @@ def test_the_hessian_is_symmetric():
 def test_runs_in_a_stack_have_hessians_of_their_own():
     params, x, labels = tiny(4, runs=3)
     v = random_params(np.random.default_rng(5), runs=3, hidden=5, pixels=7, classes=4)
-    together = hessian_product(params, v, x, labels)
+    together = hessian_product(Linearised.of(params, x, labels), v)
     for run in range(3):
         one = np.array([run])
-        alone = hessian_product(params.select(one), v.select(one), x, labels)
+        alone = hessian_product(Linearised.of(params.select(one), x, labels), v.select(one))
         for stacked, single in zip(together, alone, strict=True):
             np.testing.assert_allclose(stacked[run], single[0], rtol=1e-12, atol=1e-14)
 
@@ -83,8 +84,8 @@ def test_a_product_over_blocks_is_that_over_plain_images():
     params = untrained(dtype="float64").params
     v = random_params(np.random.default_rng(6), hidden=10, pixels=784, classes=10)
     rows, labels = rows_and_labels(data)
-    expected = hessian_product(params, v, rows.T, labels)
-    found = mean_hessian_product(params, v, data.train)
+    expected = hessian_product(Linearised.of(params, rows.T, labels), v)
+    found = unflattened(Hessian(params, data.train).product(flattened(v)), params)
     for ours, plain in zip(found, expected, strict=True):
         np.testing.assert_allclose(ours, plain / len(labels), rtol=1e-10, atol=1e-14)
 
@@ -158,8 +159,9 @@ def test_hessian_products_equal_those_of_pytorch():
         return torch.nn.functional.cross_entropy(logits.T, torch.tensor(labels))
 
     point, direction = (tuple(torch.tensor(array[0]) for array in each) for each in (params, v))
+    at = Linearised.of(params, x, labels)
     _, expected = torch.autograd.functional.hvp(loss, point, direction)
-    for ours, theirs in zip(hessian_product(params, v, x, labels), expected, strict=True):
+    for ours, theirs in zip(hessian_product(at, v), expected, strict=True):
         np.testing.assert_allclose(ours[0] / 20, theirs.numpy(), rtol=1e-10, atol=1e-14)
 
 
