@@ -10,8 +10,10 @@ from rich.markup import escape
 
 from nnlab.analysis.comparison import PIVOTED, compare, importance
 from nnlab.analysis.formatting import csv_text, interval, markdown_table, number, written
-from nnlab.analysis.paired import MAX_FURTHER, pair
+from nnlab.analysis.paired import pair
+from nnlab.analysis.paired_statistics import MIN_SEEDS
 from nnlab.analysis.ranking import ENDINGS, METRIC, lower_is_better
+from nnlab.analysis.seed_commands import MAX_FURTHER
 from nnlab.analysis.terminal import ROWS, echo, results_console, results_table
 from nnlab.errors import ComparisonError
 from nnlab.tracking.frames import LAST
@@ -183,7 +185,10 @@ def _pair_verdict(row: Row, *, a_is_better: bool) -> str:
         return "open: no difference to go by"
     if row["further"] > MAX_FURTHER:
         return f"open: more than {MAX_FURTHER} more seeds"
-    return f"open: about {row['further']:.0f} more seeds"
+    if row["seeds"] < MIN_SEEDS:
+        return f"open: {row['further']:.0f} more seed{'s' * (row['further'] > 1)} at least"
+    seeds = f"{row['further']:.0f} more seed{'s' * (row['further'] > 1)}"
+    return f"open: about {seeds} (chance {row['chance']:.0%})"
 
 
 def _commands(table: pd.DataFrame) -> list[str]:

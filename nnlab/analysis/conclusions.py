@@ -5,21 +5,15 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import pandas as pd
 
+from nnlab.analysis.best_configuration import about_the_best, test_error
 from nnlab.analysis.configurations import endings, without_late
-from nnlab.analysis.formatting import interval, number, short, written
+from nnlab.analysis.formatting import metric_name, number, short, written
 from nnlab.analysis.groups import RunGroup, Value, levels, numeric
-from nnlab.analysis.paired_statistics import PairedDifference
-from nnlab.analysis.ranking import LAST, METRIC, lower_is_better, tally
-from nnlab.analysis.statistics import summarise
+from nnlab.analysis.ranking import LAST, METRIC, tally
 
 UNLEARNED = ("stalled", "dead", "diverged")  # outcomes of runs that came to their end
 PARTED = 0.02  # between the last accuracy and the mean of the late ones: worth a sentence
 NAMED = 3  # configurations, or values, that a sentence lists before it counts them or gives ranges
-METRIC_NAMES = {
-    "late_val_accuracy": "late validation accuracy",
-    "final_val_accuracy": "final validation accuracy",
-    "test/accuracy": "test accuracy",
-}
 
 
 def conclusions(
@@ -42,18 +36,11 @@ def conclusions(
     if np.isnan(groups[0].summary.mean):
         name = metric_name(groups[0].metric)
         return [*sentences, f"No run has a {name}: there is nothing to judge."]
-    sentences.append(_best(groups))
-    if len(groups) > 1:
-        sentences.append(_rivals(groups))
+    sentences += about_the_best(groups)
     sentences += _outcomes(groups, runs, target)
     sentences += late_notes(runs, groups[0].metric)
-    sentences += _test_error(groups)
+    sentences += test_error(groups)
     return sentences
-
-
-def metric_name(metric: str) -> str:
-    """Return a metric's name as it is said in a sentence."""
-    return METRIC_NAMES.get(metric, metric.replace("_", " ").replace("/", " "))
 
 
 def _completeness(runs: pd.DataFrame, planned: int) -> Iterator[str]:
@@ -63,69 +50,6 @@ def _completeness(runs: pd.DataFrame, planned: int) -> Iterator[str]:
             f"**Not complete:** {done} of {planned} runs have come to their end; all that follows "
             "holds for these."
         )
-
-
-def _best(groups: Sequence[RunGroup]) -> str:
-    best, summary = groups[0], groups[0].summary
-    between = interval(summary.interval.low, summary.interval.high)
-    note = (
-        f" (95 % interval {between}, {summary.n} seeds)" if between else " (one seed: no interval)"
-    )
-    which = f"Best of {len(groups)} configurations: **{best.label}**, with" if best.label else "All"
-    spread = f"; the seeds lie between {number(summary.worst)} and {number(summary.best)}"
-    return (
-        f"{which} a mean {metric_name(best.metric)} of {number(summary.mean)}{note}"
-        f"{spread if summary.n > 1 else ''}."
-    )
-
-
-def _rivals(groups: Sequence[RunGroup]) -> str:
-    """Say which configurations the seeds do not distinguish from the best one."""
-    best, *others = groups
-    compared = [(other, best.against(other)) for other in others]
-    common = max(difference.n for _, difference in compared)
-    if common < 2:  # noqa: PLR2004 - a spread takes two
-        seeds = "one seed" if common else "no seed"
-        return (
-            f"With {seeds} in common, no difference between configurations can be told from "
-            "chance: add `'seed=range(0,5)'`."
-        )
-    level = [(other, difference) for other, difference in compared if not difference.decided]
-    if not level:
-        return (
-            f"It is better than each of the other {len(others)}, seed by seed: every paired "
-            "difference has a 95 % interval that leaves 0 out."
-        )
-    listed = "; ".join(
-        f"{other.label} ({lead(difference, best.metric)})" for other, difference in level[:NAMED]
-    )
-    more = f"; and {len(level) - NAMED} more" if len(level) > NAMED else ""
-    return (
-        f"Seed by seed, these seeds do not tell it from {len(level)} of the other {len(others)} "
-        f"configurations: {listed}{more}. From the rest it differs by paired differences whose "
-        "95 % intervals, each taken for itself, leave 0 out."
-        if len(level) < len(others)
-        else f"These seeds do not tell it from any other configuration: {listed}{more}."
-    )
-
-
-def lead(difference: PairedDifference, metric: str) -> str:
-    """Write by how much the first of a pair is ahead; a lower loss is ahead, too."""
-    if difference.n == 0:
-        return "no seed in common"
-    if difference.mean is None:
-        return "no mean difference"
-    low, high = difference.interval.low, difference.interval.high
-    sign = -1 if lower_is_better(metric) else 1
-    if sign * difference.mean < 0:
-        sign, word = -sign, "behind"
-    else:
-        word = "ahead"
-    if low is not None and high is not None:
-        low, high = sorted((sign * low, sign * high))
-    between = interval(low, high)
-    seeds = f", {difference.n} seed{'s' * (difference.n != 1)} in common"
-    return f"{word} by {number(sign * difference.mean)} {between}".strip() + seeds
 
 
 def _outcomes(
@@ -178,24 +102,6 @@ def value_range(values: Sequence[Value]) -> str:
     """Write the first and the last of some values: ``0.05 … 0.5``."""
     first, last = written(values[0]), written(values[-1])
     return first if len(values) == 1 else f"{first} … {last}"
-
-
-def _test_error(groups: Sequence[RunGroup]) -> Iterator[str]:
-    best = groups[0]
-    if "test/accuracy" not in best.runs or best.metric == "test/accuracy":
-        return
-    errors = 1 - best.runs["test/accuracy"].dropna().to_numpy(np.float64)
-    if not errors.size:
-        return
-    summary = summarise(errors, lower_is_better=True)
-    between = ""
-    if summary.interval.low is not None and summary.interval.high is not None and summary.n > 1:
-        low, high = summary.interval.low, summary.interval.high
-        between = f", 95 % interval [{low:.2%}, {high:.2%}]"
-    yield (
-        f"On the test images, by which no choice was made, this configuration errs in "
-        f"{summary.mean:.2%} ({summary.n} seed{'s' * (summary.n != 1)}{between})."
-    )
 
 
 def late_notes(runs: pd.DataFrame, metric: str) -> Iterator[str]:

@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from nnlab.analysis.conclusions import UNLEARNED, metric_name, value_range
+from nnlab.analysis.conclusions import UNLEARNED, value_range
 from nnlab.analysis.configurations import value_key
-from nnlab.analysis.formatting import interval, number, short, written
-from nnlab.analysis.groups import RunGroup, Value
+from nnlab.analysis.formatting import interval, metric_name, number, short, written
+from nnlab.analysis.groups import RunGroup, Value, candidates
 from nnlab.analysis.paired_statistics import paired_difference
 from nnlab.analysis.ranking import lower_is_better
 from nnlab.jobs.study import Reference
@@ -219,7 +219,10 @@ def _against_single(row: ReferenceRow, group: RunGroup, reference: Reference) ->
     results = group.results.dropna().tolist()
     lower = lower_is_better(reference.metric)
     difference = paired_difference(results, [row.reference] * len(results), lower_is_better=lower)
-    between = interval(group.summary.interval.low, group.summary.interval.high)
+    low, high = difference.interval.low, difference.interval.high
+    between = ""
+    if low is not None and high is not None:
+        between = interval(row.reference + low, row.reference + high)
     mean = f"{number(row.mean)} {between}".strip()
     seeds = f"{len(results)} seed{'s' * (len(results) != 1)}"
     better = (row.mean < row.reference) == lower
@@ -258,9 +261,8 @@ def best_across(groups: Sequence[RunGroup], across: str) -> float | None:
 
 def candidates_across(groups: Sequence[RunGroup], across: str) -> tuple[Value, ...]:
     """Return a field's values in the best of some groups, and in those not told from it."""
-    best, *others = sorted(groups, key=lambda group: group.rank)
-    level = [other for other in others if not best.against(other).decided]
-    return tuple(sorted((group.settings[across] for group in (best, *level)), key=value_key))
+    may_be_best = candidates(sorted(groups, key=lambda group: group.rank))
+    return tuple(sorted((group.settings[across] for group in may_be_best), key=value_key))
 
 
 def learned_between(groups: Sequence[RunGroup], across: str) -> str:

@@ -7,6 +7,12 @@ import pandas as pd
 
 from nnlab.safe_text import spreadsheet_cell
 
+METRIC_NAMES = {
+    "late_val_accuracy": "late validation accuracy",
+    "final_val_accuracy": "final validation accuracy",
+    "test/accuracy": "test accuracy",
+}
+
 
 def number(value: float | None, sign: str = "", missing: str = "-") -> str:
     """Write a result: to four decimals, or to five digits from 10 on.
@@ -29,6 +35,11 @@ def interval(low: float | None, high: float | None, sign: str = "") -> str:
     if low is None or high is None or math.isnan(low) or math.isnan(high):
         return ""
     return f"[{number(low, sign)}, {number(high, sign)}]" if low != high else "all equal"
+
+
+def metric_name(metric: str) -> str:
+    """Return a metric's name as it is said in a sentence."""
+    return METRIC_NAMES.get(metric, metric.replace("_", " ").replace("/", " "))
 
 
 def written(value: object) -> str:

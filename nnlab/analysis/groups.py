@@ -9,7 +9,7 @@ import pandas as pd
 
 from nnlab.analysis.configurations import endings, run_results, value_key
 from nnlab.analysis.formatting import settings_text
-from nnlab.analysis.paired_statistics import PairedDifference, paired_difference
+from nnlab.analysis.paired_statistics import PairedDifference, as_family, paired_difference
 from nnlab.analysis.ranking import SEED, lower_is_better, order_key
 from nnlab.analysis.statistics import Summary, summarise
 
@@ -95,6 +95,26 @@ def grouped(runs: pd.DataFrame, fields: Sequence[str], metric: str) -> list[RunG
     ]
     # Equal groups are sorted by their values: figures must not depend on the order of the store.
     return sorted(groups, key=lambda group: (group.rank, *map(value_key, group.settings.values())))
+
+
+def against_best(groups: Sequence[RunGroup]) -> list[tuple[RunGroup, PairedDifference]]:
+    """Compare the first group with each other one, as one family; see ``as_family``."""
+    best, *others = groups
+    return list(zip(others, as_family([best.against(other) for other in others]), strict=True))
+
+
+def candidates(groups: Sequence[RunGroup]) -> list[RunGroup]:
+    """Return the groups that may be the best: the first one, and those not shown to be worse.
+
+    In at least 95 of 100 cases the truly best one is among them.
+    """
+    compared = against_best(groups)
+    return [groups[0], *(other for other, difference in compared if not shown_worse(difference))]
+
+
+def shown_worse(difference: PairedDifference) -> bool:
+    """Tell whether a comparison of the first group with another shows the other to be worse."""
+    return difference.decided and difference.a_is_better
 
 
 def levels(groups: Sequence[RunGroup], field: str) -> list[Value]:

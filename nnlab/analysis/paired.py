@@ -1,8 +1,7 @@
 """Comparing two configurations: the difference over common seeds, and how many more decide it."""
 
-import re
-import shlex
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any
 
@@ -11,22 +10,90 @@ import pandas as pd
 from nnlab.analysis.conditions import left_out_note, runs_where
 from nnlab.analysis.configurations import DIGEST, metric_of, one_run_per_seed, varying_fields
 from nnlab.analysis.groups import RunGroup
+from nnlab.analysis.looks import count_look, look_level
+from nnlab.analysis.paired_statistics import MIN_SEEDS, PairedDifference, as_family
 from nnlab.analysis.ranking import METRIC, SEED
+from nnlab.analysis.seed_commands import seeds_command
 from nnlab.errors import ComparisonError
-from nnlab.jobs.commands import says_what_is_trained
-from nnlab.jobs.config import fields_with
-from nnlab.jobs.roles import Role, is_among
-from nnlab.jobs.sweep import field_of
-from nnlab.safe_text import masked
-from nnlab.system.stored_files import parse_yaml
-from nnlab.tracking.frames import read_file, read_runs, read_tagged
-from nnlab.tracking.locations import tracking_uri
-
-FIRST_SEEDS = 5  # recommended in all while there are too few to know their spread
-MAX_FURTHER = 1000  # further seeds for which a command is given
-PLAIN = re.compile(r"[\w.+-]+")  # a value that needs no quotes in a list of values
+from nnlab.tracking.frames import read_runs, read_tagged
 
 Key = tuple[Any, ...]  # a configuration: the values of the fields that vary
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two configurations, compared.
+
+    Attributes
+    ----------
+    a, b : tuple
+        The values of the fields that vary.
+    groups : tuple of RunGroup
+        Their runs, one for each seed.
+    difference : PairedDifference
+        At the level of this look, and of a family of comparisons where there are several.
+    look : int
+        See ``looks``; 0 where too few seeds decide nothing.
+    recorded : bool
+        Whether the store has recorded the look.
+    """
+
+    a: Key
+    b: Key
+    groups: tuple[RunGroup, RunGroup]
+    difference: PairedDifference
+    look: int
+    recorded: bool
+
+    @property
+    def next_look(self) -> PairedDifference:
+        """The same difference at the level of the look that further seeds would need."""
+        return replace(
+            self.difference, level=self.difference.level / 2 if self.look else look_level(1)
+        )
+
+    @property
+    def further(self) -> int | None:
+        """About how many more seeds would decide it at the next look; 0 if it is decided."""
+        return 0 if self.difference.decided else self.next_look.further
+
+    @property
+    def chance(self) -> float | None:
+        """The probability that they do; None if it is not known."""
+        further = self.further
+        known = further and self.difference.testable
+        return self.next_look.chance(further) if further and known else None
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Pairs of configurations, and what they have in common.
+
+    Attributes
+    ----------
+    fields : list of str
+        The fields that vary between all configurations.
+    shared : list of str
+        Those in which the two configurations of each pair agree.
+    metric : str
+    unused_seed : int
+        The lowest seed above all that were used.
+    notes : list of str
+    """
+
+    pairs: list[Pair]
+    fields: list[str]
+    shared: list[str]
+    metric: str
+    unused_seed: int
+    notes: list[str]
+
+    def label(self, key: Key) -> str:
+        """Name a configuration by the fields in which it differs from the other."""
+        settings = dict(zip(self.fields, key, strict=True))
+        return " ".join(
+            f"{name}={value}" for name, value in settings.items() if name not in self.shared
+        )
 
 
 def pair(
@@ -44,6 +111,10 @@ def pair(
     single configuration, it is compared with each one of the other side; otherwise, those
     configurations are compared that agree in everything that varies within a side.
 
+    Below 5 common seeds nothing is decided. The store counts the looks at a comparison, and each
+    one has a level of its own, see ``looks``; several rows are one family, see
+    ``paired_statistics.as_family``.
+
     Parameters
     ----------
     a, b : str
@@ -57,11 +128,13 @@ def pair(
     DataFrame
         A row for each pair of configurations: ``a`` and ``b``, in which they differ; the fields
         that vary between the rows; ``seeds`` in common; ``mean_a, mean_b`` over these;
-        ``difference`` (A − B) with its 95 % interval ``low, high`` and the method that found it
-        (``interval``); ``a_beats_b``, the probability, with ties counted half; ``decided``,
-        whether the interval leaves 0 out; ``further``, about how many more seeds would decide it
-        (see ``paired_statistics.further_seeds``; NaN if that is not known); ``command``, which
-        runs just these, or None. ``attrs``: ``metric``, ``notes``.
+        ``difference`` (A − B) with its interval ``low, high`` and the method that found it
+        (``interval``): the intervals of all rows and all looks hold together with 95 %
+        confidence; ``a_beats_b``, the probability, with ties counted half; ``decided``, whether
+        the interval leaves 0 out; ``look``, its number; ``further``, about how many more seeds
+        would decide it at the next look (see ``mean_test.further_seeds``; NaN if that is not
+        known), and ``chance``, the probability that they do; ``command``, which runs just these,
+        or None. ``attrs``: ``metric``, ``notes``.
 
     Raises
     ------
@@ -70,42 +143,63 @@ def pair(
     ComparisonError
         If no two configurations can be paired, or as in ``comparison.compare``.
     """
+    compared = compare_pairs(a, b, uri, metric, where)
+    rows = [
+        {
+            "a": compared.label(found.a),
+            "b": compared.label(found.b),
+            **{field: found.a[compared.fields.index(field)] for field in compared.shared},
+            **_row(found),
+            "command": seeds_command(found.groups, found.further, compared.unused_seed, uri),
+        }
+        for found in compared.pairs
+    ]
+    table = pd.DataFrame(rows)
+    table.attrs.update(metric=compared.metric, notes=compared.notes)
+    return table
+
+
+def compare_pairs(
+    a: str, b: str, uri: str | None = None, metric: str = METRIC, where: str | None = None
+) -> Pairs:
+    """Compare two sides seed by seed; see ``pair``."""
     chosen = [set(read_runs(uri, [side])["run_id"]) for side in (a, b)]
     pool = _with_all_seeds(uri, set.union(*chosen))
     if SEED not in pool:
         raise ComparisonError(f"The runs of {a} and {b} have no parameter `seed` to pair them by.")
-    name, first = metric_of(pool, metric), int(pool[SEED].max()) + 1
+    name, unused, params = metric_of(pool, metric), int(pool[SEED].max()) + 1, pool.attrs["params"]
     left_out = []
     if where is not None:
         pool, left_out = runs_where(pool, where), left_out_note(pool, where)
     fields = varying_fields(pool)
     keys = pool[fields].apply(tuple, axis=1) if fields else pd.Series([()] * len(pool), pool.index)
     sides = [list(dict.fromkeys(keys[pool["run_id"].isin(ids)])) for ids in chosen]
-    shared, pairs = _paired(*sides, fields=fields)
-    if not pairs:
+    shared, matched = _paired(*sides, fields=fields)
+    if not matched:
         raise ComparisonError(
             f"{a} and {b} cannot be paired: both stand for the same configurations, or for several "
             "that do not match one by one. Name two configurations by a run of each, or narrow "
             "them down with --where."
         )
     once = one_run_per_seed(pool, fields)
-    rows = []
-    for one, other in pairs:
-        groups = [RunGroup({}, once[keys[once.index] == key], name) for key in (one, other)]
-        compared = _compared(*groups)
-        rows.append(
-            {
-                "a": _label(one, fields, shared),
-                "b": _label(other, fields, shared),
-                **{field: one[fields.index(field)] for field in shared},
-                **compared,
-                "command": _command(groups, compared["further"], first, uri),
-            }
+    pairs = []
+    for one, other in matched:
+        of_one, of_other = (
+            RunGroup({}, once[keys[once.index] == key], name) for key in (one, other)
         )
-    table = pd.DataFrame(rows)
+        difference, look, recorded = of_one.against(of_other), 0, True
+        if difference.testable:
+            look, recorded = count_look(uri, (of_one, of_other), params)
+            difference = replace(difference, level=look_level(look))
+        pairs.append(Pair(one, other, (of_one, of_other), difference, look, recorded))
+    family = as_family([found.difference for found in pairs])
+    pairs = [
+        replace(found, difference=difference)
+        for found, difference in zip(pairs, family, strict=True)
+    ]
     added = int((~once["run_id"].isin(set.union(*chosen))).sum())
-    table.attrs.update(metric=name, notes=left_out + _notes(table, added))
-    return table
+    notes = left_out + _notes(pairs, added)
+    return Pairs(pairs, fields, shared, name, unused, notes)
 
 
 def _with_all_seeds(uri: str | None, run_ids: set[str]) -> pd.DataFrame:
@@ -141,115 +235,53 @@ def _paired(
     return [fields[place] for place in places], pairs
 
 
-def _label(key: Key, fields: Sequence[str], shared: Sequence[str]) -> str:
-    """Name a configuration by the fields in which it differs from the other."""
-    settings = dict(zip(fields, key, strict=True))
-    return " ".join(f"{name}={value}" for name, value in settings.items() if name not in shared)
-
-
-def _compared(a: RunGroup, b: RunGroup) -> dict[str, Any]:
-    """Compare two configurations over the seeds of which both have a result."""
-    difference = a.against(b)
-    further = difference.further
-    if difference.n < 2:  # noqa: PLR2004 - a spread takes two
-        further = FIRST_SEEDS - difference.n
-    mean_a, mean_b = (float(side.mean()) for side in a.common_results(b))
+def _row(found: Pair) -> dict[str, Any]:
+    """Write a comparison as columns."""
+    difference = found.difference
+    one, other = found.groups[0].common_results(found.groups[1])
     return {
         "seeds": difference.n,
-        "mean_a": mean_a,
-        "mean_b": mean_b,
+        "mean_a": float(one.mean()),
+        "mean_b": float(other.mean()),
         "difference": difference.mean,
         "low": difference.interval.low,
         "high": difference.interval.high,
         "interval": difference.interval.method,
         "a_beats_b": difference.a_beats_b,
         "decided": difference.decided,
-        "further": further,
+        "look": found.look,
+        "further": found.further,
+        "chance": found.chance,
     }
 
 
-def _command(
-    groups: Sequence[RunGroup], further: int | None, first: int, uri: str | None
-) -> str | None:
-    """Write the command that runs the further seeds of both, from the first unused one on."""
-    one, other = (typed_overrides(group.runs, uri) for group in groups)
-    if not further or further > MAX_FURTHER or one is None or other is None:
-        return None
-    if one == other:  # they differ in their code, which no command can state
-        return None
-    seeds = f"seed=range({first},{first + further})"
-    store = [] if tracking_uri(uri) == tracking_uri(None) else [f"tracking.uri={masked(str(uri))}"]
-    return "\n".join(
-        shlex.join(["python", "run.py", "-m", *overrides, seeds, *store])
-        for overrides in _joined(one, other)
-    )
-
-
-def typed_overrides(runs: pd.DataFrame, uri: str | None) -> list[str] | None:
-    """Return the overrides that were typed for a configuration, without those of a single run.
-
-    Parameters
-    ----------
-    runs : DataFrame
-        The runs of one configuration.
-    uri : str or None
-        The store; None for the one of the config.
-
-    Returns
-    -------
-    list of str or None
-        None if no run has recorded them.
-    """
-    columns = runs[["run_id", "reproduces", "derived_from"]]
-    for run_id, reproduces, derived in columns.itertuples(index=False):
-        if not (pd.isna(reproduces) and pd.isna(derived)):  # its config was not typed
-            return [f"--config-from={run_id}"]
-        text = read_file(uri, run_id, "overrides.yaml")
-        if text is not None:
-            typed = parse_yaml(text, "overrides.yaml")
-            overrides = [
-                override for override in map(str, typed if isinstance(typed, list) else [])
-                if not is_among(field_of(override), (*fields_with(Role.ONCE), "tracking"))
-            ]  # fmt: skip
-            # Text from elsewhere, which somebody will type: else the config is taken, and checked.
-            safe = run_id.isalnum() and all(map(says_what_is_trained, overrides))
-            return overrides if safe else [f"--config-from={run_id}"]
-    return None
-
-
-def _joined(a: list[str], b: list[str]) -> list[list[str]]:
-    """Write two configurations as one sweep if they differ in the value of one field."""
-    if any(override.startswith("--") for override in (*a, *b)):
-        return [a, b]
-    parts = [[override.partition("=") for override in side] for side in (sorted(a), sorted(b))]
-    if [field for field, _, _ in parts[0]] != [field for field, _, _ in parts[1]]:
-        return [a, b]
-    differ = [
-        (field, one, other)
-        for (field, _, one), (_, _, other) in zip(*parts, strict=True)
-        if one != other
-    ]
-    if len(differ) != 1 or not all(map(PLAIN.fullmatch, differ[0][1:])):
-        return [a, b]
-    field, one, other = differ[0]
-    both = f"{field}={one},{other}"
-    return [[both if override == f"{field}={one}" else override for override in a]]
-
-
-def _notes(table: pd.DataFrame, added: int) -> list[str]:
+def _notes(pairs: Sequence[Pair], added: int) -> list[str]:
     """Return the sentences that a reader needs to read the numbers right."""
     notes = []
     if added:
         notes.append(
             f"{added} further runs of these configurations, found in the store, count too."
         )
-    if (table["seeds"] == 0).any():
+    seeds = [found.difference.n for found in pairs]
+    if min(seeds) == 0:
         notes.append("Without a common seed there is no pair: run equal seeds of both.")
-    if (table["seeds"] == 1).any():
-        notes.append("One seed each proves nothing.")
-    if (table["interval"] == "not finite").any():
+    if any(0 < n < MIN_SEEDS for n in seeds):
+        notes.append(f"Fewer than {MIN_SEEDS} common seeds decide nothing.")
+    if not all(found.difference.finite for found in pairs):
         notes.append(
             "A value is infinite (the loss of a diverged run, a target that was not reached): "
             "there is no mean difference, but a pair is won or lost."
         )
+    tested = [found for found in pairs if found.look]
+    if tested:
+        look = max(found.look for found in tested)
+        notes.append(
+            f"This is look {look} at {'this comparison' if len(tested) == 1 else 'the seeds'}, "
+            f"decided at a level of {look_level(look):.2g}: each look halves it, so that all looks "
+            "together err in 5 of 100 cases, and their intervals hold together."
+        )
+    if len(tested) > 1:
+        notes.append(f"The {len(tested)} comparisons are one family (Holm).")
+    if not all(found.recorded for found in pairs):
+        notes.append("The store cannot be written: it does not count this look.")
     return notes

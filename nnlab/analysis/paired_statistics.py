@@ -1,47 +1,108 @@
-"""Statistics over seeds that two configurations have in common, and how many more they need."""
+"""The difference of two configurations over the seeds that both have, and families of them."""
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
-from scipy import stats
 
-from nnlab.analysis.statistics import CONFIDENCE, Interval, Values, bootstrap_interval
+from nnlab.analysis.mean_test import (
+    ALPHA,
+    all_equal,
+    chance_of_deciding,
+    further_seeds,
+    mean_interval,
+    p_values,
+)
+from nnlab.analysis.statistics import Interval, Values
 
-POWER = 0.8  # probability that the recommended number of seeds suffices
+MIN_SEEDS = 5  # in common, below which nothing is decided
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class PairedDifference:
     """A minus B over the seeds that both have.
 
     Attributes
     ----------
-    n : int
-        The number of pairs.
-    mean : float or None
-        Of the differences; None if one is not finite (a diverged run has an infinite loss).
-    interval : Interval
-        Of that mean.
+    differences : array
+        One for each pair; not finite where a value is not (a diverged run has an infinite loss).
     a_beats_b : float
         Share of the pairs that A wins; a tie counts half.
-    further : int or None
-        About how many more seeds the interval needs to leave 0 out: 0 if it does already, None if
-        that is not known.
+    lower_is_better : bool
+    level : float
+        The p-value up to which the difference is decided: 0.05, or less where it is one of many
+        comparisons, or is looked at again and again.
     """
 
-    n: int
-    mean: float | None
-    interval: Interval
+    differences: Values
     a_beats_b: float
-    further: int | None
+    lower_is_better: bool = False
+    level: float = ALPHA
+
+    @property
+    def n(self) -> int:
+        """The number of pairs."""
+        return self.differences.size
+
+    @property
+    def finite(self) -> bool:
+        """Whether there is a mean difference."""
+        return bool(np.isfinite(self.differences).all())
+
+    @property
+    def testable(self) -> bool:
+        """Whether the pairs are enough to decide anything."""
+        return self.n >= MIN_SEEDS and self.finite
+
+    @property
+    def mean(self) -> float | None:
+        """Of the differences; None if there is none."""
+        return float(self.differences.mean()) if self.n and self.finite else None
+
+    @cached_property
+    def p_value(self) -> float:
+        """See ``p_values``; 1 where nothing can be decided."""
+        return float(p_values(self.differences)) if self.testable else 1.0
+
+    @cached_property
+    def interval(self) -> Interval:
+        """Of the mean difference, at the confidence 1 − ``level``; none below ``MIN_SEEDS``."""
+        if not self.n:
+            return Interval(None, None, "no value")
+        if not self.finite:
+            return Interval(None, None, "not finite")
+        if not self.testable:
+            return Interval(None, None, "few seeds")
+        if all_equal(self.differences) and self.mean and not self.decided:
+            return Interval(None, None, "equal values")
+        return mean_interval(self.differences, self.level)
 
     @property
     def decided(self) -> bool:
         """Whether the seeds suffice: the interval leaves 0 out."""
-        low, high = self.interval.low, self.interval.high
-        return low is not None and high is not None and self.n > 1 and not low <= 0 <= high
+        return self.testable and self.p_value <= self.level
+
+    @property
+    def a_is_better(self) -> bool:
+        """Whether the mean difference is in favour of A."""
+        return self.mean is not None and (self.mean < 0 if self.lower_is_better else self.mean > 0)
+
+    @property
+    def further(self) -> int | None:
+        """About how many more seeds would decide it: 0 if it is decided, None if unknown."""
+        if self.decided:
+            return 0
+        if not self.finite:
+            return None
+        if self.n < MIN_SEEDS:
+            return MIN_SEEDS - self.n
+        return further_seeds(self.differences, self.level)
+
+    def chance(self, further: int) -> float:
+        """Return the probability that further seeds decide it; see ``chance_of_deciding``."""
+        return chance_of_deciding(self.differences, further, self.level)
 
 
 def paired_difference(
@@ -60,39 +121,30 @@ def paired_difference(
     one, other = np.asarray(a, np.float64), np.asarray(b, np.float64)
     wins = (one < other) if lower_is_better else (one > other)
     a_beats_b = float(np.mean(wins + 0.5 * (one == other))) if one.size else math.nan
-    if not (np.isfinite(one).all() and np.isfinite(other).all()):
-        return PairedDifference(one.size, None, Interval(None, None, "not finite"), a_beats_b, None)
-    differences = one - other
-    interval = bootstrap_interval(differences)
-    mean = float(differences.mean()) if one.size else None
-    result = PairedDifference(one.size, mean, interval, a_beats_b, 0)
-    if result.decided:
-        return result
-    return PairedDifference(one.size, mean, interval, a_beats_b, further_seeds(differences))
+    with np.errstate(invalid="ignore"):  # infinite minus infinite
+        return PairedDifference(one - other, a_beats_b, lower_is_better)
 
 
-def further_seeds(differences: Sequence[float] | Values) -> int | None:
-    """Return about how many more pairs would distinguish a mean difference from 0.
+def as_family(differences: Sequence[PairedDifference]) -> list[PairedDifference]:
+    """Return comparisons with the levels at which all together err in 5 of 100 cases.
 
-    The normal approximation for a paired test, ``n = ((z₀.₉₇₅ + z₀.₈) s / d)² + z₀.₉₇₅² / 2``,
-    whose last term corrects for Student's t at small n (Guenther 1981, "Sample size formulas for
-    normal theory t tests"). If the true difference and its standard deviation are the observed
-    ones (d and s), the interval leaves 0 out in 4 cases of 5. Both are estimates from few seeds.
+    Holm 1979, "A simple sequentially rejective multiple test procedure": the smallest of m p-values
+    is compared with α/m, the next with α/(m−1), until one is above. All others then keep the level
+    of that one, so that their intervals hold 0. Comparisons that cannot be decided do not count.
 
     Parameters
     ----------
-    differences : sequence of float
-        One for each pair.
-
-    Returns
-    -------
-    int or None
-        1 or more. None if it is not known: with fewer than two pairs, or a mean difference of 0.
+    differences : sequence of PairedDifference
+        Each with the level that it would have alone.
     """
-    sample = np.asarray(differences, np.float64)
-    if sample.size < 2 or sample.mean() == 0:  # noqa: PLR2004 - a spread takes two
-        return None
-    z = float(stats.norm.ppf((1 + CONFIDENCE) / 2))
-    ratio = float(sample.std(ddof=1) / sample.mean())
-    needed = ((z + float(stats.norm.ppf(POWER))) * ratio) ** 2 + z**2 / 2
-    return max(1, math.ceil(needed) - sample.size)
+    family = list(differences)
+    order = sorted(
+        (place for place, difference in enumerate(family) if difference.testable),
+        key=lambda place: family[place].p_value / family[place].level,
+    )
+    share = len(order)
+    for rank, place in enumerate(order):
+        family[place] = replace(family[place], level=family[place].level / share)
+        if family[place].decided and rank + 1 < len(order):
+            share -= 1
+    return family

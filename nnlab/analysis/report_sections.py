@@ -24,6 +24,7 @@ from nnlab.analysis.explanations import (
 from nnlab.analysis.figures import axis, rows_of
 from nnlab.analysis.formatting import interval, markdown_table, number, short, written
 from nnlab.analysis.groups import RunGroup, grouped, levels, numeric
+from nnlab.analysis.paired_statistics import as_family
 from nnlab.analysis.ranking import SEED
 from nnlab.analysis.sweep_results import SweepResults
 from nnlab.errors import ComparisonError
@@ -198,8 +199,9 @@ def _best_rows_compared(rows: Mapping[str, Sequence[RunGroup]], across: str) -> 
     """Compare each row at its best with the next one, seed by seed."""
     best = sorted((members[0] for members in rows.values()), key=lambda group: group.rank)
     cells = []
-    for better, worse in pairwise(best):
-        difference = better.against(worse)
+    neighbours = list(pairwise(best))
+    family = as_family([better.against(worse) for better, worse in neighbours])
+    for (better, worse), difference in zip(neighbours, family, strict=True):
         mean = number(difference.mean, "+")
         between = interval(difference.interval.low, difference.interval.high)
         further = difference.further

@@ -17,7 +17,10 @@ from scipy import stats
 CONFIDENCE = 0.95
 RESAMPLES = 9999
 
-Method = Literal["BCa", "percentile", "equal values", "one value", "not finite", "no value"]
+Method = Literal[
+    "BCa", "percentile", "t and Hall", "equal values", "one value", "few seeds", "not finite",
+    "no value",
+]  # fmt: skip
 Values = NDArray[np.float64]
 
 

@@ -11,9 +11,9 @@ from nnlab.analysis.configurations import DIGEST, endings, varying_fields
 from nnlab.analysis.document import Document, heading
 from nnlab.analysis.formatting import markdown_table, settings_text, short, written
 from nnlab.analysis.groups import following_levels, levels
-from nnlab.analysis.paired import typed_overrides
 from nnlab.analysis.ranking import SEED
 from nnlab.analysis.report_sections import sections
+from nnlab.analysis.seed_commands import typed_overrides
 from nnlab.analysis.sweep_results import SweepResults
 from nnlab.jobs.commands import commit_of, recorded_command
 from nnlab.jobs.tags import Tag

@@ -29,6 +29,9 @@ class Tag:
     OPTUNA_SAMPLER = "optuna_sampler"
     OPTUNA_TRIALS = "optuna_trials"  # in the study, those of other processes included
 
+    LOOKS = "looks"  # with "/" and a digest of a comparison: the seeds at which it was looked at
+    CONFIRMS = "confirms"  # the sweep whose candidates for the best this one trains on new seeds
+
     # A run that was made from another.
     DERIVED_FROM = "derived_from"
     REPRODUCES = "reproduces"

@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from nnlab.analysis.conclusions import conclusions, late_notes, lead
+from nnlab.analysis.best_configuration import lead
+from nnlab.analysis.conclusions import conclusions, late_notes
 from nnlab.analysis.configurations import metric_of, one_run_per_seed
 from nnlab.analysis.explanations import (
     BestValue,
@@ -57,12 +58,14 @@ def test_the_best_is_named_with_its_mean_interval_and_range():
 
 
 def test_what_every_paired_seed_decides_is_called_better():
-    lines = said(made({"he": [0.90, 0.92, 0.91], "randn": [0.40, 0.50, 0.45]}))
+    lines = said(made({"he": [0.90, 0.92, 0.91, 0.9, 0.91], "randn": [0.4, 0.5, 0.45, 0.4, 0.5]}))
     assert lines[1].startswith("It is better than each of the other 1, seed by seed")
 
 
 def test_what_the_seeds_do_not_tell_apart_is_not_called_better():
-    lines = said(made({"he": [0.90, 0.92, 0.80], "glorot": [0.91, 0.85, 0.85], "bad": [0.1] * 3}))
+    lines = said(
+        made({"he": [0.90, 0.92, 0.80] * 2, "glorot": [0.91, 0.85, 0.85] * 2, "bad": [0.1] * 6})
+    )
     assert lines[1].startswith(
         "Seed by seed, these seeds do not tell it from 1 of the other 2 configurations: "
         "init=glorot (ahead by 0.0033 ["
@@ -82,15 +85,52 @@ def test_without_a_seed_in_common_it_is_said_that_there_is_none():
 
 def test_a_loss_that_is_lower_is_ahead_by_a_positive_number():
     """0.30, 0.32 and 0.34 against 0.31, 0.33 and 0.33: ahead by 0.01, 0.01 and −0.01."""
-    runs = made({"he": [0.30, 0.32, 0.34], "randn": [0.31, 0.33, 0.33]})
+    runs = made({"he": [0.30, 0.32, 0.34] * 2, "randn": [0.31, 0.33, 0.33] * 2})
     runs = runs.rename(columns={ACCURACY: "final_val_loss"})
     groups = grouped(runs, ["init.name"], "final_val_loss")
-    line = conclusions(groups, runs, planned=6, target=0.8)[1]
-    low, high = re.search(r"init=randn \(ahead by 0.0033 \[(\S+), (\S+)\], 3 seeds", line).groups()
+    line = conclusions(groups, runs, planned=12, target=0.8)[1]
+    low, high = re.search(r"init=randn \(ahead by 0.0033 \[(\S+), (\S+)\], 6 seeds", line).groups()
     assert float(low) < 0 < float(high)
     best, other = groups
     assert lead(other.against(best), "final_val_loss").startswith("behind by 0.0033 [")
     assert lead(best.against(other), ACCURACY).startswith("behind by 0.0033 [")
+
+
+def test_a_rank_that_rests_on_other_seeds_is_no_verdict():
+    """B wins every seed that both have; A has five more, and a higher mean."""
+    jitter = [0.0, 0.002, -0.001, 0.001, -0.002]
+    a = made({"a": [0.90 + x for x in jitter] + [0.97 - x for x in jitter]})
+    runs = pd.concat([a, made({"b": [0.92 + 2 * x for x in jitter]})], ignore_index=True)
+    text = " ".join(said(runs))
+    assert "better than each" not in text
+    assert "On the 5 seeds that both have, init=b is better than init=a by 0.0200 [" in text
+    assert "]: the first place rests on seeds that init=b does not have." in text
+
+
+def test_missing_runs_are_told_where_the_order_rests_on_them():
+    runs = made({"a": [0.90, 0.91, 0.92, 0.91, 0.9], "b": [0.95, 0.96, 0.95, 0.96, np.nan]})
+    runs.loc[9, ["outcome", "status"]] = [None, "FAILED"]
+    text = " ".join(said(runs))
+    assert "**init=a**" in text
+    assert (
+        "The order rests on missing runs: 1 of 2 configurations lack results (1 FAILED), each of "
+        "which counts as the worst result. By the known results alone init=b is ahead, with a mean "
+        "of 0.9550 over 4 of 5 runs." in text
+    )
+    assert "better than" not in text
+
+
+def test_a_lead_of_the_mean_alone_reads_as_what_it_is():
+    """One bad seed of b: b wins four of five, and leads in median and interquartile mean."""
+    a = [0.917, 0.918, 0.9175, 0.918, 0.918]
+    b = [0.922, 0.923, 0.9225, 0.8866, 0.9225]
+    text = " ".join(said(made({"a": a, "b": b})))
+    assert "**init=a**" in text
+    assert (
+        "It leads in the mean alone: init=b is ahead in 4 of 5 common seeds, in the median (0.9225 "
+        "against 0.9180) and in the interquartile mean (0.9223 against 0.9178); its worst seed has "
+        "0.8866." in text
+    )
 
 
 def test_what_always_learned_and_what_never_did_is_named():

@@ -1,0 +1,175 @@
+"""What can be said of a sweep's best configuration, in sentences."""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from nnlab.analysis.formatting import interval, metric_name, number
+from nnlab.analysis.groups import RunGroup, against_best, shown_worse
+from nnlab.analysis.paired_statistics import MIN_SEEDS, PairedDifference
+from nnlab.analysis.ranking import lower_is_better, tally
+from nnlab.analysis.statistics import summarise
+
+NAMED = 3  # configurations that a sentence lists before it counts them
+NUMBERS = ("no", "one", "two", "three", "four")
+
+
+def about_the_best(groups: Sequence[RunGroup]) -> Iterator[str]:
+    """Say which configuration is the best, how good it is, and how sure that is.
+
+    Parameters
+    ----------
+    groups : sequence of RunGroup
+        The configurations, best first; the first one has results.
+    """
+    yield _best(groups)
+    if len(groups) == 1:
+        return
+    yield from _missing(groups)
+    compared = against_best(groups)
+    yield _rivals(groups[0], compared)
+    yield from _better_on_common_seeds(groups[0], compared)
+    yield from _other_measures(groups[0], compared)
+
+
+def _best(groups: Sequence[RunGroup]) -> str:
+    best, summary = groups[0], groups[0].summary
+    between = interval(summary.interval.low, summary.interval.high)
+    note = (
+        f" (95 % interval {between}, {summary.n} seeds)" if between else " (one seed: no interval)"
+    )
+    which = f"Best of {len(groups)} configurations: **{best.label}**, with" if best.label else "All"
+    spread = f"; the seeds lie between {number(summary.worst)} and {number(summary.best)}"
+    return (
+        f"{which} a mean {metric_name(best.metric)} of {number(summary.mean)}{note}"
+        f"{spread if summary.n > 1 else ''}."
+    )
+
+
+def _missing(groups: Sequence[RunGroup]) -> Iterator[str]:
+    """Say where the order rests on runs that have no result."""
+    without = [group for group in groups if group.results.isna().any()]
+    if not without:
+        return
+    counts = tally(
+        ending for group in without for ending in group.endings[group.results.isna().to_numpy()]
+    )
+    sentence = (
+        f"The order rests on missing runs: {len(without)} of {len(groups)} configurations lack "
+        f"results ({counts}), each of which counts as the worst result."
+    )
+    sign = 1 if lower_is_better(groups[0].metric) else -1
+    known = [group for group in groups if group.summary.n]
+    first = min(known, key=lambda group: sign * group.summary.mean)
+    if sign * first.summary.mean < sign * groups[0].summary.mean:
+        sentence += (
+            f" By the known results alone {first.label} is ahead, with a mean of "
+            f"{number(first.summary.mean)} over {first.summary.n} of {len(first.results)} runs."
+        )
+    yield sentence
+
+
+def _rivals(best: RunGroup, compared: Sequence[tuple[RunGroup, PairedDifference]]) -> str:
+    """Say which configurations the seeds do not distinguish from the best one."""
+    common = max(difference.n for _, difference in compared)
+    if common < MIN_SEEDS:
+        return (
+            f"With {NUMBERS[common]} seed{'s' * (common > 1)} in common, no difference between "
+            f"configurations can be told from chance: it takes {MIN_SEEDS}. Add "
+            "`'seed=range(0,5)'`."
+        )
+    level = [(other, difference) for other, difference in compared if not shown_worse(difference)]
+    holm = f"by tests that together err in 5 of 100 sweeps (Holm, {len(compared)} comparisons)"
+    if not level:
+        return f"It is better than each of the other {len(compared)}, seed by seed, {holm}."
+    listed = "; ".join(
+        f"{other.label} ({lead(difference, best.metric)})" for other, difference in level[:NAMED]
+    )
+    more = f"; and {len(level) - NAMED} more" if len(level) > NAMED else ""
+    if len(level) == len(compared):
+        return f"These seeds do not tell it from any other configuration: {listed}{more}."
+    return (
+        f"Seed by seed, these seeds do not tell it from {len(level)} of the other {len(compared)} "
+        f"configurations: {listed}{more}. So {len(level) + 1} may be the best. The rest are worse, "
+        f"{holm}."
+    )
+
+
+def _better_on_common_seeds(
+    best: RunGroup, compared: Sequence[tuple[RunGroup, PairedDifference]]
+) -> Iterator[str]:
+    """Say where the first place rests on seeds that another configuration does not have."""
+    for other, difference in compared:
+        if difference.decided and not difference.a_is_better:
+            by = lead(other.against(best), best.metric).removeprefix("ahead by ").split(",")
+            yield (
+                f"On the {difference.n} seeds that both have, {other.label} is better than "
+                f"{best.label} by {','.join(by[:-1])}: the first place rests on seeds that "
+                f"{other.label} does not have."
+            )
+
+
+def _other_measures(
+    best: RunGroup, compared: Sequence[tuple[RunGroup, PairedDifference]]
+) -> Iterator[str]:
+    """Say where a configuration leads by more than the mean: a mean may rest on one seed."""
+    sign = 1 if lower_is_better(best.metric) else -1
+    leads: list[tuple[int, str]] = []
+    for other, difference in compared:
+        if shown_worse(difference) or not difference.n:
+            continue
+        ahead = []
+        wins = (1 - difference.a_beats_b) * difference.n
+        if wins > difference.n / 2:
+            ahead.append(f"in {wins:g} of {difference.n} common seeds")
+        for name, attribute in (("median", "median"), ("interquartile mean", "iqm")):
+            mine, others = getattr(best.summary, attribute), getattr(other.summary, attribute)
+            if sign * others < sign * mine:
+                ahead.append(f"in the {name} ({number(others)} against {number(mine)})")
+        if ahead:
+            worst = f"its worst seed has {number(other.summary.worst)}"
+            leads.append((-len(ahead), f"{other.label} is ahead {_listed(ahead)}; {worst}"))
+    if leads:
+        yield f"It leads in the mean alone: {min(leads, key=lambda entry: entry[0])[1]}."
+
+
+def _listed(parts: Sequence[str]) -> str:
+    return " and ".join((", ".join(parts[:-1]), parts[-1])) if len(parts) > 1 else parts[0]
+
+
+def lead(difference: PairedDifference, metric: str) -> str:
+    """Write by how much the first of a pair is ahead; a lower loss is ahead, too."""
+    if difference.n == 0:
+        return "no seed in common"
+    if difference.mean is None:
+        return "no mean difference"
+    low, high = difference.interval.low, difference.interval.high
+    sign = -1 if lower_is_better(metric) else 1
+    if sign * difference.mean < 0:
+        sign, word = -sign, "behind"
+    else:
+        word = "ahead"
+    if low is not None and high is not None:
+        low, high = sorted((sign * low, sign * high))
+    between = interval(low, high)
+    seeds = f", {difference.n} seed{'s' * (difference.n != 1)} in common"
+    return f"{word} by {number(sign * difference.mean)} {between}".strip() + seeds
+
+
+def test_error(groups: Sequence[RunGroup]) -> Iterator[str]:
+    """Say how the best configuration does on the test images."""
+    best = groups[0]
+    if "test/accuracy" not in best.runs or best.metric == "test/accuracy":
+        return
+    errors = 1 - best.runs["test/accuracy"].dropna().to_numpy(np.float64)
+    if not errors.size:
+        return
+    summary = summarise(errors, lower_is_better=True)
+    between = ""
+    if summary.interval.low is not None and summary.interval.high is not None and summary.n > 1:
+        low, high = summary.interval.low, summary.interval.high
+        between = f", 95 % interval [{low:.2%}, {high:.2%}]"
+    yield (
+        f"On the test images, by which no choice was made, this configuration errs in "
+        f"{summary.mean:.2%} ({summary.n} seed{'s' * (summary.n != 1)}{between})."
+    )
