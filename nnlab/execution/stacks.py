@@ -151,7 +151,8 @@ def stackable(
     groups: dict[object, list[int]] = {}
     for position, run in enumerate(runs):
         config = run.job.config
-        shape = (config.data, config.dtype, config.batch_size, config.hidden_size, same(run))
+        data = (config.data, config.dtype, config.batch_size, config.seed_of_order)
+        shape = (*data, config.hidden_size, same(run))
         groups.setdefault(shape, []).append(position)
 
     pieces = []

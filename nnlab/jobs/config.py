@@ -23,7 +23,7 @@ SEMANTICS = 3
 
 # Recorded with each config, so that later versions can read older ones. Raise it with the fields.
 # 2: derived_from, model.
-# 3: sharpness.
+# 3: sharpness, order_seed.
 CONFIG_SCHEMA = 3
 
 LARGEST = 10**9  # epochs and units: NumPy's own limits are met without a sentence
@@ -114,6 +114,10 @@ class RunConfig(StrictModel):
     )
     init: InitConfig
     seed: Annotated[Seed, Role.HYPERPARAMETER | Role.ONCE]
+    # Not among the logged parameters where it is null: runs have those that they always had.
+    order_seed: Annotated[Seed | None, Role.RESULT | Role.NAMED | Role.INHERITED] = Field(
+        None, description="a whole number, 0 or more, or null for data.seed"
+    )
     batch_size: Annotated[int | None, Role.HYPERPARAMETER] = Field(
         ge=1, description="a whole number, 1 or more, or null for the full batch"
     )
@@ -154,9 +158,16 @@ class RunConfig(StrictModel):
         return {
             **{name: getattr(self, name) for name in fields_with(Role.RESULT) if "." not in name},
             "init": [init.draw, init.scale, init.shift, init.bias],
-            # The digest of the data covers its split; the seed orders the mini-batches too.
-            "order_seed": None if self.batch_size is None else self.data.seed,
+            # The digest of the data covers its split.
+            "order_seed": self.seed_of_order,
         }
+
+    @property
+    def seed_of_order(self) -> int | None:
+        """The seed of the mini-batches' order; None for the full batch, which has no order."""
+        if self.batch_size is None:
+            return None
+        return self.data.seed if self.order_seed is None else self.order_seed
 
     def key(self, data_digest: str) -> str:
         """Return the run's identity: runs with equal keys have equal results, to the bit.
@@ -188,6 +199,8 @@ class RunConfig(StrictModel):
                     "init.shift": init.shift,
                     "init.bias": init.bias,
                 }
+        if self.order_seed is not None:
+            params["order_seed"] = self.order_seed
         if self.batch_size is None:
             params["batch_size"] = "full"
         return {name: str(value) for name, value in params.items()}
@@ -217,6 +230,11 @@ def from_mapping(plain: Mapping[str, Any]) -> RunConfig:
     config = validated(RunConfig, plain)
     if config.prune.rule == "none" and config.prune.rungs:
         raise ConfigError(f"prune.rungs={config.prune.rungs} needs prune=halving.")
+    if config.order_seed is not None and config.batch_size is None:
+        raise ConfigError(
+            f"order_seed={config.order_seed} is not allowed with the full batch, which has no "
+            "order: give batch_size too, or leave it out."
+        )
     if config.init.name not in FREE_INITS:
         for field, default in (("scale", 1.0), ("shift", 0.0)):
             value = getattr(config.init, field)

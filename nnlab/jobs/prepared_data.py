@@ -33,10 +33,10 @@ class PreparedData:
 
     def training(self, config: RunConfig) -> TrainingData:
         """Return the blocks on which runs of a config train; made once for all of them."""
-        return self._training(config.dtype, config.batch_size, config.data.seed)
+        return self._training(config.dtype, config.batch_size, config.seed_of_order)
 
     @cache  # noqa: B019 - lives as long as the session, like the data itself
-    def _training(self, dtype: str, batch_size: int | None, seed: int) -> TrainingData:
+    def _training(self, dtype: str, batch_size: int | None, seed: int | None) -> TrainingData:
         return TrainingData.prepare(self.dataset, self.split, np.dtype(dtype), batch_size, seed)
 
     @cache  # noqa: B019 - lives as long as the session, like the data itself

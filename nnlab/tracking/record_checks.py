@@ -61,9 +61,9 @@ def config_faults(run: RunRecord, config: RunConfig) -> list[str]:
     """Compare config.yaml with the parameters in the store."""
     params = config.params
     return [
-        f"config.yaml says {name}={params[name]}, the store says {run.params[name]}: {CHANGED}"
-        for name in fields_with(Role.LOGGED)
-        if name in run.params and run.params[name] != params[name]
+        f"config.yaml says {name}={params.get(name)}, the store says {run.params[name]}: {CHANGED}"
+        for name in (*fields_with(Role.LOGGED), "order_seed")
+        if name in run.params and run.params[name] != params.get(name)
     ]
 
 

@@ -24,7 +24,7 @@ class Batches:
     size : int
         Samples in a batch; the last one may be smaller.
     seed : int
-        ``data.seed``, which together with the epoch decides the order.
+        ``order_seed``, or else ``data.seed``; with the epoch it decides the order.
     """
 
     pixels: NDArray[np.uint8]
@@ -68,7 +68,12 @@ class TrainingData:
 
     @classmethod
     def prepare(
-        cls, dataset: Dataset, split: Split, dtype: DTypeLike, batch_size: int | None, seed: int
+        cls,
+        dataset: Dataset,
+        split: Split,
+        dtype: DTypeLike,
+        batch_size: int | None,
+        seed: int | None,
     ) -> "TrainingData":
         """Cut a dataset into blocks, and keep its rows too where there are mini-batches.
 
@@ -80,7 +85,7 @@ class TrainingData:
             float32 or float64.
         batch_size : int or None
             Samples in a mini-batch; None for the full batch.
-        seed : int
+        seed : int or None
             Of the mini-batches' order.
         """
 
@@ -90,7 +95,7 @@ class TrainingData:
             )
 
         batches = None
-        if batch_size is not None:
+        if batch_size is not None and seed is not None:
             labels = dataset.labels[split.train].astype(np.int64)
             batches = Batches(dataset.pixels[split.train], labels, batch_size, seed)
         return cls(blocks(split.train), blocks(split.val), batches)

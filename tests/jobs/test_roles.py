@@ -2,7 +2,9 @@
 
 import pytest
 
+from nnlab.errors import ConfigError
 from nnlab.jobs.config import RunConfig, fields_with, fields_without, from_mapping
+from nnlab.jobs.prepared_data import prepare
 from nnlab.jobs.roles import Role, declared_roles, is_among
 
 PARAMETERS = {
@@ -36,7 +38,7 @@ def test_a_field_without_a_role_is_refused():
             fields_with(Role.INHERITED),
             {
                 "lr", "epochs", "hidden_size", "seed", "batch_size", "dtype", "target_accuracy",
-                "objective", "sharpness",
+                "objective", "sharpness", "order_seed",
             },
         ),
         (
@@ -87,6 +89,20 @@ def test_the_key_of_a_config_is_the_one_that_stored_runs_have(changes, key):
     assert from_mapping({**CONFIG, **changes}).key("a digest") == key
 
 
+def test_an_order_seed_that_is_the_datas_own_is_no_other_run():
+    batches = {**CONFIG, "batch_size": 64}
+    plain, same, other = (
+        from_mapping({**batches, **more}) for more in ({}, {"order_seed": 1}, {"order_seed": 2})
+    )
+    assert plain.key("a digest") == same.key("a digest") != other.key("a digest")
+    assert (plain.params.get("order_seed"), other.params["order_seed"]) == (None, "2")
+
+
+def test_an_order_seed_is_refused_where_there_is_no_order():
+    with pytest.raises(ConfigError, match="order_seed=2 is not allowed with the full batch"):
+        from_mapping({**CONFIG, "order_seed": 2})
+
+
 def test_the_parameters_keep_their_names_and_their_order():
     assert from_mapping(CONFIG).params == {
         "lr": "0.1", "epochs": "500", "hidden_size": "10", "init.name": "he",
@@ -106,3 +122,19 @@ def test_a_section_stands_for_its_fields_and_for_nothing_else():
     assert is_among("prune", ["prune"])
     assert not is_among("pruned", ["prune"])
     assert not is_among("data", ["data.dir"])
+
+
+def test_the_order_seed_moves_the_order_of_mini_batches_and_not_the_split():
+    small = {"source": "mnist_sample", "name": "mnist_sample", "val_size": 4900, "seed": 1}
+    configs = [
+        from_mapping({**CONFIG, "data": small, "batch_size": 16, "order_seed": order})
+        for order in (None, 1, 2)
+    ]
+    prepared = prepare(configs[0].data)
+    plain, same, other = (prepared.training(config).batches for config in configs)
+
+    def first(batches):
+        return next(batches.of_epoch(0))[1].tolist()
+
+    assert first(plain) == first(same) != first(other)
+    assert sorted(plain.labels) == sorted(other.labels)
