@@ -101,10 +101,7 @@ def undisturbed(tmp_path_factory):
     with FileLock(f"{folder}.lock"):
         if not kept.exists():
             folder.mkdir()
-            process = Lab(folder).start(*SWEEP, EPOCHS)
-            out, err = process.communicate(timeout=500)
-            assert process.returncode == 0, err
-            assert "40 runs" in out
+            assert "40 runs" in Lab(folder).run(*SWEEP, EPOCHS).stdout
             found = Lab(folder).weights()
             assert len(found) == 40
             kept.write_text(json.dumps(found))

@@ -1,5 +1,6 @@
 """The commands that the README and the pages show run, and print what is shown below them."""
 
+import os
 import re
 
 import consoles
@@ -7,6 +8,7 @@ import matplotlib as mpl
 import numpy as np
 import pytest
 from PIL import Image
+from support import forks
 from support.paths import ROOT
 
 
@@ -20,6 +22,8 @@ def pages_with_commands():
 def run_all(page, folder):
     """Run a page's commands, each against what is shown; return what the first one has printed."""
     session = consoles.Session(folder)
+    forks.write_programs(folder / "bin")
+    session.env["PATH"] = f"{folder}/bin{os.pathsep}{session.env['PATH']}"
     exact = consoles.recorded()[page]["platform"] == consoles.numerics()
     for command in consoles.commands(consoles.read(page)):
         if command.skipped is None:

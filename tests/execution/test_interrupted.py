@@ -11,10 +11,13 @@ from support.labs import EPOCHS, SWEEP, WORKERS
 
 @pytest.mark.long
 @pytest.mark.parametrize(
-    ("number", "code", "times"),
-    [(signal.SIGINT, 130, 1), (signal.SIGTERM, 143, 1), (signal.SIGINT, 130, 2)],
+    ("number", "code", "times", "workers"),
+    [
+        (signal.SIGINT, 130, 1, ("hydra.launcher.stack=5",)),
+        (signal.SIGTERM, 143, 1, WORKERS),
+        (signal.SIGINT, 130, 2, WORKERS),
+    ],
 )
-@pytest.mark.parametrize("workers", [WORKERS, ("hydra.launcher.stack=5",)])
 def test_an_interrupted_sweep_says_how_to_go_on_and_does(
     lab, undisturbed, number, code, times, workers
 ):

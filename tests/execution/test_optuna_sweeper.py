@@ -4,6 +4,7 @@ import math
 import signal
 
 import pytest
+from support.commands import run_py
 from support.labs import Lab
 
 optuna = pytest.importorskip("optuna")
@@ -24,9 +25,8 @@ class Searches(Lab):
     """A store with a study beside it."""
 
     def run(self, *words):
-        process = self.start(*words)
-        out, err = process.communicate(timeout=240)
-        return process.returncode, out, err
+        done = run_py(*words, root=self.root)
+        return done.returncode, done.stdout, done.stderr
 
     @property
     def url(self):

@@ -260,13 +260,12 @@ def test_help_documents_the_fields_wherever_the_runs_are_kept(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("number", "code", "word"),
+    ("number", "code", "word", "sweep"),
     [
-        (signal.SIGINT, 130, "Interrupted."),
-        pytest.param(signal.SIGTERM, 143, "Terminated.", marks=pytest.mark.long),
+        (signal.SIGINT, 130, "Interrupted.", True),
+        pytest.param(signal.SIGTERM, 143, "Terminated.", False, marks=pytest.mark.long),
     ],
 )
-@pytest.mark.parametrize("sweep", [pytest.param(False, marks=pytest.mark.long), True])
 def test_an_interrupted_run_is_killed_in_the_store_with_the_curve_so_far(
     store, client, number, code, word, sweep
 ):

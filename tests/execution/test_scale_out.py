@@ -4,9 +4,11 @@ import contextlib
 import os
 import subprocess
 import sys
+import time
 
 import mlflow
 import pytest
+from support.commands import nnlab, run_py
 from support.paths import ROOT
 from support.servers import dask_scheduler, dask_worker, mlflow_server, postgres
 
@@ -15,14 +17,10 @@ pytestmark = pytest.mark.long
 SWEEP = ("-m", "lr=0.1,0.5", "seed=range(0,8)", "epochs=150", "data.val_size=4000", "pictures=2")
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def server(request, tmp_path):
-    with contextlib.ExitStack() as stack:
-        if request.param == "sqlite":
-            backend = f"sqlite:///{tmp_path}/server.db"
-        else:
-            backend = stack.enter_context(postgres())
-        yield stack.enter_context(mlflow_server(backend, tmp_path))
+@pytest.fixture
+def server(tmp_path):
+    with postgres() as backend, mlflow_server(backend, tmp_path) as address:
+        yield address
 
 
 @pytest.fixture
@@ -59,8 +57,7 @@ def weights(uri):
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory):
     root = tmp_path_factory.mktemp("undisturbed")
-    _, err = start(*SWEEP, root=root).communicate(timeout=500)
-    assert err is not None
+    run_py(*SWEEP, root=root, check=True)
     return weights(f"sqlite:///{root}/mlruns/mlflow.db")
 
 
@@ -75,6 +72,7 @@ def wait_for_finished(uri, least, process):
             )
             if len(found) >= least:
                 return
+        time.sleep(0.1)
 
 
 def test_a_sweep_on_a_cluster_that_loses_a_worker_is_whole_on_the_server(
@@ -132,9 +130,5 @@ def test_a_cluster_that_is_lost_leaves_a_sweep_that_goes_on_elsewhere(
     assert "Traceback" not in err
     assert "The dask scheduler is gone" in err
     assert "nnlab resume" in out
-    done = subprocess.run(
-        [sys.executable, "-m", "nnlab", "resume", "--backend", "loky"], cwd=ROOT, text=True,
-        env={**os.environ, "NNLAB_ROOT": str(root)}, capture_output=True, timeout=500, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
+    nnlab("resume", "--backend", "loky", root=root, check=True)
     assert weights(uri) == undisturbed

@@ -16,26 +16,6 @@ from support.paths import ROOT
 
 
 @pytest.mark.long
-def test_a_sweep_that_was_killed_is_resumed_and_ends_with_the_same_bits(lab, tmp_path):
-    arguments = ("-m", "lr=0.1,0.2,0.5", "seed=0,1", "epochs=80", "data.val_size=4000",
-                 "pictures=0", "hydra.launcher.stack=2")  # fmt: skip
-    process = lab.start(*arguments)
-    lab.wait_for(process, "SELECT count(*) FROM runs WHERE status = 'FINISHED'", 1)
-    process.kill()
-    process.communicate()
-    lab.check()
-    done = lab.complete()
-    assert "6 runs" in done.stdout
-    other = Lab(tmp_path / "other")
-    alone = other.start(*arguments)
-    alone.communicate(timeout=500)
-    assert lab.weights() == other.weights()
-    again = lab.nnlab("resume")
-    assert again.returncode == 0
-    assert "Nothing to resume" in again.stderr
-
-
-@pytest.mark.long
 def test_a_killed_worker_costs_nothing_but_time(lab, undisturbed):
     process = lab.start(*SWEEP, EPOCHS, *WORKERS)
     lab.under_way(process)
@@ -51,8 +31,15 @@ def test_a_killed_worker_costs_nothing_but_time(lab, undisturbed):
 
 
 @pytest.mark.long
-def test_a_killed_parent_leaves_no_orphans_and_a_sweep_that_can_be_completed(lab, undisturbed):
-    process = lab.start(*SWEEP, EPOCHS, *WORKERS)
+def test_a_killed_parent_leaves_no_orphans_and_a_sweep_that_is_completed_as_it_was_planned(
+    lab, undisturbed, tmp_path
+):
+    copy = tmp_path / "copy"
+    copy.mkdir()
+    shutil.copy(ROOT / "run.py", copy)
+    for folder in ("conf", "hydra_plugins"):
+        shutil.copytree(ROOT / folder, copy / folder)
+    process = lab.start(*SWEEP, EPOCHS, *WORKERS, script=copy / "run.py")
     lab.under_way(process)
     workers = workers_of(process)
     process.kill()
@@ -64,8 +51,13 @@ def test_a_killed_parent_leaves_no_orphans_and_a_sweep_that_can_be_completed(lab
     gone, alive = psutil.wait_procs(workers, timeout=60)
     assert gone
     assert not alive
-    lab.complete()
+    config = copy / "conf" / "config.yaml"
+    config.write_text(config.read_text().replace("hidden_size: 10", "hidden_size: 3"))
+    assert "40 runs" in lab.complete().stdout
     assert lab.weights() == undisturbed
+    again = lab.nnlab("resume")
+    assert again.returncode == 0
+    assert "Nothing to resume" in again.stderr
 
 
 @pytest.mark.long
@@ -154,23 +146,6 @@ def test_runs_that_raise_do_not_stop_the_others_and_the_exit_code_is_1(lab):
 
 
 @pytest.mark.long
-def test_the_plan_is_frozen_when_the_sweep_begins(lab, undisturbed, tmp_path):
-    copy = tmp_path / "copy"
-    copy.mkdir()
-    shutil.copy(ROOT / "run.py", copy)
-    for folder in ("conf", "hydra_plugins"):
-        shutil.copytree(ROOT / folder, copy / folder)
-    process = lab.start(*SWEEP, EPOCHS, *WORKERS, script=copy / "run.py")
-    lab.under_way(process)
-    process.kill()
-    process.communicate()
-    config = copy / "conf" / "config.yaml"
-    config.write_text(config.read_text().replace("hidden_size: 10", "hidden_size: 3"))
-    lab.complete()
-    assert lab.weights() == undisturbed
-
-
-@pytest.mark.long
 def test_the_same_command_goes_on_with_its_unfinished_sweep_where_resume_is_asked_for(
     lab, undisturbed
 ):
@@ -178,21 +153,15 @@ def test_the_same_command_goes_on_with_its_unfinished_sweep_where_resume_is_aske
     lab.under_way(process)
     process.kill()
     process.communicate()
-    again = lab.start(*SWEEP, EPOCHS, *WORKERS, "hydra.launcher.resume=true")
-    _, err = again.communicate(timeout=500)
-    assert again.returncode == 0, err
+    lab.run(*SWEEP, EPOCHS, *WORKERS, "hydra.launcher.resume=true")
     assert lab.weights() == undisturbed  # which sees each identity once
     lab.check()
 
 
 @pytest.mark.long
 def test_the_same_sweep_with_reuse_runs_only_what_is_missing(lab, undisturbed):
-    first = lab.start(*SWEEP[:1], "lr=0.05,0.1", *SWEEP[2:], EPOCHS)
-    first.communicate(timeout=500)
-    second = lab.start(*SWEEP, EPOCHS, "reuse=true")
-    out, err = second.communicate(timeout=500)
-    assert second.returncode == 0, err
-    assert "40 runs, 20 reused" in out
+    lab.run(*SWEEP[:1], "lr=0.05,0.1", *SWEEP[2:], EPOCHS)
+    assert "40 runs, 20 reused" in lab.run(*SWEEP, EPOCHS, "reuse=true").stdout
     assert lab.weights() == undisturbed
 
 
@@ -246,7 +215,7 @@ def test_a_pruned_sweep_that_was_killed_drops_the_same_runs(lab, tmp_path):
     done = lab.nnlab("resume")
     assert done.returncode == 0, done.stderr
     other = Lab(tmp_path / "other")
-    other.start(*arguments).communicate(timeout=500)
+    other.run(*arguments)
     assert lab.weights() == other.weights()
     outcomes = [
         {run.data.tags["run_key"]: run.data.tags["outcome"] for run in each.children()}
@@ -267,7 +236,7 @@ def test_a_single_run_is_resumed_too(lab, tmp_path):
     done = lab.complete()
     assert "val accuracy" in done.stdout
     other = Lab(tmp_path / "other")
-    other.start(*arguments).communicate(timeout=500)
+    other.run(*arguments)
     assert lab.weights() == other.weights()
 
 

@@ -15,7 +15,9 @@ import pytest
 from click.testing import CliRunner
 from support.checkouts import Checkout
 from support.idx_files import idx_bytes
+from support.labs import Lab
 from support.servers import mlflow_server
+from support.stopped import stopped_sweep
 
 from nnlab.cli.main import main
 from nnlab.data.sources import load_mnist_sample
@@ -433,33 +435,13 @@ def test_two_runs_are_explained_by_what_differs_and_where_their_curves_part(lab,
 
 
 @pytest.mark.long
-def test_a_run_of_a_killed_and_resumed_sweep_is_bit_identical(tmp_path):
-    lab = Checkout(tmp_path / "lab")
-    words = ("run.py", "-m", "lr=0.1,0.5", "seed=0,1", "epochs=1500", *SMALL,
-             "hydra.launcher.stack=1")  # fmt: skip
-    process = subprocess.Popen(
-        [sys.executable, *words], cwd=lab.folder,
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
-    database = lab.folder / "mlruns" / "mlflow.db"
-    while not database.exists() or not _finished(database):
-        assert process.poll() is None
-    process.kill()
-    process.wait()
-    assert lab.nnlab("resume").returncode == 0
-    found = certificate(lab, "--all", "last")
-    assert [each["verdict"] for each in found] == ["bit-identical"] * 4
-
-
-def _finished(database):
-    connection = sqlite3.connect(database, timeout=30)
-    try:
-        query = "SELECT count(*) FROM runs WHERE status = 'FINISHED'"
-        return connection.execute(query).fetchall()[0][0]
-    except sqlite3.OperationalError:  # not made yet
-        return 0
-    finally:
-        connection.close()
+def test_a_run_of_a_stopped_and_resumed_sweep_is_bit_identical(tmp_path):
+    stopped_sweep(tmp_path)
+    stopped = Lab(tmp_path)
+    stopped.complete()
+    done = stopped.nnlab("reproduce", "--all", "last", "--json")
+    assert done.returncode == 0, done.stderr
+    assert [each["verdict"] for each in json.loads(done.stdout)] == ["bit-identical"] * 4
 
 
 @pytest.mark.long

@@ -5,7 +5,9 @@ import signal
 import subprocess
 import sys
 from contextlib import contextmanager
+from pathlib import Path
 
+from support import forks
 from support.paths import ROOT
 
 
@@ -14,13 +16,23 @@ def environment(root=None):
     return dict(os.environ) if root is None else {**os.environ, "NNLAB_ROOT": str(root)}
 
 
-def python(*words, root=None, env=None, check=False, **options):
-    """Run Python with these arguments to its end; return what it printed and its exit code."""
-    return subprocess.run(
-        [sys.executable, *map(str, words)],
-        **{"cwd": ROOT, "timeout": 300, **options}, check=check,
-        env={**environment(root), **(env or {})}, capture_output=True, text=True,
-    )  # fmt: skip
+def python(*words, root=None, env=None, check=False, cwd=ROOT, timeout=300):
+    """Run Python with these arguments to its end; return what it printed and its exit code.
+
+    The project's programs run in a fork of a process that has imported what they need.
+    """
+    words = [str(word) for word in words]
+    env = {**environment(root), **(env or {})}
+    if words[:2] == ["-m", "nnlab"] or Path(words[0]).name == "run.py":
+        done = forks.run(words, env, cwd, timeout)
+    else:
+        done = subprocess.run(
+            [sys.executable, *words], env=env, cwd=cwd, timeout=timeout, capture_output=True,
+            text=True, check=False,
+        )  # fmt: skip
+    if check:
+        done.check_returncode()
+    return done
 
 
 def run_py(*overrides, **options):

@@ -15,7 +15,6 @@ import itertools
 import json
 import os
 import re
-import runpy
 import shutil
 import signal
 import sqlite3
@@ -26,6 +25,7 @@ import zipfile
 from contextlib import closing
 from pathlib import Path
 
+from support import forks
 from support.paths import ROOT
 
 CHANGES = ("INSERT", "UPDATE", "DELETE")
@@ -118,13 +118,9 @@ def run(words, output, writes=None):
 
 def command(words):
     """Run a command line in this process, and return its exit code."""
-    sys.argv = list(words)
+    program, *rest = words
     try:
-        if words[0] == "run.py":
-            sys.argv[0] = str(ROOT / "run.py")
-            runpy.run_path(sys.argv[0], run_name="__main__")
-        else:
-            runpy.run_module("nnlab", run_name="__main__")
+        forks.execute([str(ROOT / "run.py"), *rest] if program == "run.py" else ["-m", *words])
     except SystemExit as error:
         return error.code or 0
     return 0
@@ -266,15 +262,5 @@ def killed_before_each_write(root, **spec):
 
 
 if __name__ == "__main__":
-    import mlflow.store.tracking.sqlalchemy_store  # noqa: F401
-    from hydra.core.plugins import Plugins
-
-    import nnlab.analysis.report
-    import nnlab.app
-    import nnlab.cli.main
-    import nnlab.execution.resume
-    import nnlab.reproduction.repeat
-    import nnlab.transfer.doctor  # noqa: F401
-
-    Plugins.instance()
+    forks.prepare()
     main(json.load(sys.stdin))

@@ -10,6 +10,7 @@ import time
 import mlflow
 import psutil
 
+from support import commands
 from support.paths import ROOT
 
 SWEEP = ("-m", "lr=0.05,0.1,0.2,0.5", "seed=range(0,10)", "data.val_size=4000", "pictures=0")
@@ -33,11 +34,12 @@ class Lab:
             start_new_session=True,
         )  # fmt: skip
 
+    def run(self, *arguments):
+        """Run ``run.py`` to its end, which must be a good one."""
+        return commands.run_py(*arguments, root=self.root, timeout=500, check=True)
+
     def nnlab(self, *arguments):
-        return subprocess.run(
-            [sys.executable, "-m", "nnlab", *arguments],
-            env=self.env, cwd=ROOT, capture_output=True, text=True, timeout=500, check=False,
-        )  # fmt: skip
+        return commands.nnlab(*arguments, root=self.root, timeout=500)
 
     def ask(self, query):
         if not self.database.exists():

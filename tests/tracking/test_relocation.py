@@ -8,7 +8,8 @@ import mlflow
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from support.stopped import resume, stopped_sweep
+from support.labs import Lab
+from support.stopped import stopped_sweep
 
 from nnlab.cli.main import main
 from nnlab.errors import TrackingError
@@ -296,7 +297,7 @@ def test_a_sweep_that_was_stopped_goes_on_after_its_store_has_moved(old, new):
     assert refused.exit_code == 2
     assert "`nnlab doctor --uri" in refused.output
     assert "was moved" in doctor(new / "mlruns")
-    resume(new)
+    Lab(new).complete()
     assert not old.exists()
     store = Store(uri_of(new / "mlruns"))
     runs = list(store.search("tags.job != ''"))

@@ -11,10 +11,10 @@ import mlflow
 import pytest
 from click.testing import CliRunner
 from mlflow.entities import Metric
-from support import zips
+from support import commands, zips
 from support.commands import python, run_py
 from support.servers import mlflow_server
-from support.stopped import resume, stopped_sweep
+from support.stopped import stopped_sweep
 from support.zips import ONE, TWO
 
 from nnlab.cli.main import main
@@ -443,7 +443,7 @@ def test_a_sweep_that_was_stopped_goes_on_in_another_store(other, out, tmp_path)
     done = {each.run_id for each in store.children(head.run_id) if each.status == "FINISHED"}
     export_runs(head.run_id, out, store.uri)
     made = import_runs(out, other).created
-    resume(tmp_path, made[head.run_id], "--uri", other)
+    commands.nnlab("resume", made[head.run_id], "--uri", other, root=tmp_path, check=True)
     runs = Store(other).children(made[head.run_id])
     assert [each.status for each in runs] == ["FINISHED"] * 4
     assert {each.tags.get("imported_from") for each in runs} >= done
