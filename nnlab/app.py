@@ -7,9 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import hydra
-from hydra.core.config_store import ConfigStore
 from hydra.core.hydra_config import HydraConfig
-from hydra.core.plugins import Plugins
 from omegaconf import DictConfig
 
 from nnlab.errors import ConfigError
@@ -49,7 +47,6 @@ def run(main: Callable[[], object]) -> None:
             from nnlab.reproduction.config_from import apply_config_from
 
             sys.argv[1:] = apply_config_from(sys.argv[1:], Path(resolvers.scratch_folder()))
-        _let_optuna_maximise()
         try:
             main()
         except ValueError as error:  # Hydra's, of its own flags
@@ -80,20 +77,6 @@ def exit_on_error() -> Iterator[None]:
             raise
         _print(sentence(foreseen))
         raise SystemExit(foreseen.exit_code) from None
-
-
-def _let_optuna_maximise() -> None:
-    """Change the defaults of Optuna's sweeper: it maximises, and a failed trial does not end it.
-
-    What run.py returns by default is an accuracy.
-    """
-    Plugins.instance()  # loads the sweeper, if it is installed
-    store = ConfigStore.instance()
-    if "optuna.yaml" in store.list("hydra/sweeper"):
-        node = store.load("hydra/sweeper/optuna.yaml").node
-        node.direction = "maximize"
-        node.max_failure_rate = 1.0
-        store.store("optuna", node, group="hydra/sweeper", provider="nnlab")
 
 
 def _print(text: str) -> None:

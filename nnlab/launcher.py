@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from hydra.core.utils import JobReturn, JobStatus
@@ -16,7 +17,9 @@ from nnlab.errors import ConfigError, RunsFailedError
 
 if TYPE_CHECKING:
     from nnlab.execution.sweep_session import SweepSession
+    from nnlab.jobs.launch_config import LaunchConfig
     from nnlab.jobs.run import Run
+    from nnlab.jobs.sweep import Sweep
 
 
 @dataclass
@@ -28,12 +31,12 @@ class _Launched:
     closing: ExitStack = field(default_factory=ExitStack)  # ends the session
 
 
-_launched: ContextVar[_Launched] = ContextVar("launched")  # by the command under way
+_launched: ContextVar[_Launched | None] = ContextVar("launched", default=None)
 
 
 @contextmanager
-def sweep_of_command() -> Iterator[None]:
-    """Keep the sweep that is launched in this block open until the block ends.
+def sweep_of_command() -> Iterator[_Launched]:
+    """Keep the sweep that is launched in this block open until the outermost such block ends.
 
     Hydra does not tell a launcher which batch is the last one.
 
@@ -42,11 +45,15 @@ def sweep_of_command() -> Iterator[None]:
     RunsFailedError
         Where all runs were tried, but some failed.
     """
+    outer = _launched.get()
+    if outer is not None:
+        yield outer
+        return
     launched = _Launched()
     token = _launched.set(launched)
     try:
         with suppress(RunFailedError), launched.closing:  # the error below counts them all
-            yield
+            yield launched
     finally:
         _launched.reset(token)
     if launched.runs:
@@ -55,17 +62,17 @@ def sweep_of_command() -> Iterator[None]:
         raise_if_failed(launched.runs)
 
 
-def after_sweep(report: Callable[[], None]) -> None:
-    """Call a function when the sweep of the command has ended, unless by an error.
-
-    To be called before the first batch is launched: it comes after the results of the runs.
-    """
+@contextmanager
+def reported_sweep(report: Callable[[], None]) -> Iterator[None]:
+    """Call a function after the results of the sweep in this block, unless an error ended it."""
 
     def on_exit(kind: type[BaseException] | None, *_: object) -> None:
         if kind is None:
             report()
 
-    _launched.get().closing.push(on_exit)
+    with sweep_of_command() as launched:
+        launched.closing.push(on_exit)
+        yield
 
 
 class StackLauncher(Launcher):
@@ -99,11 +106,8 @@ class StackLauncher(Launcher):
             Where a job's config is wrong, or asks of Hydra what a stack of runs cannot have.
         """
         from nnlab.execution.dask_workers import check_address
-        from nnlab.execution.resume import resume, same_sweep
-        from nnlab.execution.sweep_session import SweepSession
-        from nnlab.jobs.compose import Composer, chosen_study, without_hydra
+        from nnlab.jobs.compose import Composer, without_hydra
         from nnlab.jobs.launch_config import launch_config
-        from nnlab.jobs.run import plan_runs
         from nnlab.jobs.sweep import Sweep
 
         settings = launch_config(self._fields)
@@ -113,55 +117,50 @@ class StackLauncher(Launcher):
         _refuse_settings_of_single_jobs(self._config)
         composer = Composer(self._context.config_loader, self._config)
         overrides = [tuple(job) for job in job_overrides]
-        numbered = list(enumerate(overrides, start=initial_job_idx))
-        sweep = Sweep.of([composer.compose(job, number) for number, job in numbered], overrides)
-        first = sweep.jobs[0].config
-        self._check_direction(first.objective)
+        jobs = [(job, number) for number, job in enumerate(overrides, start=initial_job_idx)]
+        sweep = Sweep.of([composer.compose(*job) for job in jobs], overrides)
+        callbacks = self._context.callbacks
+        configs = [composer.whole(*job) for job in jobs] if callbacks.callbacks else []
+        with sweep_of_command() as launched:
+            work = self._plan(launched, sweep, settings)
+            for config in configs:
+                callbacks.on_job_start(config=config, task_function=self._task_function)
+            runs = work()
+            launched.runs.extend(runs)
+            returns = _returns(runs, overrides)
+            if configs:
+                for config, returned in zip(configs, returns, strict=True):
+                    returned.hydra_cfg = OmegaConf.masked_copy(config, "hydra")
+                    returned.cfg = without_hydra(config)
+                    callbacks.on_job_end(config=config, job_return=returned)
+        return returns
 
-        launched = _launched.get()
-        if settings.resume and launched.session is None:
-            head = same_sweep(sweep, first.tracking.uri)
-            if head is not None:
-                runs = resume(head, first.tracking.uri, settings=settings)
-                launched.runs.extend(runs)
-                return _returns(runs, overrides)
+    def _plan(
+        self, launched: _Launched, sweep: "Sweep", settings: "LaunchConfig"
+    ) -> Callable[[], list["Run"]]:
+        """Plan the runs of a batch, or find them; return what trains them."""
+        from nnlab.execution.resume import resume, same_sweep
+        from nnlab.execution.sweep_session import SweepSession
+        from nnlab.jobs.compose import chosen_study
+        from nnlab.jobs.run import plan_runs
+
+        first = sweep.jobs[0].config
         if launched.session is None:
+            head = same_sweep(sweep, first.tracking.uri) if settings.resume else None
+            if head is not None:
+                return partial(resume, head, first.tracking.uri, settings=settings)
             launched.session = launched.closing.enter_context(
                 SweepSession(sweep.name, first, settings, study=chosen_study(self._config))
             )
-        runs = plan_runs(sweep.jobs, first=len(launched.session.runs))
-        launched.runs.extend(runs)
-        launched.session.begin(runs, sweep.varying)
-        callbacks = self._context.callbacks
-        configs = (
-            [composer.whole(job, number) for number, job in numbered] if callbacks.callbacks else []
-        )
-        for config in configs:
-            callbacks.on_job_start(config=config, task_function=self._task_function)
-        launched.session.work()
-        returns = _returns(runs, overrides)
-        for config, returned in zip(configs, returns, strict=False):
-            returned.hydra_cfg = OmegaConf.masked_copy(config, "hydra")
-            returned.cfg = without_hydra(config)
-            callbacks.on_job_end(config=config, job_return=returned)
-        return returns
+        session = launched.session
+        runs = plan_runs(sweep.jobs, first=len(session.runs))
+        session.begin(runs, sweep.varying)
 
-    def _check_direction(self, objective: str) -> None:
-        """Refuse a direction in which an optimising sweeper would look for the worst run.
+        def work() -> "list[Run]":
+            session.work()
+            return runs
 
-        Raises
-        ------
-        ConfigError
-            Where a loss is to be maximised, or an accuracy minimised.
-        """
-        chosen = OmegaConf.select(self._config, "hydra.sweeper.direction")
-        direction = getattr(chosen, "name", chosen)  # an enumeration's member, or text
-        wanted = "minimize" if objective.endswith("loss") else "maximize"
-        if isinstance(direction, str) and direction != wanted:
-            raise ConfigError(
-                f"hydra.sweeper.direction={direction} would look for the worst "
-                f"objective={objective}: add hydra.sweeper.direction={wanted}."
-            )
+        return work
 
 
 def _refuse_other_apps(config: DictConfig) -> None:

@@ -9,7 +9,7 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
 from nnlab.errors import ConfigError
-from nnlab.launcher import after_sweep
+from nnlab.launcher import reported_sweep
 
 
 class OptunaSweeper(Sweeper):
@@ -64,5 +64,5 @@ class OptunaSweeper(Sweeper):
         default = sweeps_folder(tracking_uri(config.tracking.uri)).with_name("optuna.db")
         study = SharedStudy(settings, space, search, default)
         rounds = Search(self._launcher.launch, space, composer, study, config, settings.sampler)
-        after_sweep(rounds.report)
-        rounds.run()
+        with reported_sweep(rounds.report):
+            rounds.run()

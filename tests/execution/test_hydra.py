@@ -7,7 +7,7 @@ import sys
 
 import pytest
 from hydra.test_utils.launcher_common_tests import LauncherTestSuite
-from support.commands import run_py
+from support.commands import python, run_py
 from support.paths import ROOT
 
 SMALL = ("epochs=3", "data.val_size=4000", "pictures=0", "hydra.launcher.backend=sequential")
@@ -29,6 +29,38 @@ def test_callbacks_of_a_sweep_get_each_job_in_order_with_its_config_and_its_resu
     assert {entry["status"] for entry in entries[2:]} == {"COMPLETED"}
     accuracies = {f"{entry['value']:.4f}" for entry in entries[2:]}
     assert all(accuracy in done.stdout for accuracy in accuracies)
+
+
+def test_callbacks_get_the_jobs_of_a_sweep_that_is_taken_up_again_too(store, tmp_path):
+    log = tmp_path / "log"
+    sizes = ("-m", "hidden_size=5,1000000000", *SMALL, f"tracking.uri={store}")  # 6 terabytes
+    assert run_py(*sizes).returncode == 1
+    done = run_py(
+        *sizes, "hydra.launcher.resume=true",
+        f"+hydra.callbacks.log={{_target_: support.hydra_callback.Log, path: {log}}}",
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert "1 of 2 runs left" in done.stderr
+    entries = [json.loads(line) for line in log.read_text().splitlines()]
+    assert [entry["event"] for entry in entries] == ["start", "start", "end", "end"]
+    assert [entry["status"] for entry in entries[2:]] == ["COMPLETED", "FAILED"]
+
+
+def test_another_program_may_sweep_with_a_config_of_nnlab(tmp_path):
+    (tmp_path / "app.py").write_text(
+        "import hydra\n"
+        "from nnlab.jobs import resolvers\n"
+        "resolvers.register()\n"
+        f"@hydra.main(version_base='1.3', config_path={str(ROOT / 'conf')!r}, "
+        "config_name='config')\n"
+        "def main(config):\n"
+        "    print('called')\n"
+        "main()\n"
+    )
+    done = python(tmp_path / "app.py", "-m", "lr=0.1,0.5", *SMALL, root=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "2 runs" in done.stdout
+    assert "called" not in done.stdout
 
 
 def test_a_job_may_use_its_number_and_other_settings_of_hydra(store):

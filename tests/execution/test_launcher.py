@@ -6,12 +6,8 @@ import sys
 
 import mlflow
 import pytest
-from omegaconf import OmegaConf
 from support.commands import run_py
 from support.paths import ROOT
-
-from nnlab.errors import ConfigError
-from nnlab.launcher import StackLauncher
 
 SMALL = ("epochs=8", "data.val_size=4000", "pictures=0")
 
@@ -46,19 +42,6 @@ def test_a_sweep_in_batches_is_one_sweep(store):
     assert parents[0].info.status == "FINISHED"
     assert {run.data.tags["job"] for run in children} == set("01234")
     assert done.stdout.count("5 runs") == 1
-
-
-@pytest.mark.parametrize(
-    ("direction", "objective"),
-    [("minimize", "final_val_accuracy"), ("maximize", "final_val_loss")],
-)
-def test_a_sweeper_of_others_is_not_sent_to_look_for_the_worst(direction, objective):
-    launcher = StackLauncher()
-    config = OmegaConf.create({"hydra": {"sweeper": {"direction": direction}}})
-    launcher.setup(hydra_context=None, task_function=None, config=config)
-    other = {"minimize": "maximize", "maximize": "minimize"}[direction]
-    with pytest.raises(ConfigError, match=f"add hydra.sweeper.direction={other}"):
-        launcher._check_direction(objective)
 
 
 @pytest.mark.parametrize("seeds", ["range(0,0)", "range(5,0)"])

@@ -20,5 +20,6 @@ class Log(Callback):
         self._write(event="start", lr=config.lr, number=config.hydra.job.num)
 
     def on_job_end(self, config, job_return, **_):
-        value = job_return.return_value
-        self._write(event="end", lr=config.lr, status=job_return.status.name, value=value)
+        status = job_return.status.name
+        value = job_return.return_value if status == "COMPLETED" else None  # else it raises
+        self._write(event="end", lr=config.lr, status=status, value=value)
