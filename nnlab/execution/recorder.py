@@ -20,8 +20,9 @@ from nnlab.tracking.serving import save_model
 from nnlab.tracking.tracker import DatasetRecord, Tracker
 from nnlab.tracking.writer import Point
 from nnlab.training.full_batch import predict
-from nnlab.training.history import OBSERVATIONS
+from nnlab.training.history import LAYERS, OBSERVATIONS
 from nnlab.training.network import Params
+from nnlab.training.norms import relative_change
 from nnlab.training.outcomes import Curve, summarise
 
 
@@ -121,6 +122,7 @@ class Recorder:
         trained = diverged_at < 0 and pruned is None
         if trained:
             metrics.update(_test_accuracy(run, final))
+            metrics.update(_distances(run, final))
         last = int(curve.epochs[-1]) if curve.epochs.size else 0
         points = [
             *_points(piece, run, last),
@@ -192,6 +194,15 @@ def _test_accuracy(run: Run, final: Params) -> dict[str, float]:
     predicted = predict(final, blocks).argmax(axis=0)
     labels: Array = np.concatenate([block.labels for block in blocks])
     return {"test/accuracy": float((predicted == labels).mean())}
+
+
+def _distances(run: Run, final: Params) -> dict[str, float]:
+    """Measure how far each layer has moved: little where the features are those of the start."""
+    distances = relative_change(run.initial(), final)[0]
+    named = {
+        f"distance/{layer}": float(value) for layer, value in zip(LAYERS, distances, strict=True)
+    }
+    return {name: value for name, value in named.items() if np.isfinite(value)}
 
 
 def _points(curve: Curve, run: Run, last: int | None = None) -> list[Point]:

@@ -24,7 +24,7 @@ from nnlab.training.full_batch import Mapper, block_mapper, full_gradient, score
 from nnlab.training.history import CURVES, LAYERS, METRICS, History, Scores
 from nnlab.training.minibatches import mini_batches
 from nnlab.training.network import Params, update
-from nnlab.training.norms import layer_norms
+from nnlab.training.norms import layer_norms, relative_change
 from nnlab.training.sharpness import observe
 from nnlab.training.training_data import TrainingData
 
@@ -169,9 +169,7 @@ def _epoch(
         record = scores(params, data, mapper)
         stepped, grad_norms = mini_batches(params, lr, data.batches, epoch)
 
-    with np.errstate(all="ignore"):  # a network of zeros has no ratio: NaN
-        change = Params(*map(np.subtract, stepped, params))
-        ratios = layer_norms(change) / layer_norms(params)
+    ratios = relative_change(params, stepped)
     for place, layer in enumerate(LAYERS):
         record[f"grad_norm/{layer}"] = grad_norms[:, place]
         record[f"update_ratio/{layer}"] = ratios[:, place]

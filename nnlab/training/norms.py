@@ -15,6 +15,13 @@ def layer_norms(params: Params) -> NDArray[np.float64]:
         return np.array([_norm(params.w1), _norm(params.w2)]).T
 
 
+def relative_change(before: Params, after: Params) -> NDArray[np.float64]:
+    """Return each run's ``|W − W₀| / |W₀|`` of ``W1`` and ``W2``, (runs, 2); NaN where W₀ is 0."""
+    with np.errstate(all="ignore"):
+        change = Params(*map(np.subtract, after, before))
+        return np.asarray(layer_norms(change) / layer_norms(before))
+
+
 def _norm(array: Array) -> NDArray[np.float64]:
     squares = np.asarray(np.vecdot(array, array), np.float64)
     if not (squares.min() > SAFE and squares.max() < 1 / SAFE):

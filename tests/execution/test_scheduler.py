@@ -1,6 +1,9 @@
 """The scheduler: what happens to one stack does not happen to the others."""
 
+from pathlib import Path
+
 import mlflow
+import numpy as np
 import pytest
 from support.configs import config
 from support.sweeps import run_sweep
@@ -268,3 +271,13 @@ def test_a_run_without_its_sharpness_is_not_reused_where_it_is_asked_for(store, 
     )
     assert run_one(observed(store, reuse=True), ()).reused
     assert run_one(config(tracking__uri=store, epochs=10, reuse=True), ()).reused
+
+
+def test_a_run_tells_how_far_each_layer_has_moved_from_its_start(store):
+    run = run_one(config(tracking__uri=store, epochs=10, lr=0.5), ())
+    folder = Path(mlflow.MlflowClient(store).download_artifacts(run.run_id, ""))
+    first, last = (np.load(folder / name) for name in ("weights_initial.npz", "weights.npz"))
+    for layer in ("W1", "W2"):
+        before, after = (weights[layer].astype(np.float64) for weights in (first, last))
+        expected = np.linalg.norm(after - before) / np.linalg.norm(before)
+        assert run.metrics[f"distance/{layer.lower()}"] == pytest.approx(expected, rel=1e-5)

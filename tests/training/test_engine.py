@@ -10,6 +10,7 @@ from support.small_networks import gradients
 
 from nnlab.training import first_layer, network
 from nnlab.training.engine import State, measure, train_segment
+from nnlab.training.full_batch import dead_units
 from nnlab.training.history import METRICS, SCORES, STEPS
 from nnlab.training.network import Params
 
@@ -287,3 +288,17 @@ def test_the_engines_gradient_is_that_of_the_plain_equations():
     found, _ = train_segment(state, data, 1)
     for ours, plain in zip(found.params, stepped, strict=True):
         np.testing.assert_allclose(ours, plain, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("batch_size", [None, 32])
+def test_a_dead_unit_keeps_its_bits_and_never_comes_back(batch_size):
+    data = training_data("float32", batch_size=batch_size)
+    state = untrained(lr=[0.7])
+    state, history = train_segment(state, data, 30)
+    dead = history.values["dead_fraction"][0]
+    assert 0 < dead[-1] < 1  # some have died on the way
+    assert (np.diff(dead) >= 0).all()
+    units = dead_units(state.params, data.train)[0]
+    later, _ = train_segment(state, data, 10)
+    np.testing.assert_array_equal(later.params.w1[0, units], state.params.w1[0, units])
+    np.testing.assert_array_equal(later.params.b1[0, units], state.params.b1[0, units])
