@@ -102,3 +102,45 @@ def test_a_database_with_flipped_bits_is_named(finished, tmp_path, text):
         assert done.exit_code in (0, 1, 2)
         said += "cannot be read" in done.output or "is damaged" in done.output
     assert said
+
+
+UNFINISHED = "c6e256499f9549648f8a2c704a1fa16f"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "sentence"),
+    [
+        (b'"format": 1', b'"format": 2', r"has format 2, this version of nnlab reads 1"),
+        (b'"format": 1,', b"", "is not a sweep's plan: it does not say its format"),
+        (b'"jobs": [', b'"jobs": {}, "x": [', "is not a sweep's plan: .*jobs"),
+        (b'"lr": 0.', b'"lr": -0.', r"jobs\.0 of plan\.json of c6e25649 cannot be used: lr=-0"),
+        (b'"lr": 0.', b'"lr": NaN, "x": 0.', "is not a sweep's plan: .*NaN is no number"),
+        (b'"jobs": [', b'"jobs": ' + b"[" * 20_000, "is not a sweep's plan: .*"),
+        (b'"name"', b'"\xff"', "plan.json cannot be read .*utf-8"),
+    ],
+)
+def test_a_damaged_plan_is_named(stored, tmp_path, monkeypatch, old, new, sentence):
+    plan = (
+        _copied(stored / "unfinished", tmp_path, monkeypatch) / "sweeps" / UNFINISHED / "plan.json"
+    )
+    content = plan.read_bytes()
+    assert old in content
+    plan.write_bytes(content.replace(old, new, 1))
+    assert re.search(sentence, refusal("resume", UNFINISHED[:8]))
+    for words in (["resume"], ["doctor"]):
+        done = CliRunner().invoke(main, words)
+        assert done.exception is None or isinstance(done.exception, SystemExit), done
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("environment.json", b"[]"), ("environment.json", b'{"packages": 1}'),
+        ("environment.json", b'{"python": NaN}'), ("runs.csv", b"a,b\n1,2\n"),
+        ("runs.csv", b"\xff\xfe"), ("runs.csv", b"run_id\n" + b"x" * 200_000),
+    ],
+)  # fmt: skip
+def test_a_damaged_file_of_a_sweep_is_named_by_its_report(finished, tmp_path, name, content):
+    (path,) = finished.glob(f"artifacts/{SWEEP}*/artifacts/{name}")
+    path.write_bytes(content)
+    assert f"{name} " in refusal("report", SWEEP, "--out", tmp_path / "report")

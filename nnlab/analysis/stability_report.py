@@ -1,6 +1,5 @@
 """The report of a stability study: how far 2 / sharpness predicts the largest stable rate."""
 
-import io
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -29,11 +28,20 @@ from nnlab.jobs.study import STUDY_FILE, Study
 from nnlab.jobs.tags import Tag
 from nnlab.plots.stability import StabilityPoint, stable_learning_rates
 from nnlab.safe_text import one_line
-from nnlab.system.stored_files import read_text
+from nnlab.system.stored_files import parse_table, read_text
 from nnlab.tracking.artifacts import ENVIRONMENT
 from nnlab.tracking.records import RunRecord
 from nnlab.tracking.store import Store
 from nnlab.training.stability_edges import EDGES, HORIZONS
+
+TABLES = {
+    "stability.csv": ("run_id", SEED, "sharpness", "lr_predicted"),
+    "trials.csv": ("run_id", "lr", "phase"),
+}
+NUMBERS = (
+    SEED, "sharpness", "lr", "lr_predicted", "holes", "rising_steps", "initial_loss",
+    *(f"lr_{edge}_{end}" for edge in EDGES for end in ("lower", "upper")),
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -67,15 +75,22 @@ class StabilityResults:
         ReportError
             If the study has not come to its end.
         """
-        names = ("stability.csv", "trials.csv", STUDY_FILE, ENVIRONMENT)
+        names = (*TABLES, STUDY_FILE, ENVIRONMENT)
         paths = {name: store.download(parent.run_id, name) for name in names}
         texts = {name: read_text(path) for name, path in paths.items() if path.is_file()}
-        if "stability.csv" not in texts or "trials.csv" not in texts:
+        if not texts.keys() >= TABLES.keys():
             raise ReportError(
                 f"{parent.run_id[:8]} is {parent.status}, and has no table of learning rates: "
                 "there is nothing to report. Start `nnlab stability` again."
             )
-        networks, trials = (pd.read_csv(io.StringIO(texts[name])) for name in names[:2])
+        networks, trials = (
+            parse_table(
+                texts[name], f"{name} of {parent.run_id[:8]}", needed=needed, numbers=NUMBERS
+            )
+            for name, needed in TABLES.items()
+        )
+        if networks.empty:
+            raise ReportError(f"stability.csv of {parent.run_id[:8]} has no rows.")
         networks = add_rates(networks)
         first = store.get(str(networks["run_id"].iloc[0]))  # one command, one dataset
         networks[DIGEST] = first.tags.get(Tag.DATA_DIGEST)

@@ -119,12 +119,7 @@ class Plan:
         """
         try:
             content = parse_json(text, dict[str, Any], PLAN)
-            version = content.pop("format", FORMAT)
-            if version != FORMAT:
-                raise ResumeError(
-                    f"{where} has format {version}, this version of nnlab reads {FORMAT}: use the "
-                    "version that wrote it."
-                )
+            _check_format(content.pop("format", None), where)
             return parse_json(json.dumps(content), cls, PLAN)
         except StoredFileError as error:
             raise ResumeError(f"{where} is not a sweep's plan: {error}") from error
@@ -132,6 +127,16 @@ class Plan:
     def with_jobs(self, more: Sequence[PlannedJob], varying: Sequence[str]) -> "Plan":
         """Return the plan with more jobs, for the next batch of an optimising sweeper."""
         return replace(self, jobs=(*self.jobs, *more), varying=tuple(varying))
+
+
+def _check_format(version: object, where: str) -> None:
+    if version is None:
+        raise ResumeError(f"{where} is not a sweep's plan: it does not say its format.")
+    if version != FORMAT:
+        raise ResumeError(
+            f"{where} has format {version}, this version of nnlab reads {FORMAT}: use the version "
+            "that wrote it."
+        )
 
 
 class Ledger:

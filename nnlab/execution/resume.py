@@ -6,7 +6,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
-from nnlab.errors import NothingLeftError, ResumeError, StoredFileError, TrackingError
+from nnlab.errors import ConfigError, NothingLeftError, ResumeError, StoredFileError, TrackingError
 from nnlab.execution.dask_workers import check_address
 from nnlab.execution.ledger import PLAN, Ledger, Plan, PlannedJob, differences, unfinished
 from nnlab.execution.progress import print_note
@@ -117,7 +117,10 @@ def _complete(
     restart: bool, imported: bool,
 ) -> list[Run]:  # fmt: skip
     """Go on with a plan under the run that stands for it."""
-    jobs = [_job(job, plan, overrides, imported=imported) for job in plan.jobs]
+    jobs = [
+        _job(job, plan, overrides, f"jobs.{index} of {PLAN} of {head[:8]}", imported=imported)
+        for index, job in enumerate(plan.jobs)
+    ]
     runs = plan_runs(jobs)
     changed = _changed(plan, runs)
     for difference in differences(plan.platform, provenance.numerics()):
@@ -183,12 +186,17 @@ def _plan_in_store(store: Store, head: str) -> Plan:
         ) from error
 
 
-def _job(planned: PlannedJob, plan: Plan, overrides: Sequence[str], *, imported: bool) -> Job:
-    """Return a job of a plan as it is done on this machine."""
+def _job(
+    planned: PlannedJob, plan: Plan, overrides: Sequence[str], where: str, *, imported: bool
+) -> Job:
+    """Return a job of a plan as it is done on this machine; ``where`` it stands is for messages."""
     config, tracking = planned.config, planned.config.get("tracking")
     if isinstance(tracking, dict):  # else it is refused, with the names of what is missing
         config = {**config, "tracking": {**tracking, "uri": plan.tracking_uri}}
-    plain = from_record(config).model_dump()
+    try:
+        plain = from_record(config).model_dump()
+    except ConfigError as error:
+        raise ResumeError(f"{where} cannot be used: {error}") from error
     for override in overrides:
         set_local_field(plain, override, "a resumed run")
     if imported:

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from nnlab.jobs import provenance
 from nnlab.jobs.tags import Tag
+from nnlab.system.stored_files import read_text
 
 STUDY_FILE = "study.yaml"  # among the artifacts of a sweep's parent run
 PARAGRAPH = re.compile(r"(Question|Command|Expected|Reference):\s*(.*)", re.DOTALL)
@@ -103,4 +104,4 @@ def write_study(folder: Path, study: Study | None) -> None:
 def read_study(folder: Path) -> Study | None:
     """Return the study that ``write_study`` wrote into a folder; None where there is none."""
     path = folder / STUDY_FILE
-    return Study("", path.read_text(encoding="utf-8")) if path.is_file() else None
+    return Study("", read_text(path)) if path.is_file() else None

@@ -124,7 +124,8 @@ def _libraries(one: Mapping[str, Any], other: Mapping[str, Any]) -> Iterator[Dif
         return
     for name in ("python", "os"):
         if one.get(name) != other.get(name):
-            yield Difference("libraries", name, str(one[name]), str(other[name]), decisive=False)
+            then, now = (str(recorded.get(name, ABSENT)) for recorded in (one, other))
+            yield Difference("libraries", name, then, now, decisive=False)
     first, second = one.get("packages", {}), other.get("packages", {})
     for name in sorted(first.keys() | second.keys(), key=lambda name: (name != "numpy", name)):
         then, now = (packages.get(name, ABSENT) for packages in (first, second))

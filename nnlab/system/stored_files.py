@@ -3,25 +3,31 @@
 What the files hold may come from elsewhere, in an archive: depth and size are limited.
 """
 
+import csv
+import io
 import json
 import struct
 import tokenize
 import zipfile
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import numpy as np
 
 from nnlab.arrays import Array
 from nnlab.errors import StoredFileError
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 Content = TypeVar("Content")
 
 LARGEST_TEXT = 512 * 2**20  # bytes; the plan of 100,000 runs has 150 MB
 LARGEST_YAML = 2**20  # of a config
+MOST_COLUMNS = 1000  # of a table
 DEEPEST = 64  # brackets within brackets
 REMEDY = "it was changed or damaged: take it from a copy, or train the run again"
 
@@ -172,6 +178,55 @@ def parse_yaml(text: str, where: object) -> Any:  # noqa: ANN401 - any plain val
             if depth > DEEPEST or isinstance(event, yaml.AliasEvent):
                 _refuse(where, f"references or brackets over {DEEPEST} deep", "a plain config")
         return yaml.load(text, yaml.CSafeLoader)
+
+
+def parse_column(text: str, name: str, where: object) -> list[str]:
+    """Return one column of a CSV table.
+
+    Raises
+    ------
+    StoredFileError
+        Where it is damaged, or has no such column.
+    """
+    with _sentences(where, csv.Error, ValueError, LookupError):
+        head, *rows = csv.reader(io.StringIO(text, newline=""))
+        column = head.index(name)
+        return [row[column] for row in rows if row]
+
+
+def parse_table(
+    text: str, where: object, *, needed: Sequence[str], numbers: Collection[str]
+) -> "pd.DataFrame":
+    """Read a CSV table.
+
+    Parameters
+    ----------
+    text : str
+    where : object
+        The file's name, for messages.
+    needed : sequence of str
+        Columns that must be there.
+    numbers : collection of str
+        Columns that hold numbers, where they are there.
+
+    Raises
+    ------
+    StoredFileError
+        Where it is damaged, or a column is missing or holds something else.
+    """
+    import pandas as pd
+
+    with _sentences(where, csv.Error, ValueError, OverflowError, StopIteration, MemoryError):
+        head = next(csv.reader(io.StringIO(text, newline="")))
+        if len(head) > MOST_COLUMNS or len(set(head)) < len(head):
+            _refuse(where, f"{len(head)} columns", f"at most {MOST_COLUMNS} with different names")
+        table = pd.read_csv(io.StringIO(text), low_memory=False)
+    if missing := [name for name in needed if name not in table]:
+        _refuse(where, f"no column {missing[0]}", f"the columns {', '.join(needed)}")
+    for name in numbers:
+        if len(table) and name in table and table[name].dtype.kind not in "iuf":
+            _refuse(where, f"text in {name}", "numbers")
+    return table
 
 
 def read_npz(path: Path, names: Sequence[str] = ()) -> dict[str, Array]:

@@ -1,6 +1,5 @@
 """The runs of a store as pandas DataFrames, for tables, figures and notebooks."""
 
-import csv
 import re
 from collections.abc import Collection, Iterable, Sequence
 
@@ -8,6 +7,7 @@ import pandas as pd
 
 from nnlab.errors import TrackingError
 from nnlab.jobs.tags import Tag
+from nnlab.system.stored_files import parse_column
 from nnlab.tracking.late_accuracy import late_accuracies
 from nnlab.tracking.locations import tracking_uri
 from nnlab.tracking.readers import Reader, open_reader
@@ -159,7 +159,7 @@ def _runs_of(store: Reader, sweep: str) -> list[Selected]:
     runs = {run.run_id: run for run in store.tagged(Tag.PARENT, sweep)}
     table = store.read_file(sweep, "runs.csv")  # the sweep's own list, written at its end
     if table is not None:
-        listed = [row["run_id"] for row in csv.DictReader(table.splitlines())]
+        listed = parse_column(table, "run_id", f"runs.csv of {sweep[:8]}")
         reused = store.read([run_id for run_id in listed if run_id and run_id not in runs])
         runs.update((run.run_id, run) for run in reused)
     return [(run, sweep) for run in runs.values()]

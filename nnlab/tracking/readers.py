@@ -1,12 +1,12 @@
 """Reading many runs at once: what a reader is, and the reader of tracking servers."""
 
-import io
 from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
 import pandas as pd
 
+from nnlab.system.stored_files import parse_table
 from nnlab.tracking.locations import local_database
 from nnlab.tracking.records import RunRecord
 from nnlab.tracking.sqlite_reader import DatabaseReader
@@ -108,7 +108,9 @@ class ServerReader:
         """Read a run's history.csv in one request, or each metric where it has no such file yet."""
         text = self.read_file(run_id, "history.csv")
         if text is not None:
-            table = pd.read_csv(io.StringIO(text), index_col="epoch")
+            where = f"history.csv of {run_id[:8]}"
+            table = parse_table(text, where, needed=("epoch",), numbers=("epoch", *metrics))
+            table = table.set_index("epoch")
             return table.reindex(columns=list(metrics)).astype(float)
         curves: dict[str, dict[int, float]] = {metric: {} for metric in metrics}
         for metric, value, _, epoch in self._store.measurements(run_id, metrics):

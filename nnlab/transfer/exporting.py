@@ -1,12 +1,11 @@
 """Runs of a store into an archive: one run, or a sweep with all that belongs to it."""
 
-import csv
-import io
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from nnlab.errors import ArchiveError
 from nnlab.jobs.tags import Tag
+from nnlab.system.stored_files import parse_column
 from nnlab.tracking.records import RunDetails, RunRecord
 from nnlab.tracking.store import Store, existing_store
 from nnlab.transfer.archive import ArchivedRun, archived_run
@@ -109,7 +108,9 @@ def _with_descendants(store: Store, head: RunRecord) -> tuple[list[RunRecord], t
 def _listed(store: Store, run: RunRecord) -> list[str]:
     """Return the ids in a sweep's table; none where it has no table."""
     table = store.read_file(run.run_id, TABLE) if run.is_sweep else None
-    ids = [row.get("run_id") or "" for row in csv.DictReader(io.StringIO(table or ""))]
+    if table is None:
+        return []
+    ids = parse_column(table, "run_id", f"{TABLE} of {run.run_id[:8]}")
     return [run_id for run_id in ids if run_id.isalnum()]
 
 

@@ -1,5 +1,6 @@
 """Every stored file, damaged at random: its reader returns, or raises its one error."""
 
+import itertools
 import json
 import random
 import shutil
@@ -16,7 +17,9 @@ from nnlab.jobs.config import from_record
 from nnlab.jobs.provenance import read_environment
 from nnlab.system.stored_files import (
     DEEPEST,
+    parse_column,
     parse_json,
+    parse_table,
     parse_yaml,
     read_npz,
     read_text,
@@ -29,7 +32,10 @@ PARENT = "mlruns/artifacts/c6e256499f9549648f8a2c704a1fa16f/artifacts"
 RUN = "mlruns/artifacts/44fc6ec6fb2f41db9e5d8aa0b46d9b75/artifacts"
 
 READERS = {
-    f"{SWEEP}/plan.json": (lambda path: Ledger(path.parent).read(), ResumeError),
+    f"{SWEEP}/plan.json": (
+        lambda path: [from_record(job.config) for job in Ledger(path.parent).read().jobs],
+        (ResumeError, ConfigError),
+    ),
     f"{SWEEP}/checkpoints/000001.state": (
         lambda path: Checkpoints(path.parent).load(1), StoredFileError,
     ),
@@ -98,15 +104,14 @@ def test_a_value_of_another_type_is_read_or_refused_at_every_key(name, unfinishe
     read, error = READERS[name]
     path = tmp_path / (unfinished / name).name
     content = json.loads((unfinished / name).read_text())
-    generator = random.Random(0)  # noqa: S311 - no secret
-    keys = list(places(content))
-    for *outer, last in generator.sample(keys, min(120, len(keys))):
-        changed = json.loads(json.dumps(content))
-        part = changed
+    others = itertools.cycle((None, {}, [], 1.5, "x", True, float("nan"), 10**30, [[{}]]))
+    for *outer, last in places(json.loads(json.dumps(content))):
+        part = content
         for key in outer:
             part = part[key]
-        part[last] = generator.choice((None, {}, [], 1.5, "x", True, float("nan"), 10**30, [[{}]]))
-        path.write_text(json.dumps(changed))
+        before, part[last] = part[last], next(others)
+        path.write_text(json.dumps(content))
+        part[last] = before
         try:
             read(path)
         except error:
@@ -120,6 +125,12 @@ def test_depth_size_and_numbers_are_limited(tmp_path):
     for text in ("[" * 5000, "a: &a [*a]", "? [a]\n: b", "!!timestamp x", "!!int ''"):
         with pytest.raises(StoredFileError, match=r"^here "):
             parse_yaml(text, "here")
+    for text in ("", "b\n1", "a,b\n1,2\n\n3\n4,5,6", f"a,b\n1,{'1' * 200_000}"):
+        with pytest.raises(StoredFileError, match=r"^here "):
+            parse_table(text, "here", needed=["a"], numbers=["a", "b"])
+    for text in ("", "b\n1", "b,a\n1", f"a\n{'1' * 200_000}"):
+        with pytest.raises(StoredFileError, match=r"^here "):
+            parse_column(text, "a", "here")
     (tmp_path / "long").write_text("x" * 11)
     with pytest.raises(StoredFileError, match="has 11 bytes, expected at most 10"):
         read_text(tmp_path / "long", 10)
