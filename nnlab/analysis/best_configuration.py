@@ -79,7 +79,8 @@ def _rivals(best: RunGroup, compared: Sequence[tuple[RunGroup, PairedDifference]
             "`'seed=range(0,5)'`."
         )
     level = [(other, difference) for other, difference in compared if not shown_worse(difference)]
-    holm = f"by tests that together err in 5 of 100 sweeps (Holm, {len(compared)} comparisons)"
+    pairs = len(compared) * (len(compared) + 1) // 2
+    holm = f"by tests that together err in 5 of 100 sweeps (Holm, all {pairs} pairs)"
     if not level:
         return f"It is better than each of the other {len(compared)}, seed by seed, {holm}."
     listed = "; ".join(

@@ -100,7 +100,8 @@ def grouped(runs: pd.DataFrame, fields: Sequence[str], metric: str) -> list[RunG
 def against_best(groups: Sequence[RunGroup]) -> list[tuple[RunGroup, PairedDifference]]:
     """Compare the first group with each other one, as one family; see ``as_family``."""
     best, *others = groups
-    return list(zip(others, as_family([best.against(other) for other in others]), strict=True))
+    compared = as_family([best.against(other) for other in others], chosen_by_data=True)
+    return list(zip(others, compared, strict=True))
 
 
 def candidates(groups: Sequence[RunGroup]) -> list[RunGroup]:

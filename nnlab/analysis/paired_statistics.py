@@ -125,7 +125,9 @@ def paired_difference(
         return PairedDifference(one - other, a_beats_b, lower_is_better)
 
 
-def as_family(differences: Sequence[PairedDifference]) -> list[PairedDifference]:
+def as_family(
+    differences: Sequence[PairedDifference], *, chosen_by_data: bool = False
+) -> list[PairedDifference]:
     """Return comparisons with the levels at which all together err in 5 of 100 cases.
 
     Holm 1979, "A simple sequentially rejective multiple test procedure": the smallest of m p-values
@@ -136,13 +138,17 @@ def as_family(differences: Sequence[PairedDifference]) -> list[PairedDifference]
     ----------
     differences : sequence of PairedDifference
         Each with the level that it would have alone.
+    chosen_by_data : bool
+        Whether these are the comparisons of one of k configurations, the best by the same runs,
+        with the others. Any pair of the k could have become one of them, so that all
+        k (k − 1) / 2 pairs count.
     """
     family = list(differences)
     order = sorted(
         (place for place, difference in enumerate(family) if difference.testable),
         key=lambda place: family[place].p_value / family[place].level,
     )
-    share = len(order)
+    share = len(order) * (len(order) + 1) // 2 if chosen_by_data else len(order)
     for rank, place in enumerate(order):
         family[place] = replace(family[place], level=family[place].level / share)
         if family[place].decided and rank + 1 < len(order):
