@@ -82,11 +82,7 @@ class StackLauncher(Launcher):
         self._fields = fields
 
     def setup(
-        self,
-        *,
-        hydra_context: HydraContext,
-        task_function: TaskFunction,
-        config: DictConfig,
+        self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
     ) -> None:
         """Keep what Hydra hands over."""
         self._context = hydra_context
@@ -94,9 +90,7 @@ class StackLauncher(Launcher):
         self._config = config
 
     def launch(
-        self,
-        job_overrides: Sequence[Sequence[str]],
-        initial_job_idx: int,
+        self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
     ) -> Sequence[JobReturn]:
         """Check every job's config, and only then start; return the objectives in job order.
 

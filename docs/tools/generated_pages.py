@@ -19,13 +19,7 @@ from mkdocs.structure.pages import Page
 from pydantic import BaseModel
 
 from nnlab.cli.main import main
-from nnlab.jobs.config import (
-    DataConfig,
-    InitConfig,
-    PruneConfig,
-    RunConfig,
-    TrackingConfig,
-)
+from nnlab.jobs.config import DataConfig, InitConfig, PruneConfig, RunConfig, TrackingConfig
 from nnlab.jobs.launch_config import LaunchConfig
 from nnlab.search.samplers import SearchSettings
 

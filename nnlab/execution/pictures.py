@@ -103,10 +103,7 @@ class _Drawing:
 
 
 def draw(
-    runs: Sequence[Run],
-    pool: DrawingPool | None,
-    tracker: Tracker,
-    sweep: tuple[str, str] | None,
+    runs: Sequence[Run], pool: DrawingPool | None, tracker: Tracker, sweep: tuple[str, str] | None
 ) -> None:
     """Add figures to the best runs, as many as their config allows, and some to their sweep.
 

@@ -126,10 +126,7 @@ def plan_stacks(runs: Sequence[Run], workers: int, settings: LaunchConfig) -> li
 
 
 def stackable(
-    runs: Sequence[Run],
-    same: Callable[[Run], object],
-    most: int | None = None,
-    workers: int = 1,
+    runs: Sequence[Run], same: Callable[[Run], object], most: int | None = None, workers: int = 1
 ) -> list[list[int]]:
     """Group runs that may share their products.
 

@@ -18,14 +18,7 @@ from nnlab.plots.labels import (
     room_for_labels,
     shorten,
 )
-from nnlab.plots.style import (
-    GREY,
-    WIDTH,
-    add_axes,
-    in_shared_style,
-    new_figure,
-    write_message,
-)
+from nnlab.plots.style import GREY, WIDTH, add_axes, in_shared_style, new_figure, write_message
 
 MAX_NAMED = 8  # curves with colours and names
 ROOM = 1.6, 4.2  # inches to the right of the axes, at least and at most

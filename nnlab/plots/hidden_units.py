@@ -12,23 +12,9 @@ from numpy.typing import NDArray
 
 from nnlab.arrays import Array
 from nnlab.plots import scales
-from nnlab.plots.labels import (
-    COLOURS,
-    MARK_EDGE,
-    MARKS,
-    Label,
-    label_curve_ends,
-    room_for_labels,
-)
+from nnlab.plots.labels import COLOURS, MARK_EDGE, MARKS, Label, label_curve_ends, room_for_labels
 from nnlab.plots.learning_curves import LearningCurve
-from nnlab.plots.style import (
-    SMALL,
-    WIDTH,
-    add_axes,
-    in_shared_style,
-    new_figure,
-    write_message,
-)
+from nnlab.plots.style import SMALL, WIDTH, add_axes, in_shared_style, new_figure, write_message
 
 MAX_GROUPS = 8
 LETTER = 0.75  # inches to the right of a panel whose curves are named by letters

@@ -11,18 +11,7 @@ from matplotlib.backends.backend_agg import RendererAgg
 from matplotlib.font_manager import FontProperties
 from numpy.typing import NDArray
 
-from nnlab.plots.style import (
-    BLUE,
-    DPI,
-    GREEN,
-    GREY,
-    HEIGHT,
-    INK,
-    PURPLE,
-    TEXT,
-    VERMILLION,
-    WIDTH,
-)
+from nnlab.plots.style import BLUE, DPI, GREEN, GREY, HEIGHT, INK, PURPLE, TEXT, VERMILLION, WIDTH
 from nnlab.safe_text import printable
 
 # Eight that differ in colour and in mark; Okabe & Ito's yellow is too pale on white.

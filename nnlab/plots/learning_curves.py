@@ -14,23 +14,9 @@ from numpy.typing import NDArray
 
 from nnlab.arrays import Array
 from nnlab.plots import scales
-from nnlab.plots.labels import (
-    COLOURS,
-    MARK_EDGE,
-    MARKS,
-    Label,
-    label_curve_ends,
-    room_for_labels,
-)
+from nnlab.plots.labels import COLOURS, MARK_EDGE, MARKS, Label, label_curve_ends, room_for_labels
 from nnlab.plots.outcome_marks import outcome_legend, outcome_style
-from nnlab.plots.style import (
-    GREY,
-    WIDTH,
-    add_axes,
-    in_shared_style,
-    new_figure,
-    write_message,
-)
+from nnlab.plots.style import GREY, WIDTH, add_axes, in_shared_style, new_figure, write_message
 
 MAX_NAMED = 6  # of the best configurations; the worst one has a name too
 ROOM = 2.4, 4.9  # inches to the right of the axes, at least and at most

@@ -19,11 +19,7 @@ class OptunaSweeper(Sweeper):
         self._fields = fields
 
     def setup(
-        self,
-        *,
-        hydra_context: HydraContext,
-        task_function: TaskFunction,
-        config: DictConfig,
+        self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
     ) -> None:
         """Keep what Hydra hands over."""
         self._loader = hydra_context.config_loader

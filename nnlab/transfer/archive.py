@@ -41,9 +41,7 @@ def _refuse_paths(key: str) -> str:
 LARGEST_INTEGER = 2**63 - 1  # of a time or a step, in any database
 RunId = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
 Key = Annotated[
-    str,
-    StringConstraints(pattern=r"^[/\w.\- :]+$", max_length=250),
-    AfterValidator(_refuse_paths),
+    str, StringConstraints(pattern=r"^[/\w.\- :]+$", max_length=250), AfterValidator(_refuse_paths)
 ]
 TagValue = Annotated[str, StringConstraints(max_length=8000)]
 Time = Annotated[int, Field(ge=0, le=LARGEST_INTEGER)]  # milliseconds since 1970

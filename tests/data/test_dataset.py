@@ -6,13 +6,7 @@ import struct
 import numpy as np
 import pytest
 
-from nnlab.data.dataset import (
-    Dataset,
-    Split,
-    batch_order,
-    data_digest,
-    split_dataset,
-)
+from nnlab.data.dataset import Dataset, Split, batch_order, data_digest, split_dataset
 from nnlab.errors import DataError
 
 

@@ -41,11 +41,7 @@ def test_a_sweep_is_named_after_what_varies_and_a_long_list_of_values_becomes_a_
 
 @pytest.mark.parametrize(
     "change",
-    [
-        {"tracking": {"uri": "x"}},
-        {"prune": {"rule": "halving", "rungs": [2]}},
-        {"reuse": True},
-    ],
+    [{"tracking": {"uri": "x"}}, {"prune": {"rule": "halving", "rungs": [2]}}, {"reuse": True}],
 )
 def test_jobs_that_differ_in_what_belongs_to_the_sweep_are_refused(change):
     configs = [from_mapping(CONFIG), from_mapping({**CONFIG, **change})]

@@ -322,12 +322,7 @@ def test_extreme_weights_draw_without_a_warning(value: float, tmp_path: Path) ->
 
 
 def test_the_most_confident_mistakes_come_first_and_ties_stay_in_order() -> None:
-    probs = np.array(
-        [
-            [0.9, 0.6, 0.2, 0.7, 0.1, 0.6],
-            [0.1, 0.4, 0.8, 0.3, 0.9, 0.4],
-        ]
-    )
+    probs = np.array([[0.9, 0.6, 0.2, 0.7, 0.1, 0.6], [0.1, 0.4, 0.8, 0.3, 0.9, 0.4]])
     labels = np.array([0, 1, 0, 1, 1, 1])  # wrong: 1 (0.6), 2 (0.8), 3 (0.7), 5 (0.6)
     assert most_confident(probs, labels, 24).tolist() == [2, 3, 1, 5]
     assert most_confident(probs, labels, 2).tolist() == [2, 3]

@@ -214,7 +214,6 @@ def test_a_tracking_server_gives_the_same_frames(compared, tmp_path):
             pd.testing.assert_frame_equal(read_runs(compared, [word]), read_runs(address, [word]))
         ids = list(read_runs(compared, ["nnlab"])["run_id"])[-3:]
         pd.testing.assert_frame_equal(
-            read_curves(compared, ids, ["val/loss"]),
-            read_curves(address, ids, ["val/loss"]),
+            read_curves(compared, ids, ["val/loss"]), read_curves(address, ids, ["val/loss"])
         )
     assert Path(compared.removeprefix("sqlite:///")).exists()

@@ -7,13 +7,7 @@ import numpy as np
 import pytest
 from support.small_networks import gradients, losses, random_params
 
-from nnlab.training.network import (
-    Params,
-    evaluate,
-    output_error,
-    softmax,
-    update,
-)
+from nnlab.training.network import Params, evaluate, output_error, softmax, update
 from nnlab.training.workspace import Workspace
 
 
