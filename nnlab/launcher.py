@@ -204,10 +204,10 @@ class FailedJob(JobReturn):
 def _returns(runs: Sequence["Run"], overrides: Sequence[Sequence[str]]) -> list[JobReturn]:
     returns = []
     for run, job in zip(runs, overrides, strict=True):
-        failed = run.status == "FAILED"
+        failed = run.state.status == "FAILED"
         returned = FailedJob() if failed else JobReturn()
         returned.overrides = list(job)
         returned.status = JobStatus.FAILED if failed else JobStatus.COMPLETED
-        returned.return_value = RunFailedError(str(run.reason)) if failed else run.objective
+        returned.return_value = RunFailedError(str(run.state.reason)) if failed else run.objective
         returns.append(returned)
     return returns

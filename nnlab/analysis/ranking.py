@@ -109,7 +109,7 @@ def ranked(runs: Sequence[Run]) -> list[Run]:
 
 def outcome_of(run: Run) -> str:
     """Return the outcome of a run, or its status if it has none."""
-    return run.outcome or run.status or NOT_STARTED
+    return run.state.outcome or run.state.status or NOT_STARTED
 
 
 def value_of(run: Run, field: str) -> str:
@@ -169,4 +169,6 @@ def over_seeds(runs: Sequence[Run], varying: Sequence[str]) -> list[Configuratio
 
 
 def _result(run: Run) -> float:
-    return result_of(METRIC, run.metrics.get(METRIC, run.metrics.get(LAST)), run.outcome)
+    return result_of(
+        METRIC, run.state.metrics.get(METRIC, run.state.metrics.get(LAST)), run.state.outcome
+    )

@@ -20,7 +20,7 @@ def status_and_reason(error: BaseException) -> tuple[Status, str]:
 
 def count_failed(runs: Sequence[Run]) -> str:
     """Return how many of some runs failed, as text; empty where none did."""
-    failed = sum(run.status == "FAILED" for run in runs)
+    failed = sum(run.state.status == "FAILED" for run in runs)
     return f"{failed} of {len(runs)} runs failed" if failed else ""
 
 

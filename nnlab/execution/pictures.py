@@ -121,19 +121,19 @@ def draw(
     """
     if pool is None:
         return
-    best = [run for run in ranked(runs) if run.status == "FINISHED"]
+    best = [run for run in ranked(runs) if run.state.status == "FINISHED"]
     chosen = [run for rank, run in enumerate(best) if rank < run.job.config.pictures]
     with temporary_folder() as scratch:
         drawings = []
         if sweep is not None and best:
             folder = scratch / sweep[0]
             folder.mkdir()
-            ids = [run.run_id for run in runs if run.run_id]
+            ids = [run.state.run_id for run in runs if run.state.run_id]
             shape = best[0].prepared.dataset.image_shape
             arguments = folder, tracker.store.uri, ids, sweep[1], _extremes(best, tracker), shape
             calls = {SWEEP_FIGURES: (drawing.draw_sweep, arguments)}
             drawings.append(_Drawing(*sweep, folder, calls))
-        drawings += [_drawing(run, tracker, scratch) for run in chosen if not run.reused]
+        drawings += [_drawing(run, tracker, scratch) for run in chosen if not run.state.reused]
         _complete(drawings, pool, tracker)
 
 
@@ -144,15 +144,15 @@ def draw_run(run: Run, pool: DrawingPool, writer: Writer) -> None:
 
 
 def _drawing(run: Run, writer: Writer, scratch: Path) -> _Drawing:
-    folder = scratch / run.run_id
+    folder = scratch / run.state.run_id
     folder.mkdir()
     calls: dict[str, Call]
     try:
-        contents = _contents(run, writer.store.download(run.run_id))
+        contents = _contents(run, writer.store.download(run.state.run_id))
         calls = {name: (drawing.draw, (folder, name, contents)) for name in RUN_FIGURES}
     except (NnlabError, OSError, *NUMPY_ERRORS) as error:
         calls = dict.fromkeys(RUN_FIGURES, (drawing.refuse, (str(error),)))
-    return _Drawing(run.run_id, run.job.name, folder, calls)
+    return _Drawing(run.state.run_id, run.job.name, folder, calls)
 
 
 def _complete(drawings: Sequence[_Drawing], pool: DrawingPool, writer: Writer) -> None:
@@ -182,12 +182,12 @@ def _complete(drawings: Sequence[_Drawing], pool: DrawingPool, writer: Writer) -
 
 def _extremes(best: Sequence[Run], tracker: Tracker) -> list[tuple[str, float, Path]]:
     """Return name, accuracy and weights of the best and the worst run with a final network."""
-    final = [run for run in best if "final_val_accuracy" in run.metrics]
+    final = [run for run in best if "final_val_accuracy" in run.state.metrics]
     if len(final) < 2:  # noqa: PLR2004 - a best and a worst
         return []
     return [
-        (run.job.name, run.metrics["final_val_accuracy"],
-         tracker.store.download(run.run_id, "weights.npz"))
+        (run.job.name, run.state.metrics["final_val_accuracy"],
+         tracker.store.download(run.state.run_id, "weights.npz"))
         for run in (final[0], final[-1])
     ]  # fmt: skip
 

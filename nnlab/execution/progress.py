@@ -86,32 +86,38 @@ class RunProgress:
 
     def report_failure(self, run: Run) -> None:
         """Print at once why a run failed, and was not only interrupted."""
-        if run.status == "FAILED":
+        if run.state.status == "FAILED":
             self._console.print(
-                f"{run.job.name}: {run.status} ({run.reason})", markup=False, soft_wrap=True
+                f"{run.job.name}: {run.state.status} ({run.state.reason})",
+                markup=False,
+                soft_wrap=True,
             )
 
     def _epochs(self) -> tuple[int, int]:
         """Return the epochs done, and all there will be: runs that have ended train no more."""
-        done = sum(run.epoch for run in self._runs)
-        left = sum(run.job.config.epochs - run.epoch for run in self._runs if run.status is None)
+        done = sum(run.state.epoch for run in self._runs)
+        left = sum(
+            run.job.config.epochs - run.state.epoch
+            for run in self._runs
+            if run.state.status is None
+        )
         return done, done + left
 
     def _state(self, runs: Sequence[Run]) -> str:
         if len(self._runs) == 1:
             return _last_measurement(runs[0])
-        ended = sum(run.status is not None for run in self._runs)
-        running = sum(bool(run.run_id) and run.status is None for run in self._runs)
+        ended = sum(run.state.status is not None for run in self._runs)
+        running = sum(bool(run.state.run_id) and run.state.status is None for run in self._runs)
         parts = [f"{ended}/{len(self._runs)} runs done", f"{running} running"]
         for count, word in (
-            (sum(run.status == "FAILED" for run in self._runs), "failed"),
-            (sum(run.outcome == "pruned" for run in self._runs), "pruned"),
+            (sum(run.state.status == "FAILED" for run in self._runs), "failed"),
+            (sum(run.state.outcome == "pruned" for run in self._runs), "pruned"),
         ):
             if count:
                 parts.append(f"{count} {word}")
-        best = max(self._runs, key=lambda run: run.metrics.get("best_val_accuracy", 0.0))
-        if "best_val_accuracy" in best.metrics:
-            parts.append(f"best {best.metrics['best_val_accuracy']:.4f} ({best.job.name})")
+        best = max(self._runs, key=lambda run: run.state.metrics.get("best_val_accuracy", 0.0))
+        if "best_val_accuracy" in best.state.metrics:
+            parts.append(f"best {best.state.metrics['best_val_accuracy']:.4f} ({best.job.name})")
         return ", ".join(parts)
 
     def _time_left(self, done: int, total: int) -> str:
@@ -124,9 +130,9 @@ class RunProgress:
 
 
 def _last_measurement(run: Run) -> str:
-    if run.curve is None or not run.curve.epochs.size:
+    curve = run.state.curve
+    if curve is None or not curve.epochs.size:
         return ""
-    loss, accuracy = (run.curve.values[name][-1] for name in ("train/loss", "val/accuracy"))
-    return (
-        f"epoch {run.epoch}/{run.job.config.epochs}  loss {loss:.4f}  val accuracy {accuracy:.4f}"
-    )
+    loss, accuracy = (curve.values[name][-1] for name in ("train/loss", "val/accuracy"))
+    epoch = f"epoch {run.state.epoch}/{run.job.config.epochs}"
+    return f"{epoch}  loss {loss:.4f}  val accuracy {accuracy:.4f}"

@@ -62,11 +62,11 @@ class Recorder:
     def start(self, runs: Iterable[Run]) -> None:
         """Create the runs in the store; reopen those that are there already."""
         for run in runs:
-            if not run.run_id:
+            if not run.state.run_id:
                 self._create(run)
             elif run.state.suspended:
                 with deferred():
-                    self._tracker.reopen(run.run_id)
+                    self._tracker.reopen(run.state.run_id)
                     run.state.suspended = False
 
     def _create(self, run: Run) -> None:
@@ -136,12 +136,12 @@ class Recorder:
             self._write_files(run, curve, final, model=config.model and trained)
             self._log(run, points, tags)
             state.status = "FINISHED" if pruned is None else "KILLED"
-            self._tracker.finish(run.run_id, state.status)
+            self._tracker.finish(state.run_id, state.status)
             state.metrics, state.outcome, state.reason = metrics, summary.outcome, pruned
             state.curve = None
 
     def _write_files(self, run: Run, curve: Curve, final: Params, *, model: bool) -> None:
-        with self._tracker.folder(run.run_id) as folder:
+        with self._tracker.folder(run.state.run_id) as folder:
             artifacts.write(
                 folder,
                 config=run.job.config,
@@ -161,14 +161,14 @@ class Recorder:
         state.status, state.reason = status_and_reason(error)
         state.error, state.curve = error, None
         with deferred():
-            self._tracker.finish(run.run_id, state.status, tags={Tag.REASON: state.reason})
+            self._tracker.finish(state.run_id, state.status, tags={Tag.REASON: state.reason})
         self.progress.report_failure(run)
 
     def _log(self, run: Run, points: Iterable[Point], tags: dict[str, str] | None = None) -> None:
         """Log what the store does not have yet: a resumed run repeats some epochs."""
         logged = run.state.logged
         new = [point for point in points if point[2] > logged.get(point[0], -1)]
-        self._tracker.log(run.run_id, new, tags)
+        self._tracker.log(run.state.run_id, new, tags)
         logged.update((name, epoch) for name, _, epoch in new)
 
 

@@ -26,20 +26,20 @@ LEFT = ("outcome", "outcomes", "run", "best run")  # columns of words
 def report_run(run: Run, artifacts: str) -> None:
     """Print the result of one run, and how to look at it."""
     console = SafeConsole(highlight=False, soft_wrap=True)
-    assert run.outcome is not None
-    metrics, reused = run.metrics, f"reuse={run.job.config.reuse}".lower()
+    assert run.state.outcome is not None
+    metrics, reused = run.state.metrics, f"reuse={run.job.config.reuse}".lower()
     lines = {
-        "outcome": _coloured(run.outcome)
-        + (f" at epoch {metrics['diverged_at']:.0f}" if run.outcome == "diverged" else ""),
+        "outcome": _coloured(run.state.outcome)
+        + (f" at epoch {metrics['diverged_at']:.0f}" if run.state.outcome == "diverged" else ""),
         "val accuracy": _number(run, LAST)
         + (f", late {number(metrics[METRIC])}" if METRIC in metrics else ""),
         "best": _number(run, "best_val_accuracy")
         + (f" at epoch {metrics['best_epoch']:.0f}" if "best_epoch" in metrics else ""),
         "test accuracy": _number(run, "test/accuracy"),
         "train loss": _number(run, "final_train_loss"),
-        "run": run.run_id + (f" (of before: {reused})" if run.reused else ""),
+        "run": run.state.run_id + (f" (of before: {reused})" if run.state.reused else ""),
         "artifacts": escape(_relative(artifacts)),
-        "open it": f"nnlab ui {run.run_id[:8]}",
+        "open it": f"nnlab ui {run.state.run_id[:8]}",
     }
     console.print(f"[bold]{escape(run.job.name)}[/]")
     for label, text in lines.items():
@@ -63,11 +63,15 @@ def report_sweep(
     if len(rows) > ROWS:
         console.print(f"… and {len(rows) - ROWS} more: runs.csv of sweep {parent[:8]} has them all")
     for run in runs:
-        if run.status == "FAILED":
-            console.print(f"{run.job.name}: {run.status} ({run.reason})", style="red", markup=False)
+        if run.state.status == "FAILED":
+            console.print(
+                f"{run.job.name}: {run.state.status} ({run.state.reason})",
+                style="red",
+                markup=False,
+            )
     counts = {
-        "reused": sum(run.reused for run in runs),
-        "pruned": sum(run.outcome == "pruned" for run in runs),
+        "reused": sum(run.state.reused for run in runs),
+        "pruned": sum(run.state.outcome == "pruned" for run in runs),
     }
     notes = "".join(f", {count} {word}" for word, count in counts.items() if count)
     console.print(f"\nsweep {parent}: {len(runs)} runs{notes}", soft_wrap=True)
@@ -93,7 +97,7 @@ def result_rows(runs: Sequence[Run], varying: Sequence[str]) -> list[dict[str, s
 
 
 def _run_row(run: Run, fields: Sequence[str]) -> dict[str, str]:
-    reached = run.metrics.get("epochs_to_target")
+    reached = run.state.metrics.get("epochs_to_target")
     return {
         **{field: value_of(run, field) for field in fields},
         "late val accuracy": _number(run, METRIC),
@@ -102,7 +106,7 @@ def _run_row(run: Run, fields: Sequence[str]) -> dict[str, str]:
         "train loss": _number(run, "final_train_loss"),
         "to target": "-" if reached is None else f"{reached:.0f}",
         "outcome": outcome_of(run),
-        "run": run.run_id[:8],
+        "run": run.state.run_id[:8],
     }
 
 
@@ -115,7 +119,7 @@ def _configuration_row(configuration: Configuration) -> dict[str, str]:
         "worst": number(min(known, default=None), missing=""),
         "best": number(max(known, default=None), missing=""),
         "outcomes": configuration.outcomes,
-        "best run": ranked(configuration.runs)[0].run_id[:8],
+        "best run": ranked(configuration.runs)[0].state.run_id[:8],
     }
 
 
@@ -130,4 +134,4 @@ def _coloured(outcome: str) -> str:
 
 
 def _number(run: Run, metric: str) -> str:
-    return number(run.metrics.get(metric), missing="")
+    return number(run.state.metrics.get(metric), missing="")

@@ -128,7 +128,7 @@ def _complete(
     with SESSIONS[plan.kind](plan.name, jobs[0].config, settings) as session:
         session.take_up(head, plan, runs, changed, restart=restart)
         left = [run for run in runs if not run.complete]
-        begun = sum(run.epoch > 0 for run in left)
+        begun = sum(run.state.epoch > 0 for run in left)
         print_note(
             f"{head[:8]} {plan.name}: {len(left)} of {len(runs)} runs left, {begun} of them begun"
         )

@@ -93,7 +93,7 @@ class Scheduler:
             # where the store fails here too, `nnlab doctor` ends the rest.
             with suppress(NnlabError), interrupts.deferred():
                 for run in unfinished:
-                    if run.run_id and run.status is None:
+                    if run.state.run_id and run.state.status is None:
                         self._recorder.break_off(run, error)
             raise
 
@@ -127,7 +127,7 @@ class Scheduler:
     def _queue(self, runs: Sequence[Run]) -> None:
         """Form stacks; those of a resumed sweep may be at a rung."""
         for stack in plan_stacks(runs, self._workers.count, self._settings):
-            at_rung = self._is_rung(stack.runs[0].epoch)
+            at_rung = self._is_rung(stack.runs[0].state.epoch)
             (self._at_rung if at_rung else self._waiting).append(stack)
 
     def _hand_out(self) -> None:
@@ -174,11 +174,11 @@ class Scheduler:
             for position, run in enumerate(stack.runs):
                 self._record_run(run, position, result)
             self._recorder.progress.update(stack.runs)
-            unfinished = any(run.status is None for run in stack.runs)
+            unfinished = any(run.state.status is None for run in stack.runs)
             if unfinished and (self._is_rung(result.state.epoch) or self._checkpoints.due):
                 self._checkpoints.save(stack.snapshot(result.state))
             for run in stack.runs:
-                if run.status is not None:
+                if run.state.status is not None:
                     self._checkpoints.discard(run.index)
         self._back.clear()
 
@@ -219,9 +219,9 @@ class Scheduler:
     def _prune(self) -> None:
         """Once all runs are at a rung, end those that do badly, and stack the others again."""
         assert self._halving is not None
-        rung = min(stack.runs[0].epoch for stack in self._at_rung)
-        here = [stack for stack in self._at_rung if stack.runs[0].epoch == rung]
-        self._at_rung = [stack for stack in self._at_rung if stack.runs[0].epoch != rung]
+        rung = min(stack.runs[0].state.epoch for stack in self._at_rung)
+        here = [stack for stack in self._at_rung if stack.runs[0].state.epoch == rung]
+        self._at_rung = [stack for stack in self._at_rung if stack.runs[0].state.epoch != rung]
         rows = {
             run.index: (stack, position, Curve.of(row, position))
             for stack in here
@@ -229,7 +229,7 @@ class Scheduler:
             for position, run in enumerate(stack.runs)
         }
         accuracy = {index: row.values["val/accuracy"][0] for index, (_, _, row) in rows.items()}
-        past = sum(run.epoch > rung and run.outcome != "pruned" for run in self._runs)
+        past = sum(run.state.epoch > rung and run.state.outcome != "pruned" for run in self._runs)
         pruned = self._halving.dropped(rung, accuracy, past)
         for index, reason in pruned.items():
             stack, position, row = rows[index]

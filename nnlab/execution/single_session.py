@@ -26,12 +26,12 @@ class SingleSession(Session):
         """Train the run, if it is not complete; raise what it fails by."""
         super().work()
         (run,) = self.runs
-        if run.error is not None:
-            raise run.error
+        if run.state.error is not None:
+            raise run.state.error
 
     def _freeze(self, runs: Sequence[Run]) -> None:
         self._recorder().start(runs)
-        self.head = runs[0].run_id
+        self.head = runs[0].state.run_id
         self._lock(self.head).write(self._plan())
 
     def _records(self, head: str) -> Sequence[RunRecord]:
@@ -47,7 +47,7 @@ class SingleSession(Session):
         draw(self.runs, self._drawing, self.tracker, None)
 
     def _record_end(self, error: BaseException | None) -> None:
-        if error is not None and self.runs[0].status is None:
+        if error is not None and self.runs[0].state.status is None:
             self._recorder().break_off(self.runs[0], error)
 
     def _report(self, error: BaseException | None) -> None:  # noqa: ARG002 - of sweeps

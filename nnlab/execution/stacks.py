@@ -54,7 +54,7 @@ class Stack:
             fresh = State.start(params, [run.job.config.lr for run in self.runs])
             known = [direction for _, direction in reached if direction is not None]
             directions = np.stack(known) if len(known) == len(reached) else None
-            self.state = replace(fresh, epoch=self.runs[0].epoch, directions=directions)
+            self.state = replace(fresh, epoch=self.runs[0].state.epoch, directions=directions)
         return self.state
 
     def segment(self, state: State, threads: int, rung: int | None) -> Segment:
@@ -92,12 +92,12 @@ class Stack:
         return {
             run.index: Checkpoint(
                 state.params.select(np.array([position])),
-                run.epoch,
-                run.curve,
+                run.state.epoch,
+                run.state.curve,
                 None if state.directions is None else state.directions[position],
             )
             for position, run in enumerate(self.runs)
-            if run.status is None and run.curve is not None
+            if run.state.status is None and run.state.curve is not None
         }
 
     def split(self) -> "list[Stack]":
@@ -120,7 +120,7 @@ def plan_stacks(runs: Sequence[Run], workers: int, settings: LaunchConfig) -> li
             [runs[position] for position in positions],
             runs[positions[0]].prepared.training(runs[positions[0]].job.config),
         )
-        for positions in stackable(runs, lambda run: run.epoch, most, workers)
+        for positions in stackable(runs, lambda run: run.state.epoch, most, workers)
     ]
     return sorted(stacks, key=lambda stack: -seconds(stack.runs))
 
@@ -166,11 +166,11 @@ def stackable(
 
 def _reached(run: Run, checkpoints: Checkpoints) -> tuple[Params, Array | None]:
     """Return a run's parameters at its epoch, and the direction of its sharpness."""
-    if run.epoch == 0:
+    if run.state.epoch == 0:
         return run.initial(), None
     checkpoint = checkpoints.load(run.index)
-    if checkpoint is None or checkpoint.epoch != run.epoch:
-        raise ResumeError(f"The checkpoint of {run.job.name} at epoch {run.epoch} is gone.")
+    if checkpoint is None or checkpoint.epoch != run.state.epoch:
+        raise ResumeError(f"The checkpoint of {run.job.name} at epoch {run.state.epoch} is gone.")
     return checkpoint.params, checkpoint.direction
 
 
@@ -192,6 +192,6 @@ def seconds(runs: Iterable[Run]) -> float:
     for run in runs:
         samples = len(run.prepared.split.train)
         weights = run.job.config.hidden_size * run.prepared.dataset.pixels.shape[1]
-        epochs = run.job.config.epochs - run.epoch
+        epochs = run.job.config.epochs - run.state.epoch
         total += 2 * KEPT_SHARE * samples * weights * epochs
     return total / MULTIPLY_ADDS_A_SECOND

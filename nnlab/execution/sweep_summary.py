@@ -40,12 +40,12 @@ def write_end(
 ) -> None:
     """End a sweep's parent run: as FINISHED only if no run failed and nothing broke it off."""
     best = ranked(runs)[0]
-    values = {name: value for name, value in best.metrics.items() if not name.endswith("_at")}
-    outcomes = Counter(run.outcome for run in runs if run.outcome is not None)
+    values = {name: value for name, value in best.state.metrics.items() if not name.endswith("_at")}
+    outcomes = Counter(run.state.outcome for run in runs if run.state.outcome is not None)
     values |= {f"runs/{outcome}": float(count) for outcome, count in outcomes.items()}
     values["runs/planned"] = float(len(runs))
 
-    tags = {Tag.BEST_RUN: best.run_id}
+    tags = {Tag.BEST_RUN: best.state.run_id}
     status: Status = "FINISHED"
     if error is not None and not isinstance(error, RunsFailedError):
         status, tags[Tag.REASON] = status_and_reason(error)
@@ -75,19 +75,19 @@ def _changed(values: Mapping[str, float], record: RunRecord) -> list[Point]:
 
 def write_table(path: Path, runs: Sequence[Run], varying: Sequence[str]) -> None:
     """Write a sweep's runs as CSV, best first."""
-    metrics = sorted({name for run in runs for name in run.metrics})
+    metrics = sorted({name for run in runs for name in run.state.metrics})
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(["run_id", "name", *varying, "status", "outcome", *metrics, "reason"])
         for run in ranked(runs):
             cells = [
-                run.run_id,
+                run.state.run_id,
                 run.job.name,
                 *(value_of(run, field) for field in varying),
-                run.status or "",
-                run.outcome or "",
-                *(run.metrics.get(name, "") for name in metrics),
-                run.reason or "",
+                run.state.status or "",
+                run.state.outcome or "",
+                *(run.state.metrics.get(name, "") for name in metrics),
+                run.state.reason or "",
             ]
             writer.writerow(map(spreadsheet_cell, cells))
 
@@ -111,10 +111,10 @@ def describe_sweep(
     """
     summary = tally(map(outcome_of, runs))
     best = ranked(runs)[0]
-    if METRIC in best.metrics:
-        accuracy = number(best.metrics[METRIC])
+    if METRIC in best.state.metrics:
+        accuracy = number(best.state.metrics[METRIC])
         summary += f". Best: **{best.job.name}**, late validation accuracy {accuracy}, "
-        summary += f"run `{best.run_id[:8]}`"
+        summary += f"run `{best.state.run_id[:8]}`"
     commands = ["nnlab ui", "nnlab compare", "nnlab reproduce --all"]
     if not all(run.complete for run in runs):
         commands.insert(0, "nnlab resume")

@@ -34,7 +34,7 @@ class RunState:
     """What has become of a run so far.
 
     Only ``execution.recorder`` writes it, and ``execution.reuse`` where the store or a checkpoint
-    knows the run already. All others read it through the properties of ``Run``.
+    knows the run already.
 
     Attributes
     ----------
@@ -83,7 +83,7 @@ class RunState:
 
 @dataclass(frozen=True, eq=False)
 class Run:
-    """One run of a plan, with read access to its state.
+    """One run of a plan.
 
     Attributes
     ----------
@@ -100,60 +100,15 @@ class Run:
     state: RunState = field(default_factory=RunState)
 
     @property
-    def run_id(self) -> str:
-        """See ``RunState``."""
-        return self.state.run_id
-
-    @property
-    def epoch(self) -> int:
-        """See ``RunState``."""
-        return self.state.epoch
-
-    @property
-    def curve(self) -> Curve | None:
-        """See ``RunState``."""
-        return self.state.curve
-
-    @property
-    def reused(self) -> bool:
-        """See ``RunState``."""
-        return self.state.reused
-
-    @property
-    def status(self) -> Status | None:
-        """See ``RunState``."""
-        return self.state.status
-
-    @property
-    def outcome(self) -> str | None:
-        """See ``RunState``."""
-        return self.state.outcome
-
-    @property
-    def metrics(self) -> Mapping[str, float]:
-        """See ``RunState``."""
-        return self.state.metrics
-
-    @property
-    def reason(self) -> str | None:
-        """See ``RunState``."""
-        return self.state.reason
-
-    @property
-    def error(self) -> BaseException | None:
-        """See ``RunState``."""
-        return self.state.error
-
-    @property
     def complete(self) -> bool:
         """Whether nothing is left to do: trained to its end, or pruned."""
-        return self.outcome is not None
+        return self.state.outcome is not None
 
     @property
     def objective(self) -> float:
         """The value that an optimising sweeper compares; the worst one where there is none."""
         name = self.job.config.objective
-        return self.metrics.get(name, math.inf if name.endswith("loss") else 0.0)
+        return self.state.metrics.get(name, math.inf if name.endswith("loss") else 0.0)
 
     def initial(self) -> Params:
         """Draw the initial weights: a stack of one, the same at every call."""

@@ -60,7 +60,7 @@ def certify_missing(
 
 def certify_resumed(runs: Sequence[Run], uri: str | None) -> None:
     """Certify the reproductions among runs that ``nnlab resume`` has completed; print verdicts."""
-    repeated = [run.run_id for run in runs if run.complete and Tag.REPRODUCES in run.job.tags]
+    repeated = [run.state.run_id for run in runs if run.complete and Tag.REPRODUCES in run.job.tags]
     if repeated:
         for message in certify_missing(Writer(existing_store(uri)), repeated):
             echo(message)

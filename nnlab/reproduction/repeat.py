@@ -91,10 +91,12 @@ def reproduce(
         session.begin(runs)
         session.work()
     for run in runs:
-        if run.error is not None:
-            raise run.error
+        if run.state.error is not None:
+            raise run.state.error
     tracker = session.tracker
-    repeated = [read_recorded_run(tracker.store, tracker.store.get(run.run_id)) for run in runs]
+    repeated = [
+        read_recorded_run(tracker.store, tracker.store.get(run.state.run_id)) for run in runs
+    ]
     return [
         certify_and_log(tracker, *pair, tolerance) for pair in zip(records, repeated, strict=True)
     ]

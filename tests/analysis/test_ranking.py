@@ -65,9 +65,9 @@ def test_the_table_at_a_sweeps_end_and_the_comparison_from_the_store_agree():
         {
             "lr": [float(value_of(each, "lr")) for each in runs],
             "seed": [int(value_of(each, "seed")) for each in runs],
-            "outcome": [each.outcome for each in runs],
-            "status": [each.status for each in runs],
-            METRIC: [each.metrics.get(METRIC, math.nan) for each in runs],
+            "outcome": [each.state.outcome for each in runs],
+            "status": [each.state.status for each in runs],
+            METRIC: [each.state.metrics.get(METRIC, math.nan) for each in runs],
         }
     )
     at_the_end = over_seeds(runs, ("lr", "seed"))

@@ -57,43 +57,43 @@ def nnlab(*words):
 
 def test_the_doctor_adds_params_and_dataset_from_the_runs_own_config(sweep):
     database, uri, runs = sweep
-    before = [entries(database, run.run_id) for run in runs]
+    before = [entries(database, run.state.run_id) for run in runs]
     assert all(params and datasets for params, datasets in before)
     for run in runs:  # the first finds no other run whose dataset it could take
-        forget(database, run.run_id, "params", "inputs")
+        forget(database, run.state.run_id, "params", "inputs")
     told = nnlab("doctor", "--uri", uri, "--dry-run")
-    assert f"{runs[0].run_id[:8]} lr=0.1 has no params and no dataset: would add" in told
-    assert entries(database, runs[0].run_id) == ([], [])
+    assert f"{runs[0].state.run_id[:8]} lr=0.1 has no params and no dataset: would add" in told
+    assert entries(database, runs[0].state.run_id) == ([], [])
     assert "added from its config" in nnlab("doctor", "--uri", uri)
-    assert [entries(database, run.run_id) for run in runs] == before
+    assert [entries(database, run.state.run_id) for run in runs] == before
     assert "has no" not in nnlab("doctor", "--uri", uri)
 
 
 def test_a_config_that_is_not_the_runs_own_adds_nothing(sweep):
     database, uri, (run, other) = sweep
-    forget(database, run.run_id, "params")
+    forget(database, run.state.run_id, "params")
     files = database.parent / "artifacts"
-    stolen = (files / other.run_id / "artifacts" / "config.yaml").read_bytes()
-    (files / run.run_id / "artifacts" / "config.yaml").write_bytes(stolen)
+    stolen = (files / other.state.run_id / "artifacts" / "config.yaml").read_bytes()
+    (files / run.state.run_id / "artifacts" / "config.yaml").write_bytes(stolen)
     assert "is not the one it trained with" in nnlab("doctor", "--uri", uri)
-    assert entries(database, run.run_id)[0] == []
+    assert entries(database, run.state.run_id)[0] == []
 
 
 def test_a_run_that_is_reused_gets_its_params(sweep):
     database, _, (run, _) = sweep
-    before = entries(database, run.run_id)
-    forget(database, run.run_id, "params", "inputs")
+    before = entries(database, run.state.run_id)
+    forget(database, run.state.run_id, "params", "inputs")
     again = Job(run.job.config.model_copy(update={"reuse": True}), (), "again")
     (reused,) = run_sweep(Sweep((again,), (), "again"), LaunchConfig(n_jobs=1))
-    assert reused.run_id == run.run_id
-    assert entries(database, run.run_id) == before
+    assert reused.state.run_id == run.state.run_id
+    assert entries(database, run.state.run_id) == before
 
 
 def test_compare_names_the_runs_that_it_leaves_out_since_they_lack_a_param(sweep):
     database, uri, (run, _) = sweep
-    forget(database, run.run_id, "params")
+    forget(database, run.state.run_id, "params")
     said = nnlab("compare", "--uri", uri, "--where", "lr > 0")
-    assert f"1 of 2 runs are left out, for they have no lr: {run.run_id[:8]}" in " ".join(
+    assert f"1 of 2 runs are left out, for they have no lr: {run.state.run_id[:8]}" in " ".join(
         said.split()
     )
     told = nnlab("compare", "--uri", uri, "--where", "status == 'FINISHED'")

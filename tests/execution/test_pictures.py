@@ -29,7 +29,11 @@ def train(tmp_path):
             session.begin(runs)
             session.work()
             before_drawing()
-        return uri, session.tracker.store.get(runs[0].run_id), folder(tmp_path, runs[0].run_id)
+        return (
+            uri,
+            session.tracker.store.get(runs[0].state.run_id),
+            folder(tmp_path, runs[0].state.run_id),
+        )
 
     return train_one
 

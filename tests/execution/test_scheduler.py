@@ -48,11 +48,11 @@ def test_a_stack_that_fails_says_why_and_the_others_finish(store, capsys):
     changes = [{"hidden_size": size, "lr": lr} for size in (5, 7) for lr in (0.1, 0.2)]
     runs = run_sweep(sweep_of(store, changes))
 
-    assert [run.status for run in runs] == ["FINISHED", "FINISHED", "FAILED", "FAILED"]
+    assert [run.state.status for run in runs] == ["FINISHED", "FINISHED", "FAILED", "FAILED"]
     client = mlflow.MlflowClient(store)
     for run in runs:
-        assert client.get_run(run.run_id).info.status == run.status
-    failed = client.get_run(runs[2].run_id)
+        assert client.get_run(run.state.run_id).info.status == run.state.status
+    failed = client.get_run(runs[2].state.run_id)
     assert failed.data.tags["reason"] == REASON
     assert "outcome" not in failed.data.tags
     parent = client.get_run(failed.data.tags["mlflow.parentRunId"])
@@ -71,7 +71,7 @@ def test_a_stack_that_fails_says_why_and_the_others_finish(store, capsys):
 def test_in_a_stack_only_the_run_that_raises_fails(store):
     changes = [{"lr": lr} for lr in (0.1, 0.666, 0.2, 0.3)]
     runs = run_sweep(sweep_of(store, changes))
-    assert [run.status for run in runs] == ["FINISHED", "FAILED", "FINISHED", "FINISHED"]
+    assert [run.state.status for run in runs] == ["FINISHED", "FAILED", "FINISHED", "FINISHED"]
 
 
 @pytest.mark.usefixtures("burning")
@@ -154,7 +154,7 @@ def test_in_a_stack_of_runs_of_different_lengths_each_is_measured_once_an_epoch(
     runs = run_sweep(sweep_of(store, changes))
     client = mlflow.MlflowClient(store)
     for run, epochs in zip(runs, (0, 1, 4, 4), strict=True):
-        points = client.get_metric_history(run.run_id, "val/loss")
+        points = client.get_metric_history(run.state.run_id, "val/loss")
         assert sorted(point.step for point in points) == list(range(epochs + 1))
 
 
@@ -172,19 +172,21 @@ def test_halving_drops_the_worst_at_each_rung_and_says_so(store):
             at = {
                 index: next(
                     point.value
-                    for point in client.get_metric_history(plain[index].run_id, "val/accuracy")
+                    for point in client.get_metric_history(
+                        plain[index].state.run_id, "val/accuracy"
+                    )
                     if point.step == rung
                 )
                 for index in left
             }
             left = sorted(left, key=lambda index: (-at[index], index))[:places]
-        assert {run.index for run in runs if run.status == "FINISHED"} == set(left)
+        assert {run.index for run in runs if run.state.status == "FINISHED"} == set(left)
         for run, alone in zip(runs, plain, strict=True):
-            stored = client.get_run(run.run_id)
-            assert stored.info.status == run.status
+            stored = client.get_run(run.state.run_id)
+            assert stored.info.status == run.state.status
             weights = stored.data.tags["weights_sha256"]
             if run.index in left:
-                whole = client.get_run(alone.run_id).data.tags["weights_sha256"]
+                whole = client.get_run(alone.state.run_id).data.tags["weights_sha256"]
                 assert weights == whole
             else:
                 assert stored.data.tags["outcome"] == "pruned"
@@ -192,7 +194,7 @@ def test_halving_drops_the_worst_at_each_rung_and_says_so(store):
                 ended = stored.data.metrics["pruned_at"]
                 assert ended in (4, 8)
                 assert "final_val_accuracy" not in stored.data.metrics
-                steps = client.get_metric_history(run.run_id, "val/loss")
+                steps = client.get_metric_history(run.state.run_id, "val/loss")
                 assert sorted(point.step for point in steps) == list(range(int(ended) + 1))
 
 
@@ -202,9 +204,11 @@ def test_finished_runs_of_the_same_identity_are_taken_over_where_reuse_is_asked_
     configs = [config(tracking__uri=store, reuse=True, **each) for each in changes]
     overrides = [(f"lr={each['lr']}",) for each in changes]
     runs = run_sweep(Sweep.of(configs, overrides))
-    assert [run.run_id for run in runs[:2]] == [run.run_id for run in first]
-    assert [run.reused for run in runs] == [True, True, False]
-    assert runs[0].metrics["final_val_accuracy"] == first[0].metrics["final_val_accuracy"]
+    assert [run.state.run_id for run in runs[:2]] == [run.state.run_id for run in first]
+    assert [run.state.reused for run in runs] == [True, True, False]
+    assert (
+        runs[0].state.metrics["final_val_accuracy"] == first[0].state.metrics["final_val_accuracy"]
+    )
     assert len(mlflow.MlflowClient(store).search_runs(["1"])) == 3 + 2  # two parents
 
 
@@ -220,7 +224,7 @@ def test_runs_on_other_data_than_the_sweeps_first_keep_their_own_split(store):
     client = mlflow.MlflowClient(store)
     kept = [
         "split.npz" in {file.path for file in client.list_artifacts(run_id)}
-        for run_id in (session.head, *(run.run_id for run in session.runs))
+        for run_id in (session.head, *(run.state.run_id for run in session.runs))
     ]
     assert kept == [True, False, False, True, True]
 
@@ -229,9 +233,9 @@ def test_a_curve_may_be_logged_every_few_epochs_and_its_file_has_them_all(store)
     tracking = {"uri": store, "experiment": "nnlab", "every": 4}
     run = run_one(config(tracking__uri=store, epochs=10, tracking=tracking), ())
     client = mlflow.MlflowClient(store)
-    points = client.get_metric_history(run.run_id, "val/loss")
+    points = client.get_metric_history(run.state.run_id, "val/loss")
     assert sorted(point.step for point in points) == [0, 4, 8, 10]
-    path = client.download_artifacts(run.run_id, "history.csv")
+    path = client.download_artifacts(run.state.run_id, "history.csv")
     with open(path) as file:  # noqa: PTH123
         assert len(file.readlines()) == 1 + 11
 
@@ -241,7 +245,7 @@ def observed(store, **changes):
 
 
 def curve_of(store, run, metric):
-    points = mlflow.MlflowClient(store).get_metric_history(run.run_id, metric)
+    points = mlflow.MlflowClient(store).get_metric_history(run.state.run_id, metric)
     return {point.step: point.value for point in points}
 
 
@@ -254,7 +258,9 @@ def test_a_sweep_observes_the_sharpness_of_stacked_runs_and_trains_to_the_same_w
     client = mlflow.MlflowClient(store)
     for one, other in zip(plain, runs, strict=True):
         assert one.key == other.key
-        tags = [client.get_run(run.run_id).data.tags["weights_sha256"] for run in (one, other)]
+        tags = [
+            client.get_run(run.state.run_id).data.tags["weights_sha256"] for run in (one, other)
+        ]
         assert tags[0] == tags[1]
         assert not curve_of(store, one, "sharpness")
     found = curve_of(store, runs[1], "sharpness")
@@ -265,19 +271,19 @@ def test_a_sweep_observes_the_sharpness_of_stacked_runs_and_trains_to_the_same_w
 def test_a_run_without_its_sharpness_is_not_reused_where_it_is_asked_for(store, capsys):
     run_one(config(tracking__uri=store, epochs=10), ())
     again = run_one(observed(store, reuse=True), ())
-    assert not again.reused
+    assert not again.state.reused
     assert "Not reused: 1 without the sharpness that sharpness.every asks for." in (
         capsys.readouterr().err
     )
-    assert run_one(observed(store, reuse=True), ()).reused
-    assert run_one(config(tracking__uri=store, epochs=10, reuse=True), ()).reused
+    assert run_one(observed(store, reuse=True), ()).state.reused
+    assert run_one(config(tracking__uri=store, epochs=10, reuse=True), ()).state.reused
 
 
 def test_a_run_tells_how_far_each_layer_has_moved_from_its_start(store):
     run = run_one(config(tracking__uri=store, epochs=10, lr=0.5), ())
-    folder = Path(mlflow.MlflowClient(store).download_artifacts(run.run_id, ""))
+    folder = Path(mlflow.MlflowClient(store).download_artifacts(run.state.run_id, ""))
     first, last = (np.load(folder / name) for name in ("weights_initial.npz", "weights.npz"))
     for layer in ("W1", "W2"):
         before, after = (weights[layer].astype(np.float64) for weights in (first, last))
         expected = np.linalg.norm(after - before) / np.linalg.norm(before)
-        assert run.metrics[f"distance/{layer.lower()}"] == pytest.approx(expected, rel=1e-5)
+        assert run.state.metrics[f"distance/{layer.lower()}"] == pytest.approx(expected, rel=1e-5)

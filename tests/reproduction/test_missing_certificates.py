@@ -25,7 +25,7 @@ def killed(store):
     """A reproduction as a kill before its certificate leaves it, and the certificate."""
     job = Job(config(epochs=1, tracking__uri=store), (), "original")
     (run,) = run_sweep(Sweep((job,), (), "one"), LaunchConfig(n_jobs=1))
-    (certificate,) = reproduce(run.run_id, store)
+    (certificate,) = reproduce(run.state.run_id, store)
     client = mlflow.MlflowClient(store)
     client.delete_tag(certificate.reproduction, "certificate")
     file(store, certificate.reproduction).unlink()

@@ -53,13 +53,19 @@ class Made:
         sweep = Sweep.of(configs, overrides)
         self.run, self.pruned, self.diverged = run_sweep(sweep, LaunchConfig(n_jobs=1))
         self.store = Store(self.uri)
-        self.weights = self.store.download(self.run.run_id, "weights.npz")
+        self.weights = self.store.download(self.run.state.run_id, "weights.npz")
         dataset, val = self.run.prepared.dataset, self.run.prepared.split.val
         self.pixels, self.labels = dataset.pixels[val], dataset.labels[val]
 
     def predict(self, *words, run=None):
         run = self.run if run is None else run
-        words = ["predict", getattr(run, "run_id", run), *map(str, words), "--uri", self.uri]
+        words = [
+            "predict",
+            run if isinstance(run, str) else run.state.run_id,
+            *map(str, words),
+            "--uri",
+            self.uri,
+        ]
         return CliRunner().invoke(main, words)
 
     def refusal(self, *words, run=None):
@@ -127,7 +133,7 @@ def test_the_validation_images_are_classified_as_accurately_as_was_recorded(made
     assert done.stderr == ""
     rows = list(csv.DictReader(io.StringIO(done.stdout)))
     right = np.array([int(row["label"]) for row in rows]) == made.labels
-    assert right.mean() == made.run.metrics["final_val_accuracy"]
+    assert right.mean() == made.run.state.metrics["final_val_accuracy"]
     names = [row["image"] for row in rows]
     if form == "pictures":
         assert names == [str(tmp_path / f"{number}.png") for number in range(400)]
@@ -157,7 +163,7 @@ def test_labels_and_confidence_are_those_of_the_notes_equations_and_of_the_engin
 def test_where_the_file_has_labels_the_accuracy_is_told_beside_the_predictions(made, tmp_path):
     path = as_csv(made.pixels, tmp_path / "train.csv", labels=made.labels)
     done = made.predict(*path)
-    accuracy = made.run.metrics["final_val_accuracy"]
+    accuracy = made.run.state.metrics["final_val_accuracy"]
     assert done.stderr == f"accuracy {accuracy:.4f} on 400 labelled images\n"
     assert done.stdout == made.predict(*as_array(made.pixels, tmp_path / "x.npy")).stdout
 
@@ -327,7 +333,7 @@ def test_a_run_without_weights_says_why_it_has_none(made, tmp_path):
     killed = tracker.start("killed", {}, {})
     tracker.finish(killed, "KILLED")
     assert "has no weights: it is KILLED." in made.refusal(*path, run=killed)
-    parent = made.store.get(made.run.run_id).tags["mlflow.parentRunId"]
+    parent = made.store.get(made.run.state.run_id).tags["mlflow.parentRunId"]
     assert f"Run {parent[:8]} is a sweep: give one of its runs" in made.refusal(*path, run=parent)
     assert "no run begins with 0000zz" in made.refusal(*path, run="0000zz")
 
@@ -335,11 +341,11 @@ def test_a_run_without_weights_says_why_it_has_none(made, tmp_path):
 def test_a_run_that_diverged_predicts_nothing_and_a_pruned_one_says_what_it_is(made, tmp_path):
     path = as_array(made.pixels[:1], tmp_path / "x.npy")
     sentence = made.refusal(*path, run=made.diverged)
-    assert f"Run {made.diverged.run_id[:8]} diverged: its weights predict nothing" in sentence
+    assert f"Run {made.diverged.state.run_id[:8]} diverged: its weights predict nothing" in sentence
     done = made.predict(*path, run=made.pruned)
     assert done.exit_code == 0
     assert (
-        f"Note: run {made.pruned.run_id[:8]} did not train to its end: it is KILLED ("
+        f"Note: run {made.pruned.state.run_id[:8]} did not train to its end: it is KILLED ("
         in done.stderr
     )
 

@@ -58,7 +58,7 @@ def sweep(uri, changes):
 
 
 def files_of(uri, run):
-    return Store(uri).download(run.run_id)
+    return Store(uri).download(run.state.run_id)
 
 
 @pytest.fixture(scope="module")
@@ -91,8 +91,9 @@ def models_predict(elsewhere, uri, run, file, kind):
     out = file.with_suffix(".out")
     done = subprocess.run(
         [
-            sys.executable, "-m", "mlflow", "models", "predict", "-m", f"runs:/{run.run_id}/model",
-            "-i", str(file), "-o", str(out), "-t", kind, "--env-manager", "local",
+            sys.executable, "-m", "mlflow", "models", "predict",
+            "-m", f"runs:/{run.state.run_id}/model", "-i", str(file), "-o", str(out), "-t", kind,
+            "--env-manager", "local",
         ],
         capture_output=True, text=True, timeout=240, cwd=folder, check=False,
         env={**env, "MLFLOW_TRACKING_URI": uri},
@@ -138,7 +139,7 @@ def test_a_model_behind_a_tracking_server_predicts_from_a_csv(elsewhere, tmp_pat
         names = [f"pixel{place}" for place in range(784)]
         pd.DataFrame(pixels, columns=names).to_csv(file, index=False)
         found = models_predict(elsewhere, uri, run, file, "csv")
-        ours = CliRunner().invoke(main, ["predict", run.run_id, str(file), "--uri", uri])
+        ours = CliRunner().invoke(main, ["predict", run.state.run_id, str(file), "--uri", uri])
     assert found["label"] == probs.argmax(axis=0).tolist()
     rows = csv.DictReader(io.StringIO(ours.stdout))
     assert [int(row["label"]) for row in rows] == found["label"]
@@ -194,7 +195,7 @@ def test_only_runs_that_trained_to_their_end_leave_a_model(tmp_path):
     halving = {"rule": "halving", "rungs": [2], "eta": 3}
     changes = [{"lr": lr, "epochs": 4, "prune": halving} for lr in (0.5, 1e-6, 1e30)]
     good, pruned, diverged = sweep(uri, changes)
-    assert [run.outcome for run in (pruned, diverged)] == ["pruned", "diverged"]
+    assert [run.state.outcome for run in (pruned, diverged)] == ["pruned", "diverged"]
     assert (files_of(uri, good) / "model/MLmodel").is_file()
     for run in (pruned, diverged):
         assert (files_of(uri, run) / "weights.npz").is_file()

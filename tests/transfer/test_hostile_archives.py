@@ -60,7 +60,7 @@ def honest(tmp_path_factory):
     root = tmp_path_factory.mktemp("honest")
     uri = f"sqlite:///{root}/store/mlflow.db"
     runs = run_sweep(sweep_of(uri))
-    sweep = Store(uri).get(runs[0].run_id).parent
+    sweep = Store(uri).get(runs[0].state.run_id).parent
     export_runs(sweep, root / "sweep.zip", uri)
     with zipfile.ZipFile(root / "sweep.zip") as file:
         return {name: file.read(name) for name in file.namelist() if name != "manifest.json"}
@@ -129,7 +129,7 @@ def test_a_plan_from_elsewhere_does_not_choose_a_cluster(way, store, tmp_path, c
         if way == "ledger":  # as a copied store has one
             Ledger(tmp_path / "store" / "sweeps" / sweep).write(plan)
         (run,) = resume(sweep, store)
-    assert run.status == "FINISHED"
+    assert run.state.status == "FINISHED"
     said = capsys.readouterr().err
     assert f"begun with backend=dask address={address}" in said
     assert "this machine goes on with backend=loky" in said
@@ -152,7 +152,7 @@ def test_a_plan_gives_its_runs_no_tags_of_a_certificate_or_an_owner(store, tmp_p
     _, content = planned([planned_job(tags)])
     sweep, _ = imported(tmp_path, store, content)
     (run,) = resume(sweep, store, changes={"backend": "sequential"})
-    recorded = Store(store).get(run.run_id).tags
+    recorded = Store(store).get(run.state.run_id).tags
     assert recorded["run_key"] == run.key
     assert recorded["mlflow.parentRunId"] == sweep
     assert not {"certificate", "study"} & set(recorded)
@@ -184,7 +184,7 @@ def test_data_that_an_imported_sweep_needs_is_read_where_it_is_here(store, tmp_p
     _, content = planned([replace(job, config={**job.config, "data": elsewhere})])
     sweep, _ = imported(tmp_path, store, content)
     (run,) = resume(sweep, store, overrides=[f"data.dir={folder}"])
-    assert run.status == "FINISHED"
+    assert run.state.status == "FINISHED"
 
 
 def test_data_paths_of_an_imported_run_are_not_read_when_it_is_reproduced(honest, store, tmp_path):
@@ -349,7 +349,7 @@ def reused(uri, reuse, capsys):
     """Plan the sweep again; return which runs were reused, and what was said of the others."""
     capsys.readouterr()
     runs = run_sweep(sweep_of(uri, reuse=reuse))
-    return [run.reused for run in runs], " ".join(capsys.readouterr().err.split())
+    return [run.state.reused for run in runs], " ".join(capsys.readouterr().err.split())
 
 
 def test_imported_runs_are_reused_if_that_is_asked_for_or_they_are_certified_here(
