@@ -22,8 +22,8 @@ from support.configs import config
 from support.idx_files import write_idx_files
 from support.sweeps import run_sweep
 
-from nnlab.analysis.paired import typed_overrides
 from nnlab.analysis.report import _name, report
+from nnlab.analysis.seed_commands import typed_overrides
 from nnlab.cli.main import main
 from nnlab.errors import ArchiveError, ConfigError, RecordError, TrackingError
 from nnlab.execution.ledger import Ledger, Plan, PlannedJob
