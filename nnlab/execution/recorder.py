@@ -200,7 +200,7 @@ def _distances(run: Run, final: Params) -> dict[str, float]:
     """Measure how far each layer has moved: little where the features are those of the start."""
     distances = relative_change(run.initial(), final)[0]
     named = {
-        f"distance/{layer}": float(value) for layer, value in zip(LAYERS, distances, strict=True)
+        f"distance_{layer}": float(value) for layer, value in zip(LAYERS, distances, strict=True)
     }
     return {name: value for name, value in named.items() if np.isfinite(value)}
 

@@ -286,4 +286,4 @@ def test_a_run_tells_how_far_each_layer_has_moved_from_its_start(store):
     for layer in ("W1", "W2"):
         before, after = (weights[layer].astype(np.float64) for weights in (first, last))
         expected = np.linalg.norm(after - before) / np.linalg.norm(before)
-        assert run.state.metrics[f"distance/{layer.lower()}"] == pytest.approx(expected, rel=1e-5)
+        assert run.state.metrics[f"distance_{layer.lower()}"] == pytest.approx(expected, rel=1e-5)
