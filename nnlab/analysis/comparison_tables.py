@@ -35,27 +35,48 @@ def show(
     where: str | None = None,
     by_importance: bool = False,
 ) -> None:
-    """Compare runs, and print the result with the notes on it.
+    """Compare runs as ``comparison`` does, and print the result with the notes on it."""
+    fields = None if by is None else [field for field in by.split(",") if field]
+    write(
+        comparison(
+            selection, uri=uri, metric=metric, by=fields, where=where, by_importance=by_importance
+        ),
+        form,
+    )
+
+
+def comparison(
+    selection: Sequence[str],
+    *,
+    uri: str | None = None,
+    metric: str | None = None,
+    by: Sequence[str] | None = None,
+    where: str | None = None,
+    by_importance: bool = False,
+) -> pd.DataFrame:
+    """Compare what was selected: two selections with each other, else configurations.
+
+    Returns
+    -------
+    DataFrame
+        See ``pair``, ``compare`` and, with ``by_importance``, ``importance``.
 
     Raises
     ------
     NnlabError
         If there is nothing to compare, or a name, condition or combination is not understood.
     """
-    name = metric or METRIC
-    fields = None if by is None else [field for field in by.split(",") if field]
-    if fields == []:
-        raise ComparisonError(f"--by {by!r} names no field: give some, such as --by init.name,lr.")
+    name, fields = metric or METRIC, by
+    if fields is not None and not fields:
+        raise ComparisonError("--by names no field: give some, such as --by init.name,lr.")
     if fields is not None and (by_importance or len(selection) == BOTH):
         other = "--importance" if by_importance else "Two selections, compared seed by seed,"
         raise ComparisonError(f"{other} and --by do not go together: leave one of them out.")
     if by_importance:
-        table = importance(selection or (LAST,), uri, name, where)
-    elif len(selection) == BOTH:
-        table = pair(selection[0], selection[1], uri, name, where)
-    else:
-        table = compare(selection or (LAST,), uri, name, fields, where)
-    write(table, form)
+        return importance(selection or (LAST,), uri, name, where)
+    if len(selection) == BOTH:
+        return pair(selection[0], selection[1], uri, name, where)
+    return compare(selection or (LAST,), uri, name, fields, where)
 
 
 def write(table: pd.DataFrame, form: Form) -> None:

@@ -21,7 +21,7 @@ from nnlab.errors import ReportError
 from nnlab.interrupts import deferred
 from nnlab.jobs import provenance
 from nnlab.jobs.tags import Tag
-from nnlab.plots.style import save
+from nnlab.plots.style import Figure, save
 from nnlab.safe_text import file_name, path_error
 from nnlab.system.temporary import temporary_folder
 from nnlab.tracking.records import RunRecord
@@ -116,6 +116,37 @@ def _attach(store: Store, parent: RunRecord, files: Sequence[Path]) -> None:
             write_whole(folder / file.name, file.read_bytes())  # in place of a link, not behind it
     if Tag.FIGURES_MISSING in parent.tags:
         Writer(store).remove_tag(parent.run_id, Tag.FIGURES_MISSING)
+
+
+def sweep_figure(
+    sweep: str, name: str, uri: str | None = None, metric: str | None = None
+) -> Figure:
+    """Draw one of the figures of a sweep, or of a stability study.
+
+    Parameters
+    ----------
+    sweep, uri, metric
+        As in ``report``.
+    name : str
+        Such as ``curves``; which figures there are depends on what the sweep varies.
+
+    Raises
+    ------
+    ReportError
+        If there is no such figure, with the names of those that there are.
+    """
+    store = existing_store(uri)
+    parent = _parent(store, sweep)
+    if parent.tags.get(Tag.KIND) == "stability":
+        figures = list(stability_figures(StabilityResults.read(store, parent)))
+    else:
+        results = SweepResults.read(store, parent, metric or METRIC)
+        figures = list(sweep_figures(results.figure_data))
+    for figure in figures:
+        if figure.name == name:
+            return figure.draw()
+    names = ", ".join(figure.name for figure in figures)
+    raise ReportError(f"Sweep {parent.run_id[:8]} has no figure {name!r}: there are {names}.")
 
 
 def _parent(store: Store, sweep: str) -> RunRecord:

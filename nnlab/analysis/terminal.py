@@ -19,6 +19,10 @@ PLAIN_WIDTH = 200  # columns of a table that goes to a file or a pipe, so that n
 class SafeConsole(Console):
     """A console for text from a store, whose names and tags anybody may have chosen."""
 
+    def __init__(self, **options: Any) -> None:  # noqa: ANN401 - as in the base class
+        # In a notebook, rich would need widgets for a bar, and warn at each step without them.
+        super().__init__(**{"force_jupyter": False, **options})
+
     def render_str(self, text: str, **options: Any) -> Text:  # noqa: ANN401 - as in the base class
         """Render a text, of a line or of a table's cell."""
         return super().render_str(printable(masked(text)), **options)

@@ -129,7 +129,7 @@ def _check_width(columns: int, path: Path, pixels: int, *, labelled: bool) -> No
         )
 
 
-def _rows(array: Array, path: Path, pixels: int) -> Array:
+def _rows(array: Array, path: Path | str, pixels: int) -> Array:
     """Return the images of an array as its rows, (images, pixels)."""
     match array.shape:
         case (0, *_):
@@ -158,15 +158,39 @@ def _array(path: Path, pixels: int) -> Array:
             ) from error
     if not isinstance(array, np.ndarray):
         raise DataError(f"{path}: found an archive of several arrays, expected one as numpy.save.")
-    rows = _rows(array, path, pixels)
+    return _checked_rows(array, path, pixels)
+
+
+def array_images(array: Array, pixels: int) -> Images:
+    """Take images from an array in memory, as ``load_images`` does from a file.
+
+    Parameters
+    ----------
+    array : Array
+        (images, pixels), (images, rows, columns), or (rows, columns) of one.
+    pixels : int
+        Number of pixels of an image that the network takes.
+
+    Raises
+    ------
+    DataError
+        Where it holds images of another size, or no pixels.
+    """
+    rows = _checked_rows(array, "images", pixels)
+    return Images(rows, None, range(1, len(rows) + 1))
+
+
+def _checked_rows(array: Array, source: Path | str, pixels: int) -> Array:
+    """Return the images of an array as its rows; refuse values that are no pixels."""
+    rows = _rows(array, source, pixels)
     if rows.dtype.kind not in "uif":
-        raise DataError(f"{path}: found values of type {rows.dtype}, expected uint8.")
+        raise DataError(f"{source}: found values of type {rows.dtype}, expected uint8.")
     lowest, highest = rows.min(), rows.max()  # NaN if any value is
     if not (lowest >= 0 and highest <= _white(rows)):
         raise DataError(
-            f"{path}: found {rows.dtype} values from {lowest} to {highest}, expected whole numbers "
-            f"from 0 to {MAX_VALUE} (as uint8, say), or floats from 0 to 1: divided by {MAX_VALUE} "
-            "already."
+            f"{source}: found {rows.dtype} values from {lowest} to {highest}, expected whole "
+            f"numbers from 0 to {MAX_VALUE} (as uint8, say), or floats from 0 to 1: divided by "
+            f"{MAX_VALUE} already."
         )
     return rows
 

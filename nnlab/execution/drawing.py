@@ -1,10 +1,13 @@
 """What a drawing process runs; of the heavy libraries it imports matplotlib alone."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nnlab.errors import RecordError
 from nnlab.execution import processes
+
+if TYPE_CHECKING:
+    from nnlab.plots.style import Figure
 
 
 def set_up(parent: int) -> None:
@@ -31,13 +34,19 @@ def draw_sweep(
 
 
 def draw(folder: Path, name: str, contents: dict[str, Any]) -> None:
-    """Draw one of a run's figures into a folder; see ``run_figures.RunFigureData``."""
-    from nnlab.plots.mistakes import Mistakes
-    from nnlab.plots.run_figures import RunFigureData, run_figure
+    """Draw one of a run's figures into a folder."""
     from nnlab.plots.style import save
 
+    save(figure_of(name, contents), folder / f"{name}.png")
+
+
+def figure_of(name: str, contents: dict[str, Any]) -> "Figure":
+    """Return one of a run's figures; see ``run_figures.RunFigureData``."""
+    from nnlab.plots.mistakes import Mistakes
+    from nnlab.plots.run_figures import RunFigureData, run_figure
+
     wrong = Mistakes.select(*(contents.pop(array) for array in ("probs", "labels", "pixels")))
-    save(run_figure(name, RunFigureData(mistakes=wrong, **contents)), folder / f"{name}.png")
+    return run_figure(name, RunFigureData(mistakes=wrong, **contents))
 
 
 def refuse(reason: str) -> None:

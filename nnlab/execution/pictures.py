@@ -148,7 +148,7 @@ def _drawing(run: Run, writer: Writer, scratch: Path) -> _Drawing:
     folder.mkdir()
     calls: dict[str, Call]
     try:
-        contents = _contents(run, writer.store.download(run.state.run_id))
+        contents = figure_contents(run, writer.store.download(run.state.run_id))
         calls = {name: (drawing.draw, (folder, name, contents)) for name in RUN_FIGURES}
     except (NnlabError, OSError, *NUMPY_ERRORS) as error:
         calls = dict.fromkeys(RUN_FIGURES, (drawing.refuse, (str(error),)))
@@ -192,7 +192,7 @@ def _extremes(best: Sequence[Run], tracker: Tracker) -> list[tuple[str, float, P
     ]  # fmt: skip
 
 
-def _contents(run: Run, artifacts: Path) -> dict[str, Any]:
+def figure_contents(run: Run, artifacts: Path) -> dict[str, Any]:
     """Collect what the figures show of a run and of its network on the validation images."""
     final, curve = read_weights(artifacts), read_history(artifacts)
     training = run.prepared.training(run.job.config)

@@ -9,6 +9,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemaining
 from rich.progress import track as track_live
 
 from nnlab.analysis.terminal import SafeConsole
+from nnlab.execution.notebook_bar import NotebookBar, in_notebook
 from nnlab.jobs.run import Run
 from nnlab.safe_text import printable
 
@@ -42,6 +43,7 @@ class RunProgress:
     def __init__(self) -> None:
         self._console = SafeConsole(stderr=True, highlight=False)
         self._live = self._console.is_terminal
+        self._notebook = NotebookBar() if in_notebook() else None
         self._bar = Progress(
             TextColumn("{task.description}"),
             BarColumn(bar_width=30),
@@ -59,6 +61,8 @@ class RunProgress:
     def close(self) -> None:
         """Remove the bar."""
         self._bar.stop()
+        if self._notebook is not None:
+            self._notebook.close()
 
     def plan(self, runs: Sequence[Run]) -> None:
         """Set up the bar for some runs, with the epochs that they have already."""
@@ -73,7 +77,12 @@ class RunProgress:
 
     def update(self, runs: Sequence[Run]) -> None:
         """Move the bar after some runs went on; without a bar, print a line now and then."""
-        if self._live:
+        if self._notebook is not None:
+            done, total = self._epochs()
+            name = self._runs[0].job.name if len(self._runs) == 1 else f"{len(self._runs)} runs"
+            text = self._state(runs) + self._time_left(done, total)
+            self._notebook.show(printable(name), done, total, printable(text))
+        elif self._live:
             done, total = self._epochs()
             state = escape(printable(self._state(runs)))
             assert self._task is not None

@@ -38,6 +38,7 @@ def resume(
     changes: Mapping[str, Any] | None = None,
     settings: LaunchConfig | None = None,
     overrides: Sequence[str] = (),
+    show: bool = True,
 ) -> list[Run]:
     """Complete what is missing or failed of a sweep or a single run, and nothing else.
 
@@ -60,6 +61,8 @@ def resume(
         runs are stacked and whether an error stops the sweep.
     overrides : Sequence[str]
         ``field=value``, for where the data is now; see ``local_fields``.
+    show : bool
+        Whether the results are printed at the end.
 
     Raises
     ------
@@ -70,7 +73,7 @@ def resume(
         data have changed.
     """
     address = tracking_uri(uri)
-    head = _find(run_or_sweep, address)
+    head = find_resumable(run_or_sweep, address)
     store = Store(address)
     ledger = Ledger(ledger_folder(address, head))
     plan = ledger.read() if ledger.plan_file.exists() else _plan_in_store(store, head)
@@ -82,7 +85,7 @@ def resume(
     if settings.address is not None:
         check_address(settings.address)
     imported = Tag.IMPORTED_FROM in store.get(head).tags
-    return _complete(head, plan, settings, overrides, restart=restart, imported=imported)
+    return _complete(head, plan, settings, overrides, restart=restart, imported=imported, show=show)
 
 
 def _settings(plan: Plan, changes: Mapping[str, Any]) -> LaunchConfig:
@@ -114,7 +117,7 @@ def _compare_backends(head: str, plan: Plan, settings: LaunchConfig) -> None:
 
 def _complete(
     head: str, plan: Plan, settings: LaunchConfig, overrides: Sequence[str], *,
-    restart: bool, imported: bool,
+    restart: bool, imported: bool, show: bool,
 ) -> list[Run]:  # fmt: skip
     """Go on with a plan under the run that stands for it."""
     jobs = [
@@ -125,7 +128,7 @@ def _complete(
     changed = _changed(plan, runs)
     for difference in differences(plan.platform, provenance.numerics()):
         print_note(f"Note: {difference}; the bits may not be those of an undisturbed sweep.")
-    with SESSIONS[plan.kind](plan.name, jobs[0].config, settings) as session:
+    with SESSIONS[plan.kind](plan.name, jobs[0].config, settings, show=show) as session:
         session.take_up(head, plan, runs, changed, restart=restart)
         left = [run for run in runs if not run.complete]
         begun = sum(run.state.epoch > 0 for run in left)
@@ -147,7 +150,7 @@ def same_sweep(sweep: Sweep, uri: str | None) -> str | None:
     return None
 
 
-def _find(run_or_sweep: str | None, address: str) -> str:
+def find_resumable(run_or_sweep: str | None, address: str) -> str:
     """Return the id of the run that stands for what is to be resumed."""
     left = unfinished(sweeps_folder(address))
     if run_or_sweep is None and left:

@@ -58,6 +58,14 @@ class SingleSession(Session):
             print_note(f"To go on with it: nnlab resume {self.head[:8]}")
 
 
+def single_job(config: RunConfig, overrides: Sequence[str]) -> Job:
+    """Name a single run after the overrides that led to its config."""
+    name = config.run_name or job_name(overrides)
+    if name == DEFAULTS and config.derived_from is not None:
+        name = f"as {config.derived_from[:8]}"
+    return Job(config, tuple(overrides), name)
+
+
 def run_one(config: RunConfig, overrides: Sequence[str]) -> Run:
     """Make a single run and report it.
 
@@ -66,11 +74,9 @@ def run_one(config: RunConfig, overrides: Sequence[str]) -> Run:
     NnlabError
         Where the data or the store cannot be used. What training itself raises is raised too.
     """
-    name = config.run_name or job_name(overrides)
-    if name == DEFAULTS and config.derived_from is not None:
-        name = f"as {config.derived_from[:8]}"
-    runs = plan_runs([Job(config, tuple(overrides), name)])
-    with SingleSession(name, config, LaunchConfig()) as session:
+    job = single_job(config, overrides)
+    runs = plan_runs([job])
+    with SingleSession(job.name, config, LaunchConfig()) as session:
         session.begin(runs)
         session.work()
     return runs[0]

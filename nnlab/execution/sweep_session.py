@@ -44,7 +44,7 @@ class SweepSession(Session):
         show: bool = True,
     ) -> None:
         super().__init__(name, config, settings, show=show)
-        self._tags = {**(tags or {}), **parent_tags(study)}
+        self._tags = {**parent_tags(study), **(tags or {})}
         self._study = study
 
     def _freeze(self, runs: Sequence[Run]) -> None:

@@ -5,6 +5,7 @@ no window system. The style is matplotlib's defaults plus ``STYLE``, whatever th
 ``matplotlibrc`` says, so that a figure depends on the run alone.
 """
 
+import io
 import math
 import threading
 from collections.abc import Callable
@@ -70,6 +71,15 @@ SETTINGS: dict[Any, Any] = {
 _LOCK = threading.RLock()  # matplotlib's settings belong to the process, not to the thread
 
 
+class Page(Figure):
+    """A figure that a notebook shows where it is the value of a cell."""
+
+    def _repr_png_(self) -> bytes:
+        buffer = io.BytesIO()
+        save(self, buffer)
+        return buffer.getvalue()
+
+
 def in_shared_style(function: Callable[P, T]) -> Callable[P, T]:
     """Decorate a drawing function: it runs under ``SETTINGS``, one thread at a time."""
 
@@ -91,7 +101,7 @@ def new_figure(title: str, subtitle: str) -> tuple[Figure, float]:
     top : float
         The height in inches below which the page is free.
     """
-    figure = Figure(figsize=(WIDTH, HEIGHT), facecolor="white")
+    figure = Page(figsize=(WIDTH, HEIGHT), facecolor="white")
     FigureCanvasAgg(figure)  # measures text before anything is saved
     x, y = MARGIN, HEIGHT - 0.2
     for line in wrap(title, TITLE_CHARACTERS, max_lines=2, placeholder=" …"):
@@ -133,7 +143,7 @@ def format_number(value: float) -> str:
 
 
 @in_shared_style
-def save(figure: Figure, path: Path) -> None:
+def save(figure: Figure, path: Path | io.BytesIO) -> None:
     """Write a PNG whose bytes depend on the figure alone: no date, no software version."""
     for text in figure.findobj(Text):  # a warning on a missing letter would print it
         if (shown := printable(text.get_text())) != text.get_text():

@@ -21,6 +21,7 @@ from nnlab.training.outcomes import Curve
 
 PATCH = "code.patch"
 ENVIRONMENT = "environment.json"
+WEIGHTS, INITIAL = "weights.npz", "weights_initial.npz"
 
 
 def in_notes_shapes(params: Params, run: int = 0) -> dict[str, Array]:
@@ -75,8 +76,8 @@ def write(
         Stacks of one.
     curve : Curve
     """
-    np.savez(folder / "weights.npz", **in_notes_shapes(final))  # type: ignore[arg-type]
-    np.savez(folder / "weights_initial.npz", **in_notes_shapes(initial))  # type: ignore[arg-type]
+    np.savez(folder / WEIGHTS, **in_notes_shapes(final))  # type: ignore[arg-type]
+    np.savez(folder / INITIAL, **in_notes_shapes(initial))  # type: ignore[arg-type]
     write_history(folder / "history.csv", curve)
     (folder / "config.yaml").write_text(to_yaml(config), encoding="utf-8")
     (folder / "overrides.yaml").write_text(
@@ -104,23 +105,22 @@ def write_shared(folder: Path, split: dict[str, Array], origin: Provenance) -> N
     )
 
 
-def read_weights(folder: Path) -> Params:
-    """Read a run's final weights: a stack of one.
+def read_weights(folder: Path, file: str = WEIGHTS) -> Params:
+    """Read a run's weights, the final ones or ``INITIAL``: a stack of one.
 
     Raises
     ------
     StoredFileError
         Where the file is missing or damaged, or its arrays do not fit each other.
     """
-    arrays = read_npz(folder / "weights.npz", ("W1", "b1", "W2", "b2"))
+    arrays = read_npz(folder / file, ("W1", "b1", "W2", "b2"))
     shapes = [array.shape for array in arrays.values()]
     hidden, classes = shapes[1][:1], shapes[3][:1]
     fits = shapes[0][:1] == hidden and shapes[1:] == [(*hidden, 1), classes + hidden, (*classes, 1)]
     dtypes = {array.dtype for array in arrays.values()}
     if not fits or len(shapes[0]) != 2 or len(dtypes) > 1 or dtypes.pop().kind != "f":  # noqa: PLR2004 - axes
         raise StoredFileError(
-            f"{folder / 'weights.npz'} cannot be read (the shapes {shapes} are no network's); "
-            f"{REMEDY}."
+            f"{folder / file} cannot be read (the shapes {shapes} are no network's); {REMEDY}."
         )
     return Params(*(array[None] for array in arrays.values()))
 

@@ -33,16 +33,16 @@ INFO = (
 )  # columns that every run has; behind them its params, and then its metrics
 
 
-def read_runs(uri: str | None, selection: Sequence[str]) -> pd.DataFrame:
+def read_runs(uri: str | None, selection: Sequence[str] | None) -> pd.DataFrame:
     """Read runs: one row each, the newest first.
 
     Parameters
     ----------
     uri : str or None
         Of the store; None as in the config.
-    selection : sequence of str
+    selection : sequence of str or None
         Any of: the id of a sweep or of a run, or its beginning; an experiment's name; ``last``, the
-        newest sweep. One entry may list several of them, separated by commas.
+        newest sweep. One entry may list several of them, separated by commas. None for all runs.
 
     Returns
     -------
@@ -61,6 +61,10 @@ def read_runs(uri: str | None, selection: Sequence[str]) -> pd.DataFrame:
         Where the store cannot be read, or there is no such run, sweep or experiment.
     """
     store = open_reader(tracking_uri(uri))
+    if selection is None:
+        experiments = store.experiments()
+        everything = [(run, None) for name in experiments for run in store.in_experiment(name)]
+        return _frame(store, everything, f"{store.uri} has no runs yet")
     runs: dict[str, Selected] = {}
     for entry in selection:
         for word in filter(None, entry.split(",")):
@@ -219,10 +223,11 @@ def _frame(store: Reader, selected: Collection[Selected], nothing: str) -> pd.Da
 
 def _typed(values: Sequence[str | None]) -> pd.Series:
     """Parse numbers; a column that holds nothing else is numeric."""
-    return pd.Series([_value(each) for each in values], dtype=object).infer_objects()
+    return pd.Series([typed_value(each) for each in values], dtype=object).infer_objects()
 
 
-def _value(text: str | None) -> int | float | str | None:
+def typed_value(text: str | None) -> int | float | str | None:
+    """Return a parameter's value: a number where its text is one."""
     if text is None:
         return None
     if INTEGER.fullmatch(text):

@@ -67,7 +67,7 @@ def predict_files(
     kinds_of(paths)  # errors of the files first: to import MLflow takes seconds
     store = existing_store(uri)
     record = store.find_run(run)
-    params = recorded_weights(store, record)
+    params = predicting_weights(store, record)
     if record.status != "FINISHED":
         _note(f"run {record.run_id[:8]} did not train to its end: {_status_of(record)}.")
     images = load_images(paths, params.w1.shape[2])
@@ -81,6 +81,22 @@ def predict_files(
     if images.labels is not None:
         accuracy = float((labels == images.labels).mean())
         click.echo(f"accuracy {accuracy:.4f} on {len(labels):,} labelled images", err=True)
+
+
+def predicting_weights(store: Store, record: RunRecord) -> Params:
+    """Read a run's final weights as ``recorded_weights`` does; refuse those that predict nothing.
+
+    Raises
+    ------
+    RecordError
+        As ``recorded_weights``, and where they are not finite.
+    """
+    params = recorded_weights(store, record)
+    if record.tags.get(Tag.OUTCOME) == "diverged" or not all(np.isfinite(w).all() for w in params):
+        raise RecordError(
+            f"Run {record.run_id[:8]} diverged: its weights predict nothing. Give another run."
+        )
+    return params
 
 
 def recorded_weights(store: Store, record: RunRecord) -> Params:
@@ -100,7 +116,7 @@ def recorded_weights(store: Store, record: RunRecord) -> Params:
     Raises
     ------
     RecordError
-        Where the run has none, they are damaged or changed, or not finite.
+        Where the run has none, or they are damaged or changed.
     """
     name = f"Run {record.run_id[:8]}"
     recorded = record.tags.get(Tag.WEIGHTS_SHA256)
@@ -126,8 +142,6 @@ def recorded_weights(store: Store, record: RunRecord) -> Params:
             f"{name} has other weights than it recorded: the SHA-256 of {path} is {digest[:12]}…, "
             f"the tag weights_sha256 says {recorded[:12]}…. The file was changed or damaged."
         )
-    if record.tags.get(Tag.OUTCOME) == "diverged" or not all(np.isfinite(w).all() for w in params):
-        raise RecordError(f"{name} diverged: its weights predict nothing. Give another run.")
     return params
 
 

@@ -1,11 +1,16 @@
 """The BLAS below NumPy: which it is, and one thread of it."""
 
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import cache
 from typing import Any
 
 from threadpoolctl import ThreadpoolController
+
+_LOCK = threading.Lock()
+_limit = ExitStack()  # holds the limit while a block of ``one_thread`` is entered
+_entered = 0  # such blocks, of all threads: the limit is the process's
 
 
 @cache
@@ -19,8 +24,18 @@ def one_thread() -> Iterator[None]:
 
     Training has threads over panels of samples instead, and adds their results in order.
     """
-    with _controller().limit(limits=1, user_api="blas"):
+    global _entered  # noqa: PLW0603
+    with _LOCK:
+        if not _entered:
+            _limit.enter_context(_controller().limit(limits=1, user_api="blas"))
+        _entered += 1
+    try:
         yield
+    finally:
+        with _LOCK:
+            _entered -= 1
+            if not _entered:
+                _limit.close()
 
 
 def name() -> str:
