@@ -2,10 +2,12 @@
 
 from collections.abc import Mapping
 from html import escape
+from typing import TYPE_CHECKING
 
-from nnlab.api.handles import Run, Sweep
-from nnlab.errors import NnlabError
 from nnlab.safe_text import masked, printable
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 SUMMARIES = {
     "final_val_accuracy": "val accuracy",
@@ -15,35 +17,28 @@ SUMMARIES = {
 }
 
 
-def run_page(run: Run) -> str:
-    """Return what the end of ``nnlab run`` prints, as HTML."""
+def summaries(metrics: Mapping[str, float]) -> dict[str, str]:
+    """Return the results of a run that are shown first: label -> number."""
     from nnlab.analysis.formatting import number
 
-    metrics = run.metrics
-    rows = {"outcome": run.outcome or run.status.lower()}
-    rows |= {label: number(metrics[name]) for name, label in SUMMARIES.items() if name in metrics}
-    return _page(run, rows)
+    return {label: number(metrics[name]) for name, label in SUMMARIES.items() if name in metrics}
 
 
-def sweep_page(sweep: Sweep) -> str:
-    """Return a sweep's table of configurations, the best first, as HTML."""
+def comparison_html(table: "pd.DataFrame") -> str:
+    """Return a comparison as HTML, as the terminal shows it."""
     from nnlab.analysis.comparison_tables import as_text
 
-    try:
-        table = as_text(sweep.compare())
-    except NnlabError as error:  # no run has a result yet, say
-        return _page(sweep, {"status": sweep.status.lower(), "results": str(error)})
-    return _page(sweep, {"status": sweep.status.lower()}) + table.to_html(index=False, border=0)
+    return str(as_text(table).map(lambda cell: printable(masked(cell))).to_html(index=False))
 
 
-def _page(named: Run | Sweep, rows: Mapping[str, str]) -> str:
-    kind = type(named).__name__.lower()
-    cells = "".join(
-        f"<tr><th style='text-align:left'>{escape(label)}</th>"
-        f"<td style='text-align:left'>{_safe(text)}</td></tr>"
-        for label, text in {kind: named.id[:8], **rows}.items()
+def page(name: str, lines: Mapping[str, str]) -> str:
+    """Return a name with some labelled lines below it, as HTML."""
+    left = "style='text-align: left'"
+    rows = "".join(
+        f"<tr><th {left}>{escape(label)}</th><td {left}>{_safe(text)}</td></tr>"
+        for label, text in lines.items()
     )
-    return f"<b>{_safe(named.name)}</b><table>{cells}</table>"
+    return f"<b>{_safe(name)}</b><table>{rows}</table>"
 
 
 def _safe(text: str) -> str:

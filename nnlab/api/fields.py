@@ -21,6 +21,7 @@ class RunFields(TypedDict, total=False):
     target_accuracy: float
     data: str | Section
     tracking: Section
+    sharpness: Section
     run_name: str | None
     threads: int | None
     pictures: int
@@ -45,6 +46,7 @@ class SweepFields(TypedDict, total=False):
     target_accuracy: float | Iterable[float]
     data: str | Iterable[str] | Section
     tracking: Section
+    sharpness: Section
     run_name: str | None
     threads: int | None
     pictures: int

@@ -235,9 +235,11 @@ class Run(Handle):
 
     @as_guest
     def _repr_html_(self) -> str:
-        from nnlab.api.display import run_page
+        from nnlab.api.display import page, summaries
 
-        return run_page(self)
+        return page(
+            self.name, {"run": self.id[:8], "outcome": self._stated(), **summaries(self.metrics)}
+        )
 
 
 class Sweep(Handle):
@@ -349,9 +351,13 @@ class Sweep(Handle):
 
     @as_guest
     def _repr_html_(self) -> str:
-        from nnlab.api.display import sweep_page
+        from nnlab.api.display import comparison_html, page
 
-        return sweep_page(self)
+        lines = {"sweep": self.id[:8], "status": self._stated()}
+        try:
+            return page(self.name, lines) + comparison_html(self.compare())
+        except NnlabError as error:  # no run has a result yet, say
+            return page(self.name, {**lines, "results": str(error)})
 
 
 def handle_of(record: "RunRecord", uri: str) -> Run | Sweep:

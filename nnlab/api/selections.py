@@ -1,7 +1,7 @@
 """What a caller names, as the command line names it: handles, ids, or several of them."""
 
 from collections.abc import Iterable
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 from nnlab.api.handles import Handle
 from nnlab.errors import ComparisonError
@@ -35,8 +35,8 @@ def words_of(selections: Iterable[Selection], uri: str | None) -> tuple[list[str
     stores = set()
     words = []
     for selection in selections:
-        alone = isinstance(selection, Named) or not isinstance(selection, Iterable)
-        parts: list[Any] = [selection] if alone else list(selection)
+        several = isinstance(selection, Iterable) and not isinstance(selection, str)
+        parts: list[Any] = list(cast("Any", selection)) if several else [selection]
         for part in parts:
             if not isinstance(part, Named):
                 raise ComparisonError(

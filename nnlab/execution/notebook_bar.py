@@ -28,7 +28,8 @@ class NotebookBar:
             return
         self._shown = time.monotonic()
         self._display(
-            f"<div><b>{escape(title)}</b> <progress value='{done}' max='{max(total, 1)}'></progress> "
+            f"<div><b>{escape(title)}</b> "
+            f"<progress value='{done}' max='{max(total, 1)}'></progress> "
             f"{done}/{total} epochs, {escape(text)}</div>"
         )
 
