@@ -16,6 +16,7 @@ class RunFields(TypedDict, total=False):
     hidden_size: int
     init: str | Section
     seed: int
+    order_seed: int | None
     batch_size: int | None
     dtype: str
     target_accuracy: float
@@ -41,6 +42,7 @@ class SweepFields(TypedDict, total=False):
     hidden_size: int | Iterable[int]
     init: str | Iterable[str] | Section
     seed: int | Iterable[int]
+    order_seed: int | Iterable[int | None] | None
     batch_size: int | Iterable[int | None] | None
     dtype: str | Iterable[str]
     target_accuracy: float | Iterable[float]

@@ -1,5 +1,6 @@
 """Handles on recorded runs and sweeps: they hold an id, and read the rest when it is asked for."""
 
+import csv
 import io
 from collections.abc import Sequence
 from os import PathLike
@@ -140,7 +141,10 @@ class Run(Handle):
         reader = open_reader(self.uri)
         text = reader.read_file(self.id, "history.csv")
         if text is not None:
-            return pd.read_csv(io.StringIO(text), index_col="epoch", float_precision="round_trip")
+            head, *rows = csv.reader(io.StringIO(text))
+            epochs = pd.Index([int(row[0]) for row in rows], name=head[0])
+            values = [[float(cell or "nan") for cell in row[1:]] for row in rows]  # to the last bit
+            return pd.DataFrame(values, epochs, head[1:], dtype=float)
         curves = reader.curves([self.id], METRICS)  # it has not ended yet
         return curves.drop(columns="run_id").set_index("epoch")
 

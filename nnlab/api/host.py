@@ -3,6 +3,7 @@
 import gc
 import logging
 import os
+import random
 import signal
 import threading
 import warnings
@@ -29,6 +30,7 @@ class _State:
     def __init__(self) -> None:
         self._variables = {name: os.environ.get(name) for name in VARIABLES}
         self._filters = list(warnings.filters)
+        self._random = random.getstate()
         self._frozen = gc.get_freeze_count()
         loggers = [logging.root, *logging.root.manager.loggerDict.values()]
         self._loggers = [
@@ -51,6 +53,7 @@ class _State:
             if logger.level != level:
                 logger.setLevel(level)
             logger.handlers[:], logger.propagate, logger.disabled = handlers, propagate, disabled
+        random.setstate(self._random)
         if not self._frozen:
             gc.unfreeze()  # in a program that goes on, garbage has to be found
 

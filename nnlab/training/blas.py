@@ -1,16 +1,16 @@
 """The BLAS below NumPy: which it is, and one thread of it."""
 
 import threading
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
 from threadpoolctl import ThreadpoolController
 
 _LOCK = threading.Lock()
-_limit = ExitStack()  # holds the limit while a block of ``one_thread`` is entered
-_entered = 0  # such blocks, of all threads: the limit is the process's
+_entered = 0  # blocks of ``one_thread``, of all threads: the number belongs to the process
+_before: list[int] = []  # the number of threads of each library before the first such block
 
 
 @cache
@@ -27,7 +27,8 @@ def one_thread() -> Iterator[None]:
     global _entered  # noqa: PLW0603
     with _LOCK:
         if not _entered:
-            _limit.enter_context(_controller().limit(limits=1, user_api="blas"))
+            _before[:] = [library.num_threads for library in _blas()]
+            _set_threads([1] * len(_before))
         _entered += 1
     try:
         yield
@@ -35,7 +36,26 @@ def one_thread() -> Iterator[None]:
         with _LOCK:
             _entered -= 1
             if not _entered:
-                _limit.close()
+                _set_threads(_before)
+
+
+def _blas() -> list[Any]:
+    return [library for library in _controller().lib_controllers if library.user_api == "blas"]
+
+
+def _set_threads(numbers: Sequence[int]) -> None:
+    """Set the number of threads of each library, whichever thread has set it last.
+
+    threadpoolctl lets one thread of the process change it, until that thread gives it up. Here the
+    first thread to enter and the last one to leave may be two.
+    """
+    for library, number in zip(_blas(), numbers, strict=True):
+        give_up = getattr(library, "clear_controlling_thread", None)  # older versions have none
+        if give_up is not None:
+            give_up(force=True)
+        library.set_num_threads(number)
+        if give_up is not None:
+            give_up(force=True)
 
 
 def name() -> str:

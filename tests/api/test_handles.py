@@ -30,7 +30,7 @@ HOW = "hydra.launcher.backend=sequential"
 OF_THE_MOMENT = ("owner", "mlflow.parentRunId", "command", "best_run", "mlflow.note.content")
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="module", autouse=True)
 def root(tmp_path_factory):
     folder = tmp_path_factory.mktemp("root")
     with pytest.MonkeyPatch.context() as patch:
@@ -39,7 +39,7 @@ def root(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def sweep(root):
+def sweep():
     return nnlab.sweep(HOW, **GRID, **SMALL)
 
 
@@ -56,10 +56,8 @@ def test_a_sweep_has_the_identity_the_records_and_the_bits_of_the_command_line(s
     assert typed.metrics == sweep.metrics
     assert typed.tags.keys() == sweep.tags.keys()
     assert sweep.tags["command"].startswith("nnlab run -m ")
-    pairs = zip(
-        *(each.runs().sort_values("name")["run_id"] for each in (sweep, typed)), strict=True
-    )
-    for here, there in pairs:
+    ids = [each.runs().sort_values("name")["run_id"] for each in (sweep, typed)]
+    for here, there in zip(*ids, strict=True):
         one, other = nnlab.get(here), nnlab.get(there, typed.uri)
         assert one.params == other.params
         assert one.metrics == other.metrics
@@ -123,7 +121,7 @@ def test_a_sweep_compares_its_configurations(sweep):
     by_hand = sweep.runs().groupby(["lr", "init.name"])["final_val_accuracy"].mean()
     assert table["mean"].max() == pytest.approx(by_hand.max())
     pivoted = sweep.compare(by="init,lr")["mean"]
-    assert pivoted.loc["he", 0.5] == pytest.approx(by_hand[0.5, "he"])
+    assert pivoted[0.5].xs("he", level="init.name").item() == pytest.approx(by_hand[0.5, "he"])
     assert sweep.importance()["cause"].iloc[-1] == "seed"
     assert sweep.best().metrics["final_val_accuracy"] == sweep.runs()["final_val_accuracy"].max()
     lowest = sweep.best("final_val_loss").metrics["final_val_loss"]
@@ -178,7 +176,7 @@ def test_a_run_is_certified(run):
         (lambda _: nnlab.run(lr=object()), "a field takes a number"),
         (lambda _: nnlab.run(init="hee"), "init is one of"),
         (lambda _: nnlab.run(init={"name": "he", "scale": 2}), "init.scale"),
-        (lambda _: nnlab.run(data={"source": "idx", "dir": "/nowhere"}), "/nowhere"),
+        (lambda _: nnlab.run(data={"source": "idx", "name": "x", "dir": "/nowhere"}), "/nowhere"),
         (lambda _: nnlab.run(experiment="init_scale"), "is a sweep"),
         (lambda _: nnlab.run("hydra.job.chdir=true"), "command line alone"),
         (lambda _: nnlab.sweep(lr=[]), "nothing to run"),
@@ -213,13 +211,13 @@ def test_a_run_is_shown_in_a_notebook_with_its_results(run, sweep):
     assert repr(run) == f"<Run {run.id[:8]} {run.name!r}: {run.outcome}>"
 
 
-def test_names_from_a_store_are_shown_as_text(root):
+def test_names_from_a_store_are_shown_as_text():
     run = nnlab.run(run_name="<script>alert(1)</script>", **{**SMALL, "epochs": 0})
     assert run.name == "<script>alert(1)</script>"
     assert "<script>" not in run._repr_html_()
 
 
-def test_a_notebook_shows_one_bar_that_moves(sweep, monkeypatch):
+def test_a_notebook_shows_one_bar_that_moves(monkeypatch):
     shown = []
 
     class Handle:
@@ -234,7 +232,7 @@ def test_a_notebook_shows_one_bar_that_moves(sweep, monkeypatch):
     import IPython
     from IPython import display as module
 
-    monkeypatch.setattr(IPython, "get_ipython", lambda: type("Shell", (), {"kernel": True})())
+    monkeypatch.setattr(IPython, "get_ipython", type("Shell", (), {"kernel": True}))
     monkeypatch.setattr(module, "display", display)
     nnlab.run(lr=0.3, **SMALL)
     assert "<progress" in shown[0]
@@ -242,7 +240,7 @@ def test_a_notebook_shows_one_bar_that_moves(sweep, monkeypatch):
     assert shown[-1] == ""
 
 
-def test_an_interrupt_ends_a_run_as_killed_and_reaches_the_caller(root, monkeypatch, run):
+def test_an_interrupt_ends_a_run_as_killed_and_reaches_the_caller(monkeypatch, run):
     start = Recorder.start
 
     def interrupted(self, runs):
@@ -267,7 +265,7 @@ def test_an_interrupt_ends_a_run_as_killed_and_reaches_the_caller(root, monkeypa
         nnlab.resume()
 
 
-def test_a_sweep_whose_process_was_killed_is_resumed(tmp_path, run):
+def test_a_sweep_whose_process_was_killed_is_resumed(tmp_path):
     code = (
         "import os, signal, nnlab\n"
         "from nnlab.execution.recorder import Recorder\n"
@@ -305,7 +303,7 @@ def test_runs_train_in_threads_and_in_a_running_event_loop(sweep):
         assert run.tags["weights_sha256"] == expected
 
 
-def test_a_failed_run_raises_after_the_others_were_tried(root, monkeypatch):
+def test_what_training_raises_is_raised_and_the_run_has_failed(monkeypatch):
     finish = Recorder.finish
 
     def failing(self, run, *args, **options):
@@ -324,16 +322,15 @@ def test_a_deleted_run_is_named(root):
     other = nnlab.get(run.id)
     database = sqlite3.connect(root / "mlruns" / "mlflow.db")
     with database:
-        database.execute(
-            "UPDATE runs SET lifecycle_stage = 'deleted' WHERE run_uuid = ?", (run.id,)
-        )
+        query = "UPDATE runs SET lifecycle_stage = 'deleted' WHERE run_uuid = ?"
+        database.execute(query, (run.id,))
     database.close()
     with pytest.raises(nnlab.NnlabError, match="it was deleted"):
         _ = other.status
     assert repr(other) == f"<Run {run.id[:8]}>"
 
 
-def test_nothing_is_printed_to_the_standard_output(root, capsys):
+def test_nothing_is_printed_to_the_standard_output(capsys):
     nnlab.run(**{**SMALL, "epochs": 1})
     assert capsys.readouterr().out == ""
     assert "pandas" in sys.modules

@@ -32,7 +32,7 @@ def state():
         },
         "log": (logging.root.manager.disable, logging.getLogRecordFactory()),
         "garbage": (gc.isenabled(), gc.get_freeze_count(), gc.get_threshold()),
-        "random": (random.getstate(), str(np.random.get_state())),
+        "random": (hash(random.getstate()), str(np.random.get_state())[-30:]),
         "numpy": (np.geterr(), np.get_printoptions()),
         "blas": [(lib["filepath"], lib["num_threads"]) for lib in threadpool_info()],
         "threads": {thread.name for thread in threading.enumerate()},
@@ -40,7 +40,11 @@ def state():
 
 logging.getLogger("sqlalchemy.engine").setLevel(logging.INFO)
 logging.getLogger("mine").addHandler(logging.NullHandler())
-KNOWN = {None, *logging.root.manager.loggerDict}
+KNOWN = {None} | {
+    name
+    for name, logger in logging.root.manager.loggerDict.items()
+    if isinstance(logger, logging.Logger)
+}
 signal.signal(signal.SIGTERM, lambda *_: None)
 warnings.filterwarnings("error", "a warning of the host's")
 """
