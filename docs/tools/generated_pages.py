@@ -19,7 +19,14 @@ from mkdocs.structure.pages import Page
 from pydantic import BaseModel
 
 from nnlab.cli.main import main
-from nnlab.jobs.config import DataConfig, InitConfig, PruneConfig, RunConfig, TrackingConfig
+from nnlab.jobs.config import (
+    DataConfig,
+    InitConfig,
+    PruneConfig,
+    RunConfig,
+    SharpnessConfig,
+    TrackingConfig,
+)
 from nnlab.jobs.launch_config import LaunchConfig
 from nnlab.search.samplers import SearchSettings
 
@@ -70,6 +77,7 @@ def tables() -> dict[str, str]:
     none, halving = (documented(CONF / "prune" / f"{name}.yaml") for name in ("none", "halving"))
     prune = {name: (none[name][0], none[name][1] or halving[name][1]) for name in none}
     tracking = {name.removeprefix("tracking."): value for name, value in said.items()}
+    sharpness = {"every": said["sharpness.every"]}
     return {
         "run": table(RunConfig, {name: value for name, value in said.items() if value[0]}),
         "inits": options("init"),
@@ -77,6 +85,7 @@ def tables() -> dict[str, str]:
         "datasets": options("data"),
         "data": table(DataConfig, data, "data."),
         "prune": table(PruneConfig, prune, "prune."),
+        "sharpness": table(SharpnessConfig, sharpness, "sharpness."),
         "tracking": table(TrackingConfig, tracking, "tracking."),
         "launcher": table(
             LaunchConfig, documented(CONF / "hydra" / "launcher" / "nnlab.yaml"), "hydra.launcher."

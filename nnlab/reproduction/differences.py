@@ -20,10 +20,10 @@ DECISIVE = frozenset(
     f"{name}.py"
     for name in (
         "data/dataset", "jobs/config", "jobs/roles", "jobs/validation", "training/blas",
-        "training/blocks", "training/curvature", "training/engine", "training/first_layer", "training/full_batch",
-        "training/history", "training/initializers", "training/minibatches", "training/network",
-        "training/norms", "training/outcomes", "training/row_layout", "training/sharpness",
-        "training/training_data", "training/workspace",
+        "training/blocks", "training/curvature", "training/engine", "training/first_layer",
+        "training/full_batch", "training/history", "training/initializers", "training/minibatches",
+        "training/network", "training/norms", "training/outcomes", "training/row_layout",
+        "training/sharpness", "training/training_data", "training/workspace",
     )
 )  # fmt: skip
 

@@ -44,7 +44,7 @@ def test_the_site_builds_without_a_warning_and_loads_nothing_from_elsewhere(site
 def test_the_reference_has_every_field_and_every_command(site):
     fields = (site / "reference" / "configuration.html").read_text(encoding="utf-8")
     for name, field in RunConfig.model_fields.items():
-        if name not in ("init", "data", "tracking", "prune"):
+        if name not in ("init", "data", "tracking", "prune", "sharpness"):
             assert f"<code>{name}</code>" in fields, name
         else:
             for inner in field.annotation.model_fields:
