@@ -35,14 +35,30 @@ def about_the_best(groups: Sequence[RunGroup]) -> Iterator[str]:
 def _best(groups: Sequence[RunGroup]) -> str:
     best, summary = groups[0], groups[0].summary
     between = interval(summary.interval.low, summary.interval.high)
-    note = (
-        f" (95 % interval {between}, {summary.n} seeds)" if between else " (one seed: no interval)"
-    )
+    if summary.n == 1:
+        note = " (one seed: no interval)"
+    elif summary.n < MIN_SEEDS or not between:
+        note = f" ({summary.n} seeds: no interval)"
+    else:
+        note = f" (95 % interval {between}, {summary.n} seeds)"
     which = f"Best of {len(groups)} configurations: **{best.label}**, with" if best.label else "All"
     spread = f"; the seeds lie between {number(summary.worst)} and {number(summary.best)}"
     return (
         f"{which} a mean {metric_name(best.metric)} of {number(summary.mean)}{note}"
-        f"{spread if summary.n > 1 else ''}."
+        f"{spread if summary.n > 1 else ''}.{_learned(best)}"
+    )
+
+
+def _learned(group: RunGroup) -> str:
+    """Say how many runs learned: where a few do not, a mean says little, and its interval less."""
+    share = group.learned
+    if not share.ended:
+        return ""
+    low, high = share.interval
+    mean = f", with a mean of {number(share.mean)}" if share.mixed else ""
+    return (
+        f" {share.learned} of its {share.ended} runs learned{mean}; by these, the share that "
+        f"learns lies between {low:.0%} and {high:.0%} (95 % interval, Wilson)."
     )
 
 

@@ -64,9 +64,11 @@ def compare(
     DataFrame
         A row for each configuration, best first: the parameters that vary; ``seeds`` (that have a
         result); ``mean`` with its 95 % interval ``low, high`` and the method that found it
-        (``interval``, see ``statistics.Interval``); ``median, iqm, worst, best``; a
-        count of each ending; ``reached`` of ``ended`` runs reached their target accuracy, in a
-        median of ``epochs_to_target`` (see ``time_to_target``). With ``by``: a row
+        (``interval``, see ``statistics.Interval``); ``median, iqm, worst, best``;
+        ``learners`` of ``learners_of`` runs that came to their end learned, with the 95 % interval
+        of that share ``learned_low, learned_high`` (see ``ranking.LearnedShare``), and
+        ``mean_of_learned``, the mean of those; a count of each ending; ``reached`` of ``ended``
+        runs reached their target accuracy, in a median of ``epochs_to_target`` (see ``time_to_target``). With ``by``: a row
         for each configuration of the rest, and columns ``(figure, value)``, so that
         ``table["mean"]`` is a grid of numbers. ``attrs``: ``metric``, ``fields``, ``runs`` (their
         number), ``notes`` (sentences that a reader must know).
@@ -215,6 +217,11 @@ def _row(group: RunGroup, counts: Sequence[str]) -> dict[str, Any]:
         "iqm": summary.iqm,
         "worst": summary.worst,
         "best": summary.best,
+        "learners": group.learned.learned,
+        "learners_of": group.learned.ended,
+        "learned_low": group.learned.interval[0],
+        "learned_high": group.learned.interval[1],
+        "mean_of_learned": group.learned.mean,
         **{ending: ended_as[ending] for ending in counts},
         "reached": time.reached,
         "ended": time.n,

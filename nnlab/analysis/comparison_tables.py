@@ -12,7 +12,7 @@ from nnlab.analysis.comparison import PIVOTED, compare, importance
 from nnlab.analysis.formatting import csv_text, interval, markdown_table, number, written
 from nnlab.analysis.paired import pair
 from nnlab.analysis.paired_statistics import MIN_SEEDS
-from nnlab.analysis.ranking import ENDINGS, METRIC, lower_is_better
+from nnlab.analysis.ranking import ENDINGS, METRIC, LearnedShare, lower_is_better
 from nnlab.analysis.seed_commands import MAX_FURTHER
 from nnlab.analysis.terminal import ROWS, echo, results_console, results_table
 from nnlab.errors import ComparisonError
@@ -119,9 +119,11 @@ def markdown(cells: pd.DataFrame) -> str:
 
 def _configurations(table: pd.DataFrame) -> pd.DataFrame:
     counts = [ending for ending in ENDINGS if ending in table]
+    mixed = any(table["learners"].between(1, table["learners_of"] - 1))
     rows = []
     for place, row in enumerate(table.to_dict(orient="records"), start=1):
         outcomes = sorted(counts, key=lambda ending: -row[ending])
+        learned = LearnedShare(row["learners"], row["learners_of"], row["mean_of_learned"])
         rows.append(
             {
                 "#": str(place),
@@ -133,6 +135,8 @@ def _configurations(table: pd.DataFrame) -> pd.DataFrame:
                 "IQM": number(row["iqm"]),
                 "worst": number(row["worst"]),
                 "best": number(row["best"]),
+                "learned": str(learned),
+                **({"mean of learned": number(learned.mean)} if mixed else {}),
                 "to target": _to_target(row),
                 "outcomes": ", ".join(f"{row[name]} {name}" for name in outcomes if row[name]),
             }

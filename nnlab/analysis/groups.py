@@ -10,7 +10,7 @@ import pandas as pd
 from nnlab.analysis.configurations import endings, run_results, value_key
 from nnlab.analysis.formatting import settings_text
 from nnlab.analysis.paired_statistics import PairedDifference, as_family, paired_difference
-from nnlab.analysis.ranking import SEED, lower_is_better, order_key
+from nnlab.analysis.ranking import SEED, LearnedShare, lower_is_better, order_key
 from nnlab.analysis.statistics import Summary, summarise
 
 Value = int | float | str | None
@@ -65,6 +65,11 @@ class RunGroup:
     def ending(self) -> str:
         """What became of most of its runs."""
         return str(self.endings.mode().iloc[0])
+
+    @cached_property
+    def learned(self) -> LearnedShare:
+        """How many of its runs learned."""
+        return LearnedShare.of(self.results.tolist(), self.endings.tolist())
 
     def share(self, ending: str) -> float:
         """Return the share of its runs that ended so."""

@@ -15,7 +15,7 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from statistics import fmean
+from statistics import NormalDist, fmean
 
 from nnlab.jobs.run import Run
 from nnlab.training.outcomes import LATE
@@ -97,6 +97,56 @@ def order_key(results: Sequence[float], metric: str) -> tuple[float, float]:
     return sign * fmean([*known, *missing]), sign * fmean(known or [worst])
 
 
+ENDED = ("learned", "stalled", "dead", "diverged")  # outcomes of runs that came to their end
+
+
+@dataclass(frozen=True)
+class LearnedShare:
+    """How many of a configuration's runs that came to their end learned, and how well.
+
+    Attributes
+    ----------
+    learned, ended : int
+        Pruned, failed and running runs are in neither.
+    mean : float or None
+        Of the results of those that learned; None if none did.
+    """
+
+    learned: int
+    ended: int
+    mean: float | None
+
+    @classmethod
+    def of(cls, results: Sequence[float], outcomes: Sequence[str | None]) -> "LearnedShare":
+        """Count runs; both sequences have an entry for each."""
+        ended = sum(outcome in ENDED for outcome in outcomes)
+        pairs = zip(results, outcomes, strict=True)
+        learned = [result for result, outcome in pairs if outcome == "learned"]
+        known = [result for result in learned if not math.isnan(result)]
+        return cls(len(learned), ended, fmean(known) if known else None)
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """The 95 % interval of the share: Wilson 1927, "Probable inference ..."; [0, 1] of none."""
+        if not self.ended:
+            return 0.0, 1.0
+        z, n, share = NormalDist().inv_cdf(0.975), self.ended, self.learned / self.ended
+        centre = (share + z**2 / (2 * n)) / (1 + z**2 / n)
+        half = z / (1 + z**2 / n) * math.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
+        return max(0.0, centre - half), min(1.0, centre + half)
+
+    @property
+    def mixed(self) -> bool:
+        """Whether some runs learned and some did not: a mean then speaks of neither."""
+        return 0 < self.learned < self.ended
+
+    def __str__(self) -> str:
+        if not self.ended:
+            return "-"
+        low, high = self.interval
+        return f"{self.learned} of {self.ended} [{low:.0%}, {high:.0%}]"
+
+
 def tally(words: Iterable[str]) -> str:
     """Count words, the most frequent first: ``4 learned, 1 diverged``."""
     return ", ".join(f"{count} {word}" for word, count in Counter(words).most_common())
@@ -148,6 +198,11 @@ class Configuration:
     def mean(self) -> float | None:
         """The mean of the known results; None if there are none."""
         return fmean(self.known) if self.known else None
+
+    @property
+    def share(self) -> LearnedShare:
+        """How many of the runs learned."""
+        return LearnedShare.of(self.results, [run.outcome for run in self.runs])
 
     @property
     def outcomes(self) -> str:

@@ -93,7 +93,9 @@ def result_rows(runs: Sequence[Run], varying: Sequence[str]) -> list[dict[str, s
     """
     if SEED not in varying:
         return [_run_row(run, varying) for run in ranked(runs)]
-    return [_configuration_row(configuration) for configuration in over_seeds(runs, varying)]
+    configurations = over_seeds(runs, varying)
+    mixed = any(configuration.share.mixed for configuration in configurations)
+    return [_configuration_row(configuration, mixed=mixed) for configuration in configurations]
 
 
 def _run_row(run: Run, fields: Sequence[str]) -> dict[str, str]:
@@ -110,14 +112,16 @@ def _run_row(run: Run, fields: Sequence[str]) -> dict[str, str]:
     }
 
 
-def _configuration_row(configuration: Configuration) -> dict[str, str]:
-    known = configuration.known
+def _configuration_row(configuration: Configuration, *, mixed: bool) -> dict[str, str]:
+    known, share = configuration.known, configuration.share
     return {
         **configuration.settings,
         "seeds": str(len(configuration.runs)),
         "mean late val accuracy": number(configuration.mean, missing=""),
         "worst": number(min(known, default=None), missing=""),
         "best": number(max(known, default=None), missing=""),
+        "learned": str(share),
+        **({"mean of learned": number(share.mean)} if mixed else {}),
         "outcomes": configuration.outcomes,
         "best run": ranked(configuration.runs)[0].state.run_id[:8],
     }

@@ -27,7 +27,7 @@ RUN_TITLES = (
     "outcome",
     "run",
 )  # its columns, of those that the terminal shows
-SEEDS_TITLES = ("seeds", "mean late val accuracy", "worst", "best", "outcomes")
+SEEDS_TITLES = ("seeds", "mean late val accuracy", "worst", "best", "learned", "outcomes")
 
 
 def write_end(

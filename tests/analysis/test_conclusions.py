@@ -49,12 +49,17 @@ def said(runs, field="init.name", planned=None, target=0.8):
 
 
 def test_the_best_is_named_with_its_mean_interval_and_range():
-    lines = said(made({"he": [0.90, 0.92, 0.91], "randn": [0.40, 0.50, 0.45]}))
+    lines = said(made({"he": [0.90, 0.92, 0.91, 0.905, 0.915], "randn": [0.40] * 5}))
     assert lines[0].startswith(
         "Best of 2 configurations: **init=he**, with a mean final validation accuracy of 0.9100 "
         "(95 % interval ["
     )
-    assert lines[0].endswith("3 seeds); the seeds lie between 0.9000 and 0.9200.")
+    assert "5 seeds); the seeds lie between 0.9000 and 0.9200. 5 of its 5 runs learned" in lines[0]
+
+
+def test_fewer_than_five_seeds_have_no_interval():
+    (line, *_) = said(made({"he": [0.90, 0.92, 0.91], "randn": [0.40, 0.50, 0.45]}))
+    assert "0.9100 (3 seeds: no interval); the seeds lie" in line
 
 
 def test_what_every_paired_seed_decides_is_called_better():

@@ -4,9 +4,18 @@ import math
 
 import pandas as pd
 import pytest
+from scipy import stats
 
 from nnlab.analysis.groups import grouped
-from nnlab.analysis.ranking import METRIC, order_key, outcome_of, over_seeds, ranked, value_of
+from nnlab.analysis.ranking import (
+    METRIC,
+    LearnedShare,
+    order_key,
+    outcome_of,
+    over_seeds,
+    ranked,
+    value_of,
+)
 from nnlab.jobs.run import Job, Run, RunState
 
 
@@ -99,3 +108,31 @@ def test_a_group_without_any_result_has_no_mean():
 def test_a_runs_ending_is_its_outcome_or_else_its_status():
     assert outcome_of(run(1, 0, 0.5, "stalled")) == "stalled"
     assert outcome_of(run(1, 0, None, None, "KILLED")) == "KILLED"
+
+
+@pytest.mark.parametrize(("learned", "ended"), [(0, 5), (3, 3), (4, 5), (19, 20), (500, 1000)])
+def test_the_share_that_learned_has_scipys_wilson_interval(learned, ended):
+    outcomes = ["learned"] * learned + ["dead"] * (ended - learned) + ["pruned", None]
+    share = LearnedShare.of([0.9] * len(outcomes), outcomes)
+    expected = stats.binomtest(learned, ended).proportion_ci(method="wilson")
+    assert (share.learned, share.ended) == (learned, ended)
+    assert share.interval == pytest.approx((expected.low, expected.high), abs=1e-12)
+
+
+def test_the_mean_of_those_that_learned_leaves_the_others_out():
+    share = LearnedShare.of([0.9, 0.95, 0.1, 0.0], ["learned", "learned", "stalled", "diverged"])
+    assert share.mean == pytest.approx(0.925)
+    assert str(share) == "2 of 4 [15%, 85%]"
+
+
+def test_the_mean_at_a_sweeps_end_is_the_one_of_comparisons():
+    """0.95 and two that diverged: 0.317, not 0.95."""
+    runs = [run(1, 0, 0.95), run(1, 1, None, "diverged"), run(1, 2, None, "diverged")]
+    (configuration,) = over_seeds(runs, ("lr", "seed"))
+    frame = pd.DataFrame(
+        {"seed": [0, 1, 2], "outcome": ["learned", "diverged", "diverged"], "status": "FINISHED",
+         METRIC: [0.95, math.nan, math.nan]}
+    )  # fmt: skip
+    (group,) = grouped(frame, [], METRIC)
+    assert configuration.mean == group.summary.mean == pytest.approx(0.95 / 3)
+    assert str(configuration.share) == str(group.learned) == "1 of 3 [6%, 79%]"
