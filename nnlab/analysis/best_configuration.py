@@ -4,7 +4,8 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from nnlab.analysis.formatting import interval, metric_name, number
+from nnlab.analysis.confirmation import Confirmation, confirmation_sentence
+from nnlab.analysis.formatting import counted, interval, metric_name, number
 from nnlab.analysis.groups import RunGroup, against_best, shown_worse
 from nnlab.analysis.paired_statistics import MIN_SEEDS, PairedDifference
 from nnlab.analysis.ranking import lower_is_better, tally
@@ -147,7 +148,7 @@ def _other_measures(
             worst = f"its worst seed has {number(other.summary.worst)}"
             leads.append((-len(ahead), f"{other.label} is ahead {_listed(ahead)}; {worst}"))
     if leads:
-        yield f"It leads in the mean alone: {min(leads, key=lambda entry: entry[0])[1]}."
+        yield f"The mean is not all: {min(leads, key=lambda entry: entry[0])[1]}."
 
 
 def _listed(parts: Sequence[str]) -> str:
@@ -173,20 +174,57 @@ def lead(difference: PairedDifference, metric: str) -> str:
     return f"{word} by {number(sign * difference.mean)} {between}".strip() + seeds
 
 
-def test_error(groups: Sequence[RunGroup]) -> Iterator[str]:
-    """Say how the best configuration does on the test images."""
-    best = groups[0]
-    if "test/accuracy" not in best.runs or best.metric == "test/accuracy":
+def about_confirmation(
+    groups: Sequence[RunGroup], confirmation: Confirmation | None, sweep: str
+) -> Iterator[str]:
+    """Say what new seeds make of the best configuration, and what it is worth on the test images.
+
+    Parameters
+    ----------
+    groups : sequence of RunGroup
+        The sweep's configurations, best first; the first one has results.
+    confirmation : Confirmation or None
+    sweep : str
+        The sweep's id.
+    """
+    confirmed = confirmation.of(groups[0]) if confirmation else None
+    if len(groups) > 1 or confirmed:
+        yield confirmation_sentence(groups, confirmation, sweep)
+    elif len(groups) == 1:
+        yield from test_error(groups[0], "the sweep has no other configuration to choose from")
+    if not confirmation or confirmed is None:
         return
-    errors = 1 - best.runs["test/accuracy"].dropna().to_numpy(np.float64)
+    first = confirmation.groups[0]
+    if first.settings != groups[0].settings:
+        yield (
+            f"On the new seeds {first.label} has the best mean of the "
+            f"{len(confirmation.groups)} candidates, {number(first.summary.mean)}; it is the best "
+            "of several again."
+        )
+    if len(confirmation.groups) > 1:
+        compared = against_best(confirmation.groups)
+        verdict = _rivals(first, compared)
+        yield f"On the new seeds, {verdict[0].lower()}{verdict[1:]}"
+    yield from test_error(
+        confirmed,
+        f"the sweep chose it by {metric_name(confirmed.metric)}, and neither by these images nor "
+        "by these runs",
+    )
+
+
+def test_error(group: RunGroup, how_chosen: str) -> Iterator[str]:
+    """Say how a configuration does on the test images, by runs that did not select it."""
+    if "test/accuracy" not in group.runs or group.metric == "test/accuracy":
+        return
+    errors = 1 - group.runs["test/accuracy"].dropna().to_numpy(np.float64)
     if not errors.size:
         return
     summary = summarise(errors, lower_is_better=True)
     between = ""
-    if summary.interval.low is not None and summary.interval.high is not None and summary.n > 1:
-        low, high = summary.interval.low, summary.interval.high
+    low, high = summary.interval.low, summary.interval.high
+    if low is not None and high is not None and summary.n >= MIN_SEEDS:
         between = f", 95 % interval [{low:.2%}, {high:.2%}]"
     yield (
-        f"On the test images, by which no choice was made, this configuration errs in "
-        f"{summary.mean:.2%} ({summary.n} seed{'s' * (summary.n != 1)}{between})."
+        f"On the test images {group.label or 'it'} errs in {summary.mean:.2%} "
+        f"({counted(summary.n, 'seed')}{between}): {how_chosen}."
     )

@@ -18,6 +18,7 @@ from nnlab.analysis.configurations import (
     value_key,
     varying_fields,
 )
+from nnlab.analysis.confirmation import confirmation_sentence, read_confirmation
 from nnlab.analysis.explanations import variation_shares
 from nnlab.analysis.formatting import short, written
 from nnlab.analysis.groups import RunGroup, grouped
@@ -25,7 +26,10 @@ from nnlab.analysis.ranking import ENDINGS, METRIC, lower_is_better, tally, wors
 from nnlab.analysis.time_to_target import time_to_target
 from nnlab.analysis.variance import DesignError, decompose, levels_that_learned
 from nnlab.errors import ComparisonError
+from nnlab.jobs.tags import Tag
 from nnlab.tracking.frames import LAST, read_runs
+from nnlab.tracking.locations import tracking_uri
+from nnlab.tracking.readers import open_reader
 
 PIVOTED = ("mean", "low", "high", "interval", "seeds")  # columns that a pivoted comparison keeps
 
@@ -68,10 +72,11 @@ def compare(
         ``learners`` of ``learners_of`` runs that came to their end learned, with the 95 % interval
         of that share ``learned_low, learned_high`` (see ``ranking.LearnedShare``), and
         ``mean_of_learned``, the mean of those; a count of each ending; ``reached`` of ``ended``
-        runs reached their target accuracy, in a median of ``epochs_to_target`` (see ``time_to_target``). With ``by``: a row
-        for each configuration of the rest, and columns ``(figure, value)``, so that
-        ``table["mean"]`` is a grid of numbers. ``attrs``: ``metric``, ``fields``, ``runs`` (their
-        number), ``notes`` (sentences that a reader must know).
+        runs reached their target accuracy, in a median of ``epochs_to_target`` (see
+        ``time_to_target``). With ``by``: a row for each configuration of the rest, and columns
+        ``(figure, value)``, so that ``table["mean"]`` is a grid of numbers. ``attrs``:
+        ``metric``, ``fields``, ``runs`` (their number), ``notes`` (sentences that a reader must
+        know).
 
     Raises
     ------
@@ -84,8 +89,11 @@ def compare(
     fields = varying_fields(runs)
     present = set(endings(runs))
     counts = [ending for ending in ENDINGS if ending in present]
-    table = pd.DataFrame([_row(group, counts) for group in grouped(runs, fields, name)])
+    groups = grouped(runs, fields, name)
+    table = pd.DataFrame([_row(group, counts) for group in groups])
     notes += _notes(runs, table, name)
+    if where is None and len(groups) > 1:
+        notes += _confirmation(groups, uri)
     if by is not None:
         table = _pivoted(table, fields, by, name)
     table.attrs.update(metric=name, fields=fields, runs=len(runs), notes=notes)
@@ -283,6 +291,19 @@ def _notes(runs: pd.DataFrame, table: pd.DataFrame, metric: str) -> list[str]:
     if plain:
         notes.append(f"{plain} intervals are percentile intervals: BCa is not defined there.")
     return notes
+
+
+def _confirmation(groups: Sequence[RunGroup], uri: str | None) -> list[str]:
+    """Say of a sweep's best configuration what new seeds make of it, or how to find out."""
+    sweeps = set(pd.concat([group.runs["sweep"] for group in groups]))
+    sweep = sweeps.pop()
+    if sweeps or not isinstance(sweep, str) or not groups[0].summary.n:
+        return []
+    (record,) = open_reader(tracking_uri(uri)).read([sweep])
+    if Tag.CONFIRMS in record.tags:
+        return []
+    confirmation = read_confirmation(uri, sweep, list(groups[0].settings), groups[0].metric)
+    return [confirmation_sentence(groups, confirmation, sweep).replace("`", "")]
 
 
 def _diverged_note(runs: pd.DataFrame, metric: str) -> list[str]:

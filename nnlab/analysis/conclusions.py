@@ -1,11 +1,11 @@
 """What follows from a sweep's numbers, in sentences: each by a rule, and with its figures."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 import pandas as pd
 
-from nnlab.analysis.best_configuration import about_the_best, test_error
+from nnlab.analysis.best_configuration import about_the_best
 from nnlab.analysis.configurations import endings, without_late
 from nnlab.analysis.formatting import metric_name, number, short, written
 from nnlab.analysis.groups import RunGroup, Value, levels, numeric
@@ -17,7 +17,12 @@ NAMED = 3  # configurations, or values, that a sentence lists before it counts t
 
 
 def conclusions(
-    groups: Sequence[RunGroup], runs: pd.DataFrame, *, planned: int, target: float | None
+    groups: Sequence[RunGroup],
+    runs: pd.DataFrame,
+    *,
+    planned: int,
+    target: float | None,
+    confirmation: Iterable[str] = (),
 ) -> list[str]:
     """Say what a sweep has found.
 
@@ -31,15 +36,17 @@ def conclusions(
         How many runs the sweep was to have.
     target : float or None
         The validation accuracy that counts as learned; None if the runs differ in it.
+    confirmation : iterable of str
+        What new seeds say, see ``best_configuration.about_confirmation``.
     """
     sentences = list(_completeness(runs, planned))
     if np.isnan(groups[0].summary.mean):
         name = metric_name(groups[0].metric)
         return [*sentences, f"No run has a {name}: there is nothing to judge."]
     sentences += about_the_best(groups)
+    sentences += confirmation
     sentences += _outcomes(groups, runs, target)
     sentences += late_notes(runs, groups[0].metric)
-    sentences += test_error(groups)
     return sentences
 
 

@@ -202,7 +202,7 @@ class Configuration:
     @property
     def share(self) -> LearnedShare:
         """How many of the runs learned."""
-        return LearnedShare.of(self.results, [run.outcome for run in self.runs])
+        return LearnedShare.of(self.results, [run.state.outcome for run in self.runs])
 
     @property
     def outcomes(self) -> str:

@@ -6,8 +6,10 @@ from typing import Any
 
 import pandas as pd
 
+from nnlab.analysis.best_configuration import about_confirmation
 from nnlab.analysis.conclusions import conclusions
 from nnlab.analysis.configurations import DIGEST, endings, varying_fields
+from nnlab.analysis.confirmation import read_confirmation
 from nnlab.analysis.document import Document, heading
 from nnlab.analysis.formatting import markdown_table, settings_text, short, written
 from nnlab.analysis.groups import following_levels, levels
@@ -27,7 +29,11 @@ def sweep_document(results: SweepResults, name: str) -> Document:
     """Write the report of a sweep, without its figures."""
     parent = results.parent
     verdict = conclusions(
-        results.groups, results.runs, planned=results.planned, target=results.target
+        results.groups,
+        results.runs,
+        planned=results.planned,
+        target=results.target,
+        confirmation=_confirmation(results),
     )
     parts = sections(results)
     return Document(
@@ -42,6 +48,23 @@ def sweep_document(results: SweepResults, name: str) -> Document:
         provenance=provenance_table(parent, results.environment, results.runs),
         reproduce=_reproduce(results),
     )
+
+
+def _confirmation(results: SweepResults) -> Iterator[str]:
+    """Say what runs that did not select the best configuration make of it."""
+    parent = results.parent
+    if Tag.CONFIRMS in parent.tags:
+        yield (
+            f"These seeds confirm sweep `{one_line(parent.tags[Tag.CONFIRMS])[:8]}`: they did not "
+            "select its candidates for the best."
+        )
+        return
+    if not results.groups[0].summary.n:
+        return
+    confirmation = read_confirmation(
+        results.store.uri, parent.run_id, results.fields, results.metric
+    )
+    yield from about_confirmation(results.groups, confirmation, parent.run_id)
 
 
 def _varied(results: SweepResults) -> str:

@@ -8,6 +8,7 @@ import click
 
 from nnlab import __version__
 from nnlab.app import exit_on_error
+from nnlab.cli.confirming import confirm
 from nnlab.cli.options import URI
 from nnlab.cli.reproduction import explain, reproduce
 from nnlab.interrupts import terminable
@@ -158,6 +159,9 @@ def report(sweep: str, uri: str | None, metric: str | None, out: Path | None) ->
 
     done = write(sweep, uri, metric, out)
     click.echo(f"{done.folder / 'README.md'}\n{done.page}\nin the UI: nnlab ui {done.run_id[:8]}")
+
+
+main.add_command(confirm)
 
 
 @main.command()

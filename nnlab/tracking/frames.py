@@ -134,7 +134,9 @@ def read_file(uri: str | None, run_id: str, name: str) -> str | None:
 def _selected(store: Reader, word: str) -> list[Selected]:
     """Return the runs that a word selects."""
     if word == LAST:
-        sweeps = store.tagged(Tag.KIND, "sweep")
+        sweeps = [
+            sweep for sweep in store.tagged(Tag.KIND, "sweep") if Tag.CONFIRMS not in sweep.tags
+        ]
         if not sweeps:
             raise TrackingError(
                 f"{store.uri} has no sweep yet: make one with `python run.py -m lr=0.1,0.5`, or "

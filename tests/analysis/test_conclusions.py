@@ -7,9 +7,10 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from nnlab.analysis.best_configuration import lead
+from nnlab.analysis.best_configuration import about_confirmation, lead
 from nnlab.analysis.conclusions import conclusions, late_notes
 from nnlab.analysis.configurations import metric_of, one_run_per_seed
+from nnlab.analysis.confirmation import Confirmation
 from nnlab.analysis.explanations import (
     BestValue,
     InitialState,
@@ -132,7 +133,7 @@ def test_a_lead_of_the_mean_alone_reads_as_what_it_is():
     text = " ".join(said(made({"a": a, "b": b})))
     assert "**init=a**" in text
     assert (
-        "It leads in the mean alone: init=b is ahead in 4 of 5 common seeds, in the median (0.9225 "
+        "The mean is not all: init=b is ahead in 4 of 5 common seeds, in the median (0.9225 "
         "against 0.9180) and in the interquartile mean (0.9223 against 0.9178); its worst seed has "
         "0.8866." in text
     )
@@ -200,10 +201,45 @@ def test_runs_without_a_result_are_nothing_to_judge():
     assert said(runs, planned=2)[-1].endswith("there is nothing to judge.")
 
 
-def test_the_test_images_are_told_of_the_best_alone():
-    runs = made({"he": [0.9, 0.91], "randn": [0.4, 0.5]})
-    runs["test/accuracy"] = [0.88, 0.90, 0.99, 0.99]
-    assert any("this configuration errs in 11.00% (2 seeds" in line for line in said(runs))
+def confirmed(accuracies, settings, **columns):
+    """A confirmation of one configuration."""
+    runs = made({settings: accuracies}).assign(seed=lambda runs: runs["seed"] + 100, **columns)
+    return Confirmation(["c" * 32], grouped(runs, ["init.name"], ACCURACY))
+
+
+def test_without_new_seeds_the_best_of_several_is_called_optimistic_and_no_test_error_told():
+    runs = made({"he": [0.9, 0.91], "randn": [0.4, 0.5]}).assign(**{"test/accuracy": 0.9})
+    groups = grouped(runs, ["init.name"], ACCURACY)
+    (line,) = about_confirmation(groups, None, "a" * 32)
+    assert line == (
+        "This mean is optimistic: it is the best of 2, judged by the runs that selected it. "
+        "`nnlab confirm aaaaaaaa` trains the candidates for the best again, on new seeds."
+    )
+    assert not any("test images" in line for line in said(runs))
+
+
+def test_new_seeds_give_the_figure_before_and_after_and_the_test_error():
+    """A test error of (0.12 + 0.10) / 2, by the new runs."""
+    runs = made({"he": [0.9, 0.91], "randn": [0.4, 0.5]}).assign(**{"test/accuracy": 0.99})
+    groups = grouped(runs, ["init.name"], ACCURACY)
+    new = confirmed([0.87, 0.89], "he", **{"test/accuracy": [0.88, 0.90]})
+    first, test = about_confirmation(groups, new, "a" * 32)
+    assert "Confirmed by 2 new seeds, which did not select it (sweep `cccccccc`): init=he" in first
+    assert "has a mean of 0.8800" in first
+    assert first.endswith("after 0.9050 in the sweep that selected it.")
+    assert test == (
+        "On the test images init=he errs in 11.00% (2 seeds): the sweep chose it by final "
+        "validation accuracy, and neither by these images nor by these runs."
+    )
+
+
+def test_one_configuration_was_chosen_from_nothing_and_says_so_of_its_test_error():
+    runs = made({"he": [0.9, 0.91]}).assign(**{"test/accuracy": [0.88, 0.90]})
+    (line,) = about_confirmation(grouped(runs, ["init.name"], ACCURACY), None, "a" * 32)
+    assert line == (
+        "On the test images init=he errs in 11.00% (2 seeds): the sweep has no other "
+        "configuration to choose from."
+    )
 
 
 def test_the_shares_of_a_decomposition_are_said_with_what_is_beyond_chance():

@@ -1,0 +1,105 @@
+"""Confirmations: what a sweep's best configurations come to on seeds that did not select them.
+
+The best of many, judged by the runs that made it the best, is too good: luck is part of what
+selected it. ``nnlab confirm`` trains the candidates for the best on new seeds.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from nnlab.analysis.configurations import one_run_per_seed
+from nnlab.analysis.formatting import counted, interval, number
+from nnlab.analysis.groups import RunGroup, grouped
+from nnlab.jobs.tags import Tag
+from nnlab.tracking.frames import read_runs
+from nnlab.tracking.locations import tracking_uri
+from nnlab.tracking.readers import open_reader
+
+
+@dataclass(frozen=True)
+class Confirmation:
+    """A sweep's candidates for the best, on new seeds.
+
+    Attributes
+    ----------
+    sweeps : list of str
+        The ids of the sweeps that confirm it, the newest first.
+    groups : list of RunGroup
+        The configurations, the best on the new seeds first.
+    """
+
+    sweeps: list[str]
+    groups: list[RunGroup]
+
+    def of(self, group: RunGroup) -> RunGroup | None:
+        """Return the new runs of a configuration; None where it has no result."""
+        for confirmed in self.groups:
+            if confirmed.settings == group.settings and confirmed.summary.n:
+                return confirmed
+        return None
+
+
+def confirming_sweeps(uri: str | None, sweep: str) -> list[str]:
+    """Return the ids of the sweeps that confirm a sweep, the newest first."""
+    records = open_reader(tracking_uri(uri)).tagged(Tag.CONFIRMS, sweep)
+    return [record.run_id for record in records if record.is_sweep]
+
+
+def read_confirmation(
+    uri: str | None, sweep: str, fields: Sequence[str], metric: str
+) -> Confirmation | None:
+    """Read what confirms a sweep.
+
+    Parameters
+    ----------
+    uri : str or None
+    sweep : str
+        The sweep's whole id.
+    fields : sequence of str
+        The parameters that vary between its configurations.
+    metric : str
+
+    Returns
+    -------
+    Confirmation or None
+        None where nothing confirms it, or no run of that has begun.
+    """
+    sweeps = confirming_sweeps(uri, sweep)
+    begun = [head for head in sweeps if open_reader(tracking_uri(uri)).tagged(Tag.PARENT, head)]
+    if not begun:
+        return None
+    runs = read_runs(uri, begun)
+    if not {*fields, metric} <= set(runs):
+        return None
+    return Confirmation(begun, grouped(one_run_per_seed(runs, list(fields)), fields, metric))
+
+
+def confirmation_sentence(
+    groups: Sequence[RunGroup], confirmation: Confirmation | None, sweep: str
+) -> str:
+    """Say what the best configuration comes to on new seeds, or how to find out.
+
+    Parameters
+    ----------
+    groups : sequence of RunGroup
+        The sweep's configurations, best first.
+    confirmation : Confirmation or None
+    sweep : str
+        Its id.
+    """
+    best = groups[0]
+    confirmed = confirmation.of(best) if confirmation else None
+    if not confirmation or confirmed is None:
+        return (
+            f"This mean is optimistic: it is the best of {len(groups)}, judged by the runs that "
+            f"selected it. `nnlab confirm {sweep[:8]}` trains the candidates for the best again, "
+            "on new seeds."
+        )
+    summary = confirmed.summary
+    between = interval(summary.interval.low, summary.interval.high)
+    text = (
+        f"Confirmed by {counted(summary.n, 'new seed')}, which did not select it (sweep "
+        f"`{confirmation.sweeps[0][:8]}`): {best.label} has a mean of {number(summary.mean)} "
+        f"{between}".rstrip()
+    )
+    return f"{text}, after {number(best.summary.mean)} in the sweep that selected it."
