@@ -16,12 +16,20 @@ ROWS = 40  # of a table in the terminal; files and the other formats have all ro
 PLAIN_WIDTH = 200  # columns of a table that goes to a file or a pipe, so that no cell is folded
 
 
+def in_notebook() -> bool:
+    """Tell whether this process is the kernel of a notebook."""
+    ipython: Any = sys.modules.get("IPython")
+    shell = None if ipython is None else ipython.get_ipython()
+    return hasattr(shell, "kernel")
+
+
 class SafeConsole(Console):
     """A console for text from a store, whose names and tags anybody may have chosen."""
 
     def __init__(self, **options: Any) -> None:  # noqa: ANN401 - as in the base class
-        # In a notebook, rich would need widgets for a bar, and warn at each step without them.
-        super().__init__(**{"force_jupyter": False, **options})
+        # In a notebook, rich would need widgets for a bar, and colour what is printed.
+        plain = {"force_terminal": False, "no_color": True} if in_notebook() else {}
+        super().__init__(**{"force_jupyter": False, **plain, **options})
 
     def render_str(self, text: str, **options: Any) -> Text:  # noqa: ANN401 - as in the base class
         """Render a text, of a line or of a table's cell."""

@@ -70,6 +70,7 @@ def guest() -> Iterator[None]:
     with _lock:
         if not _guests:
             _state = _State()
+            warnings.filterwarnings("ignore", "IProgress not found")  # of bars that are not shown
         _guests += 1
     try:
         yield

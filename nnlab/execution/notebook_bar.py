@@ -8,13 +8,6 @@ from typing import Any
 SECONDS = 0.3  # between two changes of the bar: each is a message to the browser
 
 
-def in_notebook() -> bool:
-    """Tell whether this process is the kernel of a notebook."""
-    ipython: Any = sys.modules.get("IPython")
-    shell = None if ipython is None else ipython.get_ipython()
-    return hasattr(shell, "kernel")
-
-
 class NotebookBar:
     """Shows how much is done, and a text beside it."""
 

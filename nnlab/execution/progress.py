@@ -8,8 +8,8 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.progress import track as track_live
 
-from nnlab.analysis.terminal import SafeConsole
-from nnlab.execution.notebook_bar import NotebookBar, in_notebook
+from nnlab.analysis.terminal import SafeConsole, in_notebook
+from nnlab.execution.notebook_bar import NotebookBar
 from nnlab.jobs.run import Run
 from nnlab.safe_text import printable
 
