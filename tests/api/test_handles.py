@@ -240,7 +240,8 @@ def test_a_notebook_shows_one_bar_that_moves(monkeypatch):
     assert shown[-1] == ""
 
 
-def test_an_interrupt_ends_a_run_as_killed_and_reaches_the_caller(monkeypatch, run):
+def test_an_interrupt_ends_a_run_as_killed_and_reaches_the_caller(monkeypatch, run, tmp_path):
+    monkeypatch.setenv("NNLAB_ROOT", str(tmp_path))  # in a store of its own, nothing else is left
     start = Recorder.start
 
     def interrupted(self, runs):
@@ -303,7 +304,8 @@ def test_runs_train_in_threads_and_in_a_running_event_loop(sweep):
         assert run.tags["weights_sha256"] == expected
 
 
-def test_what_training_raises_is_raised_and_the_run_has_failed(monkeypatch):
+def test_what_training_raises_is_raised_and_the_run_has_failed(monkeypatch, tmp_path):
+    monkeypatch.setenv("NNLAB_ROOT", str(tmp_path))
     finish = Recorder.finish
 
     def failing(self, run, *args, **options):
