@@ -34,15 +34,15 @@ def show(
     by: str | None = None,
     where: str | None = None,
     by_importance: bool = False,
+    notes: Sequence[str] = (),
 ) -> None:
-    """Compare runs as ``comparison`` does, and print the result with the notes on it."""
+    """Compare runs as ``comparison`` does, and print the result with the notes on it, and more."""
     fields = None if by is None else [field for field in by.split(",") if field]
-    write(
-        comparison(
-            selection, uri=uri, metric=metric, by=fields, where=where, by_importance=by_importance
-        ),
-        form,
+    table = comparison(
+        selection, uri=uri, metric=metric, by=fields, where=where, by_importance=by_importance
     )
+    table.attrs["notes"] = [*table.attrs["notes"], *notes]
+    write(table, form)
 
 
 def comparison(

@@ -52,8 +52,7 @@ def count_look(
     one, _ = groups[0].common_results(groups[1])
     seeds = ",".join(map(str, sorted(one.index)))
     entry = f"{len(one)}:{_digest(seeds)[:ENTRY_DIGITS]}"
-    sides = sorted(_configuration(group, params) for group in groups)
-    name = f"{Tag.LOOKS}/{_digest('|'.join([*sides, groups[0].metric]))[:DIGITS]}"
+    name = f"{Tag.LOOKS}/{comparison_id(groups, params)}"
     head = _head(groups)
     (record,) = open_reader(address).read([head])
     looks = [look for look in record.tags.get(name, "").split(",") if look]
@@ -67,6 +66,12 @@ def count_look(
     except TrackingError:
         return len(looks), False
     return len(looks), True
+
+
+def comparison_id(groups: tuple[RunGroup, RunGroup], params: Sequence[str]) -> str:
+    """Return the digest that names a comparison of two configurations by a metric."""
+    sides = sorted(_configuration(group, params) for group in groups)
+    return _digest("|".join([*sides, groups[0].metric]))[:DIGITS]
 
 
 def _configuration(group: RunGroup, params: Sequence[str]) -> str:

@@ -78,6 +78,8 @@ class Pairs:
     metric : str
     unused_seed : int
         The lowest seed above all that were used.
+    params : list of str
+        The columns of runs that hold parameters.
     notes : list of str
     """
 
@@ -86,6 +88,7 @@ class Pairs:
     shared: list[str]
     metric: str
     unused_seed: int
+    params: list[str]
     notes: list[str]
 
     def label(self, key: Key) -> str:
@@ -199,7 +202,7 @@ def compare_pairs(
     ]
     added = int((~once["run_id"].isin(set.union(*chosen))).sum())
     notes = left_out + _notes(pairs, added)
-    return Pairs(pairs, fields, shared, name, unused, notes)
+    return Pairs(pairs, fields, shared, name, unused, params, notes)
 
 
 def _with_all_seeds(uri: str | None, run_ids: set[str]) -> pd.DataFrame:
@@ -277,7 +280,7 @@ def _notes(pairs: Sequence[Pair], added: int) -> list[str]:
         look = max(found.look for found in tested)
         notes.append(
             f"This is look {look} at {'this comparison' if len(tested) == 1 else 'the seeds'}, "
-            f"decided at a level of {look_level(look):.2g}: each look halves it, so that all looks "
+            f"decided at a level of {look_level(look):.3g}: each look halves it, so that all looks "
             "together err in 5 of 100 cases, and their intervals hold together."
         )
     if len(tested) > 1:

@@ -11,6 +11,7 @@ from nnlab.app import exit_on_error
 from nnlab.cli.confirming import confirm
 from nnlab.cli.options import URI
 from nnlab.cli.reproduction import explain, reproduce
+from nnlab.errors import ConfigError
 from nnlab.interrupts import terminable
 
 
@@ -131,14 +132,40 @@ def predict(
 @click.option(
     "--format", "form", type=click.Choice(["table", "csv", "json", "markdown"]), default="table"
 )
-def compare(selection: tuple[str, ...], **options: Any) -> None:  # noqa: ANN401
+@click.option(
+    "--until",
+    type=click.FloatRange(0, min_open=True),
+    metavar="WIDTH",
+    help="Train further seeds of two, until decided or known to ± WIDTH.",
+)
+@click.option(
+    "--max-seeds", type=click.IntRange(5), default=50, show_default=True,
+    help="Common seeds in all, of --until.",
+)  # fmt: skip
+def compare(
+    selection: tuple[str, ...],
+    *,
+    until: float | None,
+    max_seeds: int,
+    **options: Any,  # noqa: ANN401
+) -> None:
     """Compare configurations over their seeds: of SELECTION, or of the last sweep.
 
     SELECTION: ids of sweeps or runs (or their beginnings; several may be joined by commas), an
     experiment's name, or `last`. Exactly two are compared with each other, seed by seed.
     """
-    from nnlab.analysis.comparison_tables import show
+    from nnlab.analysis.comparison_tables import BOTH, show
 
+    if until is not None:
+        from nnlab.execution.until_decided import Goal, compare_until
+
+        others = [name for name in ("by", "where", "by_importance") if options[name]]
+        if len(selection) != BOTH or others:
+            raise ConfigError("--until needs two selections, and no --by, --where or --importance.")
+        goal = Goal(until, max_seeds)
+        a, b = selection
+        selection, reason = compare_until(a, b, options["uri"], goal, options["metric"])
+        options["notes"] = [reason]
     show(selection, **options)
 
 

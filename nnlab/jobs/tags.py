@@ -30,6 +30,7 @@ class Tag:
     OPTUNA_TRIALS = "optuna_trials"  # in the study, those of other processes included
 
     LOOKS = "looks"  # with "/" and a digest of a comparison: the seeds at which it was looked at
+    FURTHER_SEEDS = "further_seeds"  # the digest of the comparison that this sweep has seeds for
     CONFIRMS = "confirms"  # the sweep whose candidates for the best this one trains on new seeds
 
     # A run that was made from another.

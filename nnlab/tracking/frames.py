@@ -16,6 +16,7 @@ from nnlab.training.outcomes import LATE
 
 LAST = "last"  # the selection of the newest sweep
 ID = re.compile(r"[0-9a-f]{1,32}")
+ADDITIONS = {Tag.CONFIRMS, Tag.FURTHER_SEEDS}  # sweeps that belong to others
 INTEGER = re.compile(r"[+-]?\d+")
 Selected = tuple[RunRecord, str | None]  # a run, and the sweep by which it was selected
 INFO = (
@@ -135,7 +136,7 @@ def _selected(store: Reader, word: str) -> list[Selected]:
     """Return the runs that a word selects."""
     if word == LAST:
         sweeps = [
-            sweep for sweep in store.tagged(Tag.KIND, "sweep") if Tag.CONFIRMS not in sweep.tags
+            sweep for sweep in store.tagged(Tag.KIND, "sweep") if not ADDITIONS & sweep.tags.keys()
         ]
         if not sweeps:
             raise TrackingError(

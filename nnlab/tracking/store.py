@@ -107,14 +107,14 @@ class Store:
         return record
 
     def _newest_original(self, kind: Kind | None) -> RunRecord:
-        """Return the newest run that neither reproduces nor confirms another."""
+        """Return the newest run that was not made for another one."""
         conditions = {
             None: "",
             "run": f"tags.{Tag.JOB} != ''",
             "sweep": f"tags.{Tag.KIND} = 'sweep'",
         }
         for record in self.search(conditions[kind]):
-            if Tag.REPRODUCES not in record.tags and Tag.CONFIRMS not in record.tags:
+            if not {Tag.REPRODUCES, Tag.CONFIRMS, Tag.FURTHER_SEEDS} & record.tags.keys():
                 return record
         raise TrackingError(f"{self.uri} has no {kind or 'run'} yet.")
 
