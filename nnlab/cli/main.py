@@ -193,6 +193,21 @@ main.add_command(confirm)
 
 @main.command()
 @click.argument("overrides", nargs=-1)
+def plan(overrides: tuple[str, ...]) -> None:
+    """Tell what a sweep would take, and what its seeds could show, without training.
+
+    OVERRIDES are those of `python run.py -m`: lr=0.05,0.1 'seed=range(0,5)'. Runs, stacks, minutes
+    and megabytes; and the mean difference of two configurations that a paired t-test finds with
+    80 % power, from the spread of similar runs in the store, where there are some. Nothing is
+    written.
+    """
+    from nnlab.execution.sweep_plan import show_plan
+
+    show_plan(overrides)
+
+
+@main.command()
+@click.argument("overrides", nargs=-1)
 @click.option(
     "--tolerance",
     type=click.FloatRange(0.001, 1),

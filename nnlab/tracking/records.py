@@ -29,6 +29,8 @@ class RunRecord:
         Milliseconds since 1970, UTC.
     has_dataset : bool or None
         Whether it names a dataset as its input; None where that was not read.
+    end_time : int or None
+        Milliseconds since 1970, UTC; None for a run that has no end.
     """
 
     run_id: str
@@ -41,6 +43,7 @@ class RunRecord:
     steps: dict[str, int]
     start_time: int
     has_dataset: bool | None = None
+    end_time: int | None = None
 
     @classmethod
     def of(cls, run: "MlflowRun") -> "RunRecord":
@@ -57,6 +60,7 @@ class RunRecord:
             {name: int(metric.step) for name, metric in latest.items()},
             int(run.info.start_time),
             bool(run.inputs and run.inputs.dataset_inputs),
+            run.info.end_time,
         )
 
     @property

@@ -23,7 +23,7 @@ from nnlab.tracking.records import Measurement, RunRecord
 
 # All ids are one argument, a JSON list: SQLite limits the number of arguments.
 RUNS = """
-    SELECT run_uuid, experiment_id, name, status, start_time FROM runs
+    SELECT run_uuid, experiment_id, name, status, start_time, end_time FROM runs
     WHERE lifecycle_stage = 'active' AND run_uuid IN (SELECT value FROM json_each(?))
 """
 TAGS = "SELECT run_uuid, key, value FROM tags WHERE run_uuid IN (SELECT value FROM json_each(?))"
@@ -91,10 +91,10 @@ class DatabaseReader:
         records: dict[str, RunRecord] = {}
         with self._connection() as connection:
             connection.execute("BEGIN")  # one snapshot for all tables
-            for run_id, experiment, name, status, start in connection.execute(RUNS, ids):
+            for run_id, experiment, name, status, start, end in connection.execute(RUNS, ids):
                 records[run_id] = RunRecord(
                     run_id, str(experiment), _text(name or ""), _text(status), {}, {}, {}, {},
-                    int(start or 0),
+                    int(start or 0), end_time=None if end is None else int(end),
                 )  # fmt: skip
             for run_id, key, value in connection.execute(TAGS, ids):
                 if run_id in records:
