@@ -266,6 +266,28 @@ def test_an_interrupt_ends_a_run_as_killed_and_reaches_the_caller(monkeypatch, r
         nnlab.resume()
 
 
+def test_sigterm_ends_a_run_as_killed_before_the_host_handles_it(monkeypatch, tmp_path):
+    monkeypatch.setenv("NNLAB_ROOT", str(tmp_path))
+    start, heard = Recorder.start, []
+
+    def terminated(self, runs):
+        start(self, runs)
+        signal.raise_signal(signal.SIGTERM)
+
+    def status(*_):
+        heard.append(nnlab.get("last").status)
+
+    before = signal.signal(signal.SIGTERM, status)
+    try:
+        monkeypatch.setattr(Recorder, "start", terminated)
+        with pytest.raises(KeyboardInterrupt):
+            nnlab.run(**SMALL)
+        assert signal.getsignal(signal.SIGTERM) is status
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert heard == ["KILLED"]
+
+
 def test_a_sweep_whose_process_was_killed_is_resumed(tmp_path):
     code = (
         "import os, signal, nnlab\n"
