@@ -12,7 +12,9 @@ from markdown_it import MarkdownIt
 from markupsafe import Markup
 
 from nnlab.jobs.study import Study
+from nnlab.jobs.tags import Tag
 from nnlab.safe_text import markdown_text, one_line
+from nnlab.tracking.records import RunRecord
 
 SIGNATURE = "<!-- Made by `nnlab report`;"  # by which a report is known, also an older one
 MARK = f"{SIGNATURE} what is written by hand belongs in notes.md. -->"
@@ -64,6 +66,8 @@ class Document:
         Commands.
     notes : str
         What somebody wrote by hand.
+    expected_when : str
+        Whether ``expected`` is what was recorded before the runs began.
     """
 
     name: str
@@ -79,6 +83,7 @@ class Document:
     provenance: str
     reproduce: Sequence[str]
     notes: str = ""
+    expected_when: str = ""
     figures: Sequence[FigureFile] = field(default=())
 
     def markdown(self) -> str:
@@ -134,13 +139,28 @@ class Heading(TypedDict):
     title: str
     question: str
     expected: str
+    expected_when: str
 
 
-def heading(study: Study | None, name: str) -> Heading:
-    """Return what a study says of itself; ``name`` is the title of runs without a study."""
+def heading(study: Study | None, parent: RunRecord) -> Heading:
+    """Return what a study says of itself; without one, the title is the parent run's name."""
     if study is None:
-        return {"title": name, "question": "", "expected": ""}
+        return {"title": parent.name, "question": "", "expected": "", "expected_when": ""}
+    recorded = parent.tags.get(Tag.EXPECTED_SHA256)
+    if recorded is None:
+        when = "When it was written is not recorded"
+    elif recorded == study.expected_sha256:
+        when = (
+            f"Recorded before the runs began (SHA-256 `{recorded[:12]}`, a tag of the parent run), "
+            "and unchanged since"
+        )
+    else:
+        when = (
+            "**Not the text that was recorded before the runs began**: this one's SHA-256 is "
+            f"`{study.expected_sha256[:12]}`, and the tag of the parent run names another"
+        )
     return {
+        "expected_when": when,
         "title": study.name.replace("_", " "),
         "question": study.question,
         "expected": " ".join(study.expected.split()),

@@ -128,7 +128,7 @@ def stability_document(results: StabilityResults, name: str) -> Document:
         for values in [sorted(set(networks[field]), key=str)]
     ]
     return Document(
-        **heading(results.study, results.parent.name),
+        **heading(results.study, results.parent),
         name=name,
         verdict=[*stability_verdict(networks, results.trials)],
         command=command or f"(not recorded: {one_line(results.parent.name)})",

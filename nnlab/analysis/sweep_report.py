@@ -37,7 +37,7 @@ def sweep_document(results: SweepResults, name: str) -> Document:
     )
     parts = sections(results)
     return Document(
-        **heading(results.study, parent.name),
+        **heading(results.study, parent),
         name=name,
         verdict=[*verdict, *(sentence for _, sentences in parts for sentence in sentences)],
         command=typed_command(parent) or f"(not recorded: {one_line(parent.name)})",

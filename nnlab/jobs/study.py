@@ -6,6 +6,7 @@ after a comma, a source; each line below it that ends in a number is a value of 
 ``init=he lr=0.5   0.91``.
 """
 
+import hashlib
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,6 +65,12 @@ class Study:
         return self._paragraph("Expected")
 
     @property
+    def expected_sha256(self) -> str:
+        """SHA-256, in hex, of ``expected``; empty where the file has none."""
+        text = self.expected
+        return hashlib.sha256(text.encode()).hexdigest() if text else ""
+
+    @property
     def reference(self) -> Reference | None:
         """The results to compare it with; None where the file names none."""
         head, figures = [], {}
@@ -90,8 +97,16 @@ class Study:
 
 
 def parent_tags(study: Study | None) -> dict[str, str]:
-    """Return the tags of a parent run that say why its runs were made: command and study."""
-    tags = {Tag.COMMAND: provenance.command(), Tag.STUDY: study and study.name}
+    """Return the tags of a parent run that say why its runs were made: command and study.
+
+    They are set when it is created, before its runs begin. So the digest of what was expected shows
+    later whether the text is still the same.
+    """
+    tags = {
+        Tag.COMMAND: provenance.command(),
+        Tag.STUDY: study and study.name,
+        Tag.EXPECTED_SHA256: study and study.expected_sha256,
+    }
     return {name: text for name, text in tags.items() if text}
 
 

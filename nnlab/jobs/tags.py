@@ -23,6 +23,7 @@ class Tag:
     KIND = "kind"  # sweep or stability
     COMMAND = "command"
     STUDY = "study"
+    EXPECTED_SHA256 = "expected_sha256"  # of the study's expectation, before the first run began
     OVERRIDES = "overrides"
     BEST_RUN = "best_run"
     OPTUNA_STUDY = "optuna_study"

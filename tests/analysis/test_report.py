@@ -14,7 +14,9 @@ from support.commands import git, nnlab, run_py
 from support.pages import Page
 
 from nnlab.analysis.comparison import compare
+from nnlab.analysis.document import heading
 from nnlab.cli.main import main
+from nnlab.jobs.study import Study, read_study
 from nnlab.tracking.frames import read_runs
 from nnlab.tracking.store import existing_store
 
@@ -227,6 +229,18 @@ def test_a_stability_study_is_reported_from_its_own_tables(store, tmp_path):
     text = (tmp_path / "old" / "README.md").read_text(encoding="utf-8")
     assert "times 2 / sharpness the loss is never above its initial value." in text
     assert "monotone 10 ×" not in text
+
+
+def test_the_report_says_that_the_expectation_was_recorded_before_the_runs(text, sweep, store):
+    record = existing_store(store).get(sweep)
+    study = read_study(Path(existing_store(store).download(sweep)))
+    digest = hashlib.sha256(study.expected.encode()).hexdigest()
+    assert record.tags["expected_sha256"] == digest
+    assert f"Recorded before the runs began (SHA-256 `{digest[:12]}`" in text
+    changed = Study("init_scale", study.text.replace("# Expected:", "# Expected: as it came out,"))
+    assert "Not the text that was recorded" in heading(changed, record)["expected_when"]
+    record.tags.pop("expected_sha256")  # of an earlier version
+    assert heading(study, record)["expected_when"] == "When it was written is not recorded"
 
 
 def test_the_pictures_stand_beside_the_sweep_as_soon_as_it_ends(sweep, store):
