@@ -91,9 +91,8 @@ def confirmation_sentence(
     confirmed = confirmation.of(best) if confirmation else None
     if not confirmation or confirmed is None:
         return (
-            f"This mean is optimistic: it is the best of {len(groups)}, judged by the runs that "
-            f"selected it. `nnlab confirm {sweep[:8]}` trains the candidates for the best again, "
-            "on new seeds."
+            f"The best mean is optimistic: of {len(groups)} it was selected by these very runs. "
+            f"`nnlab confirm {sweep[:8]}` trains the candidates for the best again, on new seeds."
         )
     summary = confirmed.summary
     between = interval(summary.interval.low, summary.interval.high)

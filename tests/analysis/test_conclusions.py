@@ -212,7 +212,7 @@ def test_without_new_seeds_the_best_of_several_is_called_optimistic_and_no_test_
     groups = grouped(runs, ["init.name"], ACCURACY)
     (line,) = about_confirmation(groups, None, "a" * 32)
     assert line == (
-        "This mean is optimistic: it is the best of 2, judged by the runs that selected it. "
+        "The best mean is optimistic: of 2 it was selected by these very runs. "
         "`nnlab confirm aaaaaaaa` trains the candidates for the best again, on new seeds."
     )
     assert not any("test images" in line for line in said(runs))
