@@ -25,6 +25,9 @@ STUDIES = {path.stem: path for path in sorted((ROOT / "conf" / "experiment").glo
 TINY = ("data=mnist_sample", "data.val_size=4600", "epochs=1", "threads=1")
 CUT = {
     "init_scale": (("init=randn_minus_half,he", "seed=0,1", "lr=0.1"), {"init", "seed"}),
+    "init_bias": (("init=randn_minus_half,he", "seed=0,1", "lr=0.1"), {"init", "seed"}),
+    "init_batches": (("init=randn_minus_half,he", "seed=0,1", "lr=0.1"), {"init", "seed"}),
+    "init_long": (("init=rand_minus_half,randn", "seed=0,1", "lr=0.1"), {"init", "seed"}),
     "scale_lr_map": (("init.scale=0.01,1", "lr=0.1,1", "seed=0"), {"init.scale", "lr"}),
     "hidden_size": (("hidden_size=5,10", "seed=0,1"), {"hidden_size", "seed"}),
     "stability_edge": (("init.scale=0.01,1", "seed=0,1"), {"init.scale", "seed"}),
@@ -50,7 +53,7 @@ def grid(name):
     return configs, set(Sweep.of(configs, jobs).varying)
 
 
-def test_there_are_the_four_studies():
+def test_there_are_these_studies():
     assert set(STUDIES) == set(CUT)
 
 
@@ -69,6 +72,9 @@ def test_a_study_says_its_question_its_command_and_what_is_expected(name):
     ("name", "count", "varying"),
     [
         ("init_scale", 6 * 3 * 5, {"init", "lr", "seed"}),
+        ("init_bias", 6 * 3 * 5, {"init", "lr", "seed"}),
+        ("init_batches", 6 * 3 * 5, {"init", "lr", "seed"}),
+        ("init_long", 2 * 3 * 5, {"init", "lr", "seed"}),
         ("scale_lr_map", 12 * 12 * 3, {"init.scale", "lr", "seed"}),
         ("hidden_size", 6 * 5, {"hidden_size", "seed"}),
         ("stability_edge", 8 * 5, {"init.scale", "seed"}),
@@ -88,6 +94,12 @@ def test_the_inits_of_the_first_study_are_those_of_the_notes_and_two_rules():
     assert {config.init.name for config in configs} == set(INIT_NAMES[:6])
     assert {config.lr for config in configs} == {0.05, 0.1, 0.5}
     assert {config.epochs for config in configs} == {500}
+
+
+def test_the_follow_ups_of_the_first_study_change_what_they_say():
+    assert {config.init.bias for config in grid("init_bias")[0]} == {"same"}
+    assert {config.batch_size for config in grid("init_batches")[0]} == {64}
+    assert {config.epochs for config in grid("init_long")[0]} == {2000}
 
 
 def test_the_map_is_even_on_log_axes_from_end_to_end():
