@@ -389,8 +389,16 @@ def get(which: str, uri: str | None = None) -> Run | Sweep:
     NnlabError
         Where there is none, or several are meant.
     """
+    from nnlab.tracking.frames import ID
+    from nnlab.tracking.locations import tracking_uri
+    from nnlab.tracking.readers import open_reader
     from nnlab.tracking.store import existing_store
 
+    if ID.fullmatch(which):  # of a local store, rows are read without MLflow, which takes seconds
+        reader = open_reader(tracking_uri(uri))
+        matching = reader.beginning_with(which)
+        if len(matching) == 1:
+            return handle_of(matching[0], reader.uri)
     store = existing_store(uri)
     record = store.find_run(which)
     if which == "last" and record.parent is not None:

@@ -145,6 +145,17 @@ def test_runs_are_selected_by_conditions_and_by_names(sweep, run):
     assert sweep.id not in set(everything["run_id"])
 
 
+def test_what_is_recorded_is_read_without_mlflow(run, root):
+    code = (
+        "import sys, nnlab\n"
+        f"run = nnlab.get({run.id[:8]!r})\n"
+        "print(run.outcome, len(run.history()), len(nnlab.runs(selection=run)))\n"
+        "print('mlflow' in sys.modules)"
+    )
+    done = python("-c", code, root=root, check=True)
+    assert done.stdout.split() == [run.outcome, "5", "1", "False"]
+
+
 def test_two_selections_are_compared_seed_by_seed(sweep):
     runs = sweep.runs()
     one, other = (runs.loc[(runs["lr"] == lr) & (runs["init.name"] == "he")] for lr in (0.1, 0.5))
