@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from nnlab.api.handles import Run as Run
     from nnlab.api.handles import Sweep as Sweep
-    from nnlab.api.handles import get as get
     from nnlab.api.reading import compare as compare
     from nnlab.api.reading import explain as explain
+    from nnlab.api.reading import get as get
     from nnlab.api.reading import runs as runs
     from nnlab.api.training import reproduce as reproduce
     from nnlab.api.training import resume as resume
@@ -27,7 +27,7 @@ _MODULES = {
     "Sweep": "api.handles",
     "compare": "api.reading",
     "explain": "api.reading",
-    "get": "api.handles",
+    "get": "api.reading",
     "reproduce": "api.training",
     "resume": "api.training",
     "run": "api.training",

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from nnlab.api.handles import Run
+from nnlab.api.handles import Run, Sweep
 from nnlab.api.host import as_guest
 from nnlab.api.selections import Selection, words_of
 from nnlab.errors import ComparisonError
@@ -13,6 +13,49 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from nnlab.reproduction.explanation import Explanation
+    from nnlab.tracking.records import RunRecord
+
+
+def handle_of(record: "RunRecord", uri: str) -> Run | Sweep:
+    """Return the handle of a record."""
+    from nnlab.jobs.tags import Tag
+
+    kind = Sweep if Tag.KIND in record.tags else Run
+    return kind(record.run_id, uri)
+
+
+@as_guest
+def get(which: str, uri: str | None = None) -> Run | Sweep:
+    """Return a recorded run or sweep.
+
+    Parameters
+    ----------
+    which : str
+        The beginning of its id; its address in the UI; or ``last``, the sweep or single run that
+        was made last.
+    uri : str or None
+        The store; None for the one of the config.
+
+    Raises
+    ------
+    NnlabError
+        Where there is none, or several are meant.
+    """
+    from nnlab.tracking.frames import ID
+    from nnlab.tracking.locations import tracking_uri
+    from nnlab.tracking.readers import open_reader
+    from nnlab.tracking.store import existing_store
+
+    if ID.fullmatch(which):  # of a local store, rows are read without MLflow, which takes seconds
+        reader = open_reader(tracking_uri(uri))
+        matching = reader.beginning_with(which)
+        if len(matching) == 1:
+            return handle_of(matching[0], reader.uri)
+    store = existing_store(uri)
+    record = store.find_run(which)
+    if which == "last" and record.parent is not None:
+        return Sweep(record.parent, store.uri)
+    return handle_of(record, store.uri)
 
 
 @as_guest

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Any, TypeAlias, cast
 
-from nnlab.api.handles import Handle
+from nnlab.api.handle import Handle
 from nnlab.errors import ComparisonError
 
 Named: TypeAlias = str | Handle

@@ -6,8 +6,9 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Unpack, overload
 
 from nnlab.api.fields import RunFields, SweepFields
-from nnlab.api.handles import Run, Sweep, get
+from nnlab.api.handles import Run, Sweep
 from nnlab.api.host import as_guest, interruptible
+from nnlab.api.reading import get
 from nnlab.api.selections import one_of
 from nnlab.errors import ConfigError, NothingLeftError
 
