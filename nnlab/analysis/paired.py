@@ -2,22 +2,20 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import product
 from typing import Any
 
 import pandas as pd
 
 from nnlab.analysis.conditions import left_out_note, runs_where
-from nnlab.analysis.configurations import DIGEST, metric_of, one_run_per_seed, varying_fields
+from nnlab.analysis.configurations import metric_of, one_run_per_seed, varying_fields
 from nnlab.analysis.groups import RunGroup
 from nnlab.analysis.looks import count_look, look_level
+from nnlab.analysis.matching import Key, matching, with_all_seeds
 from nnlab.analysis.paired_statistics import MIN_SEEDS, PairedDifference, as_family
 from nnlab.analysis.ranking import METRIC, SEED
 from nnlab.analysis.seed_commands import seeds_command
 from nnlab.errors import ComparisonError
-from nnlab.tracking.frames import read_runs, read_tagged
-
-Key = tuple[Any, ...]  # a configuration: the values of the fields that vary
+from nnlab.tracking.frames import read_runs
 
 
 @dataclass(frozen=True)
@@ -167,7 +165,7 @@ def compare_pairs(
 ) -> Pairs:
     """Compare two sides seed by seed; see ``pair``."""
     chosen = [set(read_runs(uri, [side])["run_id"]) for side in (a, b)]
-    pool = _with_all_seeds(uri, set.union(*chosen))
+    pool = with_all_seeds(uri, set.union(*chosen))
     if SEED not in pool:
         raise ComparisonError(f"The runs of {a} and {b} have no parameter `seed` to pair them by.")
     name, unused, params = metric_of(pool, metric), int(pool[SEED].max()) + 1, pool.attrs["params"]
@@ -177,7 +175,7 @@ def compare_pairs(
     fields = varying_fields(pool)
     keys = pool[fields].apply(tuple, axis=1) if fields else pd.Series([()] * len(pool), pool.index)
     sides = [list(dict.fromkeys(keys[pool["run_id"].isin(ids)])) for ids in chosen]
-    shared, matched = _paired(*sides, fields=fields)
+    shared, matched = matching(*sides, fields=fields)
     if not matched:
         raise ComparisonError(
             f"{a} and {b} cannot be paired: both stand for the same configurations, or for several "
@@ -203,39 +201,6 @@ def compare_pairs(
     added = int((~once["run_id"].isin(set.union(*chosen))).sum())
     notes = left_out + _notes(pairs, added)
     return Pairs(pairs, fields, shared, name, unused, params, notes)
-
-
-def _with_all_seeds(uri: str | None, run_ids: set[str]) -> pd.DataFrame:
-    """Return the runs, and all others of the store that differ from them in the seed alone."""
-    chosen = read_runs(uri, [",".join(sorted(run_ids))])
-    digests = chosen[DIGEST].dropna().unique()
-    if not len(digests):
-        return chosen
-    pool = read_tagged(uri, DIGEST, digests)
-    # A reproduction of a run is not another result.
-    pool = pool[pool["reproduces"].isna() | pool["run_id"].isin(run_ids)]
-    names = [name for name in pool.attrs["params"] if name != SEED]
-    keys = pool[[*names, DIGEST]].astype(str).apply(tuple, axis=1)
-    return pool[keys.isin(set(keys[pool["run_id"].isin(run_ids)]))]
-
-
-def _paired(
-    a: Sequence[Key], b: Sequence[Key], *, fields: Sequence[str]
-) -> tuple[list[str], list[tuple[Key, Key]]]:
-    """Return the fields in which each pair of configurations agrees, and the pairs."""
-    if len(a) == 1 or len(b) == 1:
-        return [], [(one, other) for one, other in product(a, b) if one != other]
-    places = [
-        place
-        for place in range(len(fields))
-        if any(len({key[place] for key in side}) > 1 for side in (a, b))
-    ]
-    pairs = [
-        (one, other)
-        for one, other in product(a, b)
-        if one != other and all(one[place] == other[place] for place in places)
-    ]
-    return [fields[place] for place in places], pairs
 
 
 def _row(found: Pair) -> dict[str, Any]:
