@@ -156,11 +156,11 @@ def _to_target(row: Row) -> str:
 def _pivot(table: pd.DataFrame) -> pd.DataFrame:
     across = table.columns.names[1]
     rows = []
-    for key, row in zip(table.index, table.to_dict(orient="records"), strict=True):
+    for number_of_row, key in enumerate(table.index):
         names = zip(table.index.names, key if isinstance(key, tuple) else (key,), strict=True)
         cells = {str(name): written(value) for name, value in names}
-        for value in table["mean"].columns:
-            cell: Row = {name: row[name, value] for name in PIVOTED}
+        for column, value in enumerate(table["mean"].columns):  # by number: NaN is no key
+            cell: Row = {name: table[name].to_numpy()[number_of_row, column] for name in PIVOTED}
             text = f"{number(cell['mean'])} {_interval(cell)}"
             cells[f"{across}={written(value)}"] = text.removesuffix(" -")
         rows.append(cells)

@@ -168,6 +168,8 @@ def compare_pairs(
     pool = with_all_seeds(uri, set.union(*chosen))
     if SEED not in pool:
         raise ComparisonError(f"The runs of {a} and {b} have no parameter `seed` to pair them by.")
+    if pool[SEED].dtype.kind not in "iuf":
+        raise ComparisonError(f"Among the runs of {a} and {b} are seeds that are no numbers.")
     name, unused, params = metric_of(pool, metric), int(pool[SEED].max()) + 1, pool.attrs["params"]
     left_out = []
     if where is not None:

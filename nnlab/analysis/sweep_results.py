@@ -1,5 +1,6 @@
 """A sweep's results as the store has them, read once for its report."""
 
+import math
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,7 +18,7 @@ from nnlab.analysis.configurations import (
 from nnlab.analysis.figure_data import CURVES, FigureData, WeightsFile, read_filters
 from nnlab.analysis.groups import RunGroup, grouped
 from nnlab.analysis.ranking import METRIC, SEED, lower_is_better
-from nnlab.errors import ConfigError, StoredFileError
+from nnlab.errors import ConfigError, ReportError, StoredFileError
 from nnlab.jobs.config import from_record, to_yaml
 from nnlab.jobs.provenance import read_environment
 from nnlab.jobs.study import STUDY_FILE, Study
@@ -50,8 +51,19 @@ class SweepResults:
 
     @classmethod
     def read(cls, store: Store, parent: RunRecord, metric: str = METRIC) -> "SweepResults":
-        """Read a sweep's runs."""
+        """Read a sweep's runs.
+
+        Raises
+        ------
+        ReportError
+            Where they have no parameters.
+        """
         runs = read_runs(store.uri, [parent.run_id])
+        if SEED not in runs:
+            raise ReportError(
+                f"The runs of {parent.run_id[:8]} have lost their parameters: `nnlab doctor` adds "
+                "them from the runs' own files, where they are there."
+            )
         return cls(store, parent, runs, metric_of(runs, metric))
 
     @cached_property
@@ -102,7 +114,8 @@ class SweepResults:
     @property
     def planned(self) -> int:
         """How many runs the sweep was to have."""
-        return int(self.parent.metrics.get("runs/planned", len(self.all_runs)))
+        planned = self.parent.metrics.get("runs/planned", math.nan)
+        return int(planned) if math.isfinite(planned) else len(self.all_runs)
 
     @property
     def target(self) -> float | None:

@@ -73,7 +73,9 @@ def _planned(store: Store, record: RunRecord) -> dict[str, object]:
         if text is None:
             raise RecordError("there is neither config.yaml nor a plan.")
         plan = Plan.from_json(text, f"{PLAN} of {head[:8]}")
-    return plan.jobs[int(record.tags[Tag.JOB])].config
+    if not 0 <= record.job < len(plan.jobs):
+        raise RecordError(f"the plan has no job {record.job}.")
+    return plan.jobs[record.job].config
 
 
 def _dataset(store: Store, record: RunRecord, config: RunConfig) -> DatasetInput | None:

@@ -189,7 +189,7 @@ def _read(store: Store, which: str, *, sweep: bool) -> tuple[RunRecord, list[Rec
     head = store.find_run(which, "sweep" if sweep else "run")
     if not sweep:
         return head, [read_recorded_run(store, head)]
-    children = sorted(store.children(head.run_id), key=lambda run: int(run.tags.get(Tag.JOB, "0")))
+    children = sorted(store.children(head.run_id), key=lambda run: run.job)
     complete = [run for run in children if Tag.WEIGHTS_SHA256 in run.tags]
     if not complete:
         raise RecordError(

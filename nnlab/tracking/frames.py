@@ -1,5 +1,6 @@
 """The runs of a store as pandas DataFrames, for tables, figures and notebooks."""
 
+import math
 import re
 from collections.abc import Collection, Iterable, Sequence
 
@@ -17,6 +18,7 @@ from nnlab.training.outcomes import LATE
 LAST = "last"  # the selection of the newest sweep
 ID = re.compile(r"[0-9a-f]{1,32}")
 ADDITIONS = {Tag.CONFIRMS, Tag.FURTHER_SEEDS}  # sweeps that belong to others
+LONGEST_INTEGER = 18  # digits, so that it fits into 64 bits
 INTEGER = re.compile(r"[+-]?\d+")
 Selected = tuple[RunRecord, str | None]  # a run, and the sweep by which it was selected
 INFO = (
@@ -194,7 +196,7 @@ def _frame(store: Reader, selected: Collection[Selected], nothing: str) -> pd.Da
                 experiments.get(record.experiment_id),
                 record.status,
                 record.tags.get(Tag.OUTCOME),
-                pd.Timestamp(record.start_time, unit="ms", tz="UTC"),
+                _time(record.start_time),
                 record.tags.get(Tag.DATA_DIGEST),
                 record.tags.get(Tag.REPRODUCES),
                 record.tags.get(Tag.DERIVED_FROM),
@@ -229,13 +231,19 @@ def _typed(values: Sequence[str | None]) -> pd.Series:
     return pd.Series([typed_value(each) for each in values], dtype=object).infer_objects()
 
 
+def _time(milliseconds: int) -> object:
+    """Convert a time of the store; not a time where no clock can have said it."""
+    return pd.to_datetime(milliseconds, unit="ms", utc=True, errors="coerce")
+
+
 def typed_value(text: str | None) -> int | float | str | None:
-    """Return a parameter's value: a number where its text is one."""
+    """Return a parameter's value: a number where its text is a finite one."""
     if text is None:
         return None
-    if INTEGER.fullmatch(text):
+    if INTEGER.fullmatch(text) and len(text) <= LONGEST_INTEGER:
         return int(text)
     try:
-        return float(text)
+        number = float(text)
     except ValueError:
         return text
+    return number if math.isfinite(number) else text  # no param of a run is such a number

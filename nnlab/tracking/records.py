@@ -4,10 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
+from nnlab.errors import RecordError
 from nnlab.jobs.tags import Tag
 
 if TYPE_CHECKING:
     from mlflow.entities import Run as MlflowRun
+
+LONGEST_NUMBER = 10  # digits of a job's number
 
 
 @dataclass(frozen=True)
@@ -72,6 +75,23 @@ class RunRecord:
     def parent(self) -> str | None:
         """The id of the run that it is nested under; None for a run on its own."""
         return self.tags.get(Tag.PARENT)
+
+    @property
+    def job(self) -> int:
+        """Its number in its sweep, from 0.
+
+        Raises
+        ------
+        RecordError
+            Where the store holds something else.
+        """
+        number = self.tags.get(Tag.JOB, "0")
+        if not (number.isascii() and number.isdigit() and len(number) < LONGEST_NUMBER):
+            raise RecordError(
+                f"The tag `{Tag.JOB}` of run {self.run_id[:8]} is {number[:20]!r}, expected the "
+                "number of the run in its sweep; the store was changed after the run."
+            )
+        return int(number)
 
 
 class Measurement(NamedTuple):

@@ -96,7 +96,8 @@ def _with_descendants(store: Store, head: RunRecord) -> tuple[list[RunRecord], t
     while waiting:
         run = waiting.pop()
         children = store.children(run.run_id)
-        waiting += [child for child in children if child.is_sweep]
+        # A sweep that the store has below itself is taken once.
+        waiting += [child for child in children if child.is_sweep and child.run_id not in runs]
         runs.update((child.run_id, child) for child in children)
         reused = [run_id for run_id in _listed(store, run) if run_id not in runs]
         local_ids = find_local_ids(store, reused) if reused else {}
