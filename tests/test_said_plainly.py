@@ -2,6 +2,7 @@
 
 import re
 import shutil
+import sqlite3
 import zipfile
 
 import numpy as np
@@ -144,3 +145,51 @@ def test_a_damaged_file_of_a_sweep_is_named_by_its_report(finished, tmp_path, na
     (path,) = finished.glob(f"artifacts/{SWEEP}*/artifacts/{name}")
     path.write_bytes(content)
     assert f"{name} " in refusal("report", SWEEP, "--out", tmp_path / "report")
+
+
+def run_sql(store, *statements):
+    with sqlite3.connect(store / "mlflow.db") as database:
+        for statement in statements:
+            assert database.execute(statement).rowcount > 0
+
+
+def test_a_report_of_runs_without_parameters_names_them(finished, tmp_path):
+    run_sql(finished, "DELETE FROM params")
+    sentence = refusal("report", SWEEP, "--out", tmp_path / "report")
+    assert "have lost their parameters" in sentence
+    assert "nnlab doctor" in sentence
+
+
+@pytest.mark.parametrize("value", ["1e999", "9" * 5000, "nan"])
+def test_a_parameter_that_is_no_finite_number_is_a_text(finished, value):
+    one = "(SELECT min(run_uuid) FROM params)"
+    run_sql(finished, f"UPDATE params SET value = '{value}' WHERE key = 'lr' AND run_uuid = {one}")
+    done = CliRunner().invoke(main, ["compare", SWEEP], env={"COLUMNS": "500"})
+    assert done.exit_code == 0, done
+    assert value[:3] in done.output
+
+
+def test_seeds_that_are_no_numbers_pair_nothing(finished):
+    run_sql(finished, "UPDATE params SET value = 'x' || value WHERE key = 'seed'")
+    with sqlite3.connect(finished / "mlflow.db") as database:
+        ids = [row[0] for row in database.execute("SELECT DISTINCT run_uuid FROM params LIMIT 2")]
+    assert "seeds that are no numbers" in refusal("compare", *ids)
+
+
+def test_times_that_no_clock_can_have_said_stop_no_table(finished):
+    run_sql(finished, f"UPDATE runs SET start_time = {2**62}")
+    assert CliRunner().invoke(main, ["compare", SWEEP]).exit_code == 0
+
+
+def test_a_sweep_below_itself_is_exported_once(finished, tmp_path):
+    (folder,) = finished.glob(f"artifacts/{SWEEP}*")
+    statement = "INSERT INTO tags VALUES ('mlflow.parentRunId', '{0}', '{0}')"
+    run_sql(finished, statement.format(folder.name))
+    done = CliRunner().invoke(main, ["export", SWEEP, str(tmp_path / "sweep.zip")])
+    assert done.exit_code in (0, 2), done
+    assert done.exception is None or isinstance(done.exception, SystemExit)
+
+
+def test_a_run_whose_number_in_its_sweep_is_none_is_named(finished):
+    run_sql(finished, "UPDATE tags SET value = 'x' WHERE key = 'job'")
+    assert "The tag `job` of run" in refusal("reproduce", SWEEP, "--all")
