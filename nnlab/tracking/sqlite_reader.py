@@ -10,16 +10,19 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-import pandas as pd
 
 from nnlab.errors import TrackingError
+from nnlab.jobs.tags import Tag
 from nnlab.system.stored_files import read_text
 from nnlab.tracking.database import LOCK_SECONDS, READ_ERRORS, damaged
 from nnlab.tracking.locations import local_path, own_folder
 from nnlab.tracking.records import Measurement, RunRecord
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 # All ids are one argument, a JSON list: SQLite limits the number of arguments.
 RUNS = """
@@ -75,6 +78,24 @@ class DatabaseReader:
         """Return the runs whose ids begin with these letters, the newest first."""
         return self._matching("substr(run_uuid, 1, ?) = ?", len(letters), letters)
 
+    def imported_from(self, letters: str) -> list[RunRecord]:
+        """Return the runs whose ids before an import begin with these letters, newest first."""
+        return self._matching(
+            "run_uuid IN (SELECT run_uuid FROM tags WHERE key = ? AND substr(value, 1, ?) = ?)",
+            Tag.IMPORTED_FROM, len(letters), letters,
+        )  # fmt: skip
+
+    def newest_first(self, kind: Literal["sweep", "run"] | None) -> Iterator[RunRecord]:
+        """Yield all runs, or only the sweeps or the trained runs, the newest first."""
+        tagged = "run_uuid IN (SELECT run_uuid FROM tags WHERE key = ? AND value "
+        conditions = {
+            None: ("1",),
+            "run": (tagged + "!= '')", Tag.JOB),
+            "sweep": (tagged + "= 'sweep')", Tag.KIND),
+        }
+        for run_id in self._ids(*conditions[kind]):
+            yield from self.read([run_id])
+
     def tagged(self, key: str, value: str) -> list[RunRecord]:
         """Return the runs with this tag, the newest first."""
         return self._matching(
@@ -115,8 +136,10 @@ class DatabaseReader:
         path = None if folder is None else Path(folder) / name
         return read_text(path) if path is not None and path.is_file() else None
 
-    def curves(self, run_ids: Sequence[str], metrics: Sequence[str]) -> pd.DataFrame:
+    def curves(self, run_ids: Sequence[str], metrics: Sequence[str]) -> "pd.DataFrame":
         """Return ``run_id``, ``epoch`` and a column for each metric, NaN where it has no value."""
+        import pandas as pd  # here, so that a look-up need not load it
+
         epochs = [np.empty(0, np.int64)]  # so that there is a table without any run too
         values = [np.empty((0, len(metrics)))]
         with self._connection() as connection:
@@ -146,12 +169,17 @@ class DatabaseReader:
                 yield Measurement(_text(key), _number(value), int(timestamp), int(step))
 
     def _matching(self, condition: str, *arguments: object) -> list[RunRecord]:
+        return self.read(self._ids(condition, *arguments))
+
+    def _ids(self, condition: str, *arguments: object) -> list[str]:
         ids = self._fetch(
             "SELECT run_uuid FROM runs WHERE lifecycle_stage = 'active' "  # noqa: S608 - conditions of this class
+            "AND experiment_id IN "
+            "(SELECT experiment_id FROM experiments WHERE lifecycle_stage = 'active') "
             f"AND {condition} ORDER BY start_time DESC, run_uuid",
             *arguments,
         )
-        return self.read([run_id for (run_id,) in ids])
+        return [run_id for (run_id,) in ids]
 
     def _fetch(self, query: str, *arguments: object) -> list[tuple[Any, ...]]:
         with self._connection() as connection:

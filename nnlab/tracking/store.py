@@ -3,19 +3,25 @@
 import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from functools import cached_property
 from itertools import islice
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from nnlab.errors import StoredFileError, TrackingError
 from nnlab.jobs.tags import Tag
 from nnlab.system.stored_files import read_text
 from nnlab.system.temporary import temporary_folder
 from nnlab.tracking.connection import Connection
+from nnlab.tracking.database import ensure_database
 from nnlab.tracking.locations import local_database, local_path, own_folder, tracking_uri
 from nnlab.tracking.records import Measurement, RunDetails, RunRecord
 from nnlab.tracking.relocation import refuse_moved_store
+from nnlab.tracking.sqlite_reader import DatabaseReader
 from nnlab.tracking.store_folder import is_outside
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
 
 Kind = Literal["sweep", "run"]
 
@@ -27,6 +33,9 @@ PAGE = 1000  # runs that one request returns
 class Store:
     """A tracking store, for reading; ``Writer`` and ``Tracker`` write.
 
+    A local store is made where there is none. MLflow is imported when something needs it:
+    ``find_run`` reads the rows of a local store, so that a wrong id is answered at once.
+
     Raises
     ------
     TrackingError
@@ -35,9 +44,23 @@ class Store:
 
     def __init__(self, uri: str) -> None:
         self.uri = uri
-        self._connection = Connection(uri)
-        self._client, self._call = self._connection.client, self._connection.call
+        self._database = local_database(uri)
+        if self._database is None:
+            self._connection  # noqa: B018 - opened now: a server may not answer
+        else:
+            ensure_database(self._database)
         self._in_place = False  # known to have been neither moved nor copied
+
+    @cached_property
+    def _connection(self) -> Connection:
+        return Connection(self.uri)
+
+    @property
+    def _client(self) -> "MlflowClient":
+        return self._connection.client
+
+    def _call(self, function: Any, *arguments: Any) -> Any:  # noqa: ANN401 - as MLflow's client
+        return self._connection.call(function, *arguments)
 
     def search(self, condition: str = "", page: int = PAGE) -> Iterator[RunRecord]:
         """Yield the runs of all experiments that meet a condition, the newest first.
@@ -65,11 +88,13 @@ class Store:
 
     def get(self, run_id: str) -> RunRecord:
         """Return a run by its whole id."""
-        return self._call(lambda: RunRecord.of(self._client.get_run(run_id)))
+        run: RunRecord = self._call(lambda: RunRecord.of(self._client.get_run(run_id)))
+        return run
 
     def details(self, run_id: str) -> RunDetails:
         """Return a run by its whole id, with its end and its datasets."""
-        return self._call(lambda: RunDetails.of(self._client.get_run(run_id)))
+        run: RunDetails = self._call(lambda: RunDetails.of(self._client.get_run(run_id)))
+        return run
 
     def children(self, parent: str) -> list[RunRecord]:
         """Return a sweep's runs, the newest first."""
@@ -113,7 +138,11 @@ class Store:
             "run": f"tags.{Tag.JOB} != ''",
             "sweep": f"tags.{Tag.KIND} = 'sweep'",
         }
-        for record in self.search(conditions[kind]):
+        if self._database is None:
+            records = self.search(conditions[kind])
+        else:
+            records = DatabaseReader(self.uri, self._database).newest_first(kind)
+        for record in records:
             if not {Tag.REPRODUCES, Tag.CONFIRMS, Tag.FURTHER_SEEDS} & record.tags.keys():
                 return record
         raise TrackingError(f"{self.uri} has no {kind or 'run'} yet.")
@@ -124,8 +153,7 @@ class Store:
                 f"{beginning!r} is no run: give the first letters and digits of its id, its "
                 "address in the UI, or `last`."
             )
-        for field in ("attributes.run_id", f"tags.{Tag.IMPORTED_FROM}"):
-            first_two = list(islice(self.search(f"{field} LIKE '{beginning}%'"), 2))
+        for first_two in self._first_two(beginning):
             if len(first_two) == 1:
                 return first_two[0]
             if first_two:
@@ -135,6 +163,16 @@ class Store:
         raise TrackingError(
             f"In {self.uri} no run begins with {beginning}: check the id and --uri."
         )
+
+    def _first_two(self, beginning: str) -> Iterator[list[RunRecord]]:
+        """Yield up to two runs whose ids begin so, then those with such ids before an import."""
+        if self._database is not None:
+            rows = DatabaseReader(self.uri, self._database)
+            yield rows.beginning_with(beginning)[:2]
+            yield rows.imported_from(beginning)[:2]
+            return
+        for field in ("attributes.run_id", f"tags.{Tag.IMPORTED_FROM}"):
+            yield list(islice(self.search(f"{field} LIKE '{beginning}%'"), 2))
 
     def experiments(self) -> dict[str, str]:
         """Return the names of all experiments by their ids."""
@@ -147,11 +185,8 @@ class Store:
 
     def measurements(self, run_id: str, metrics: Iterable[str]) -> Iterator[Measurement]:
         """Yield every value of some metrics of a run, as they were logged."""
-        database = local_database(self.uri)
-        if database is not None:
-            from nnlab.tracking.sqlite_reader import DatabaseReader
-
-            yield from DatabaseReader(self.uri, database).measurements(run_id, list(metrics))
+        if self._database is not None:
+            yield from DatabaseReader(self.uri, self._database).measurements(run_id, list(metrics))
             return
         for metric in metrics:
             for point in self._call(self._client.get_metric_history, run_id, metric):
@@ -162,7 +197,7 @@ class Store:
         locations = self._connection.artifact_locations
         if run_id not in locations:
             uri = str(self._call(self._client.get_run, run_id).info.artifact_uri)
-            database = local_database(self.uri)
+            database = self._database
             if not self._in_place and database is not None and is_outside(database, uri):
                 refuse_moved_store(database)
                 self._in_place = True
