@@ -19,6 +19,15 @@ BELONGS_TO = {
     "hydra.sweeper.direction": "`objective`: a loss is minimised, an accuracy maximised",
 }
 
+# Inits as the notes write them, without blanks, brackets and signs of multiplication -> ours.
+NOTED_INITS = {
+    "randn-0.5": "randn_minus_half",
+    "rand-0.5": "rand_minus_half",
+    "randn0.01": "randn_small",
+    "0.01randn": "randn_small",
+    "randn/100": "randn_small",
+}
+
 # Other libraries' names of fields -> ours.
 SYNONYMS = {
     "learning_rate": "lr",
@@ -98,7 +107,10 @@ def sentence(error: BaseException) -> str:
     if missing := re.search(r"Could not find '([^']+)/([^'/]+)'\s+Available options in", text):
         group, option = missing.groups()
         allowed = re.findall(r"^\t(\S+)$", text, re.MULTILINE)
-        guess = difflib.get_close_matches(option, allowed, 1)
+        noted = (
+            NOTED_INITS.get(re.sub(r"[ ()*]|np\.random\.", "", option)) if group == "init" else None
+        )
+        guess = [noted] if noted else difflib.get_close_matches(option, allowed, 1)
         hint = f" Did you mean {group}={guess[0]}?" if guess else ""
         return f"{group}={option} is not allowed: {group} is one of {', '.join(allowed)}.{hint}"
     if several := re.match(r"Ambiguous value for argument '([^']+)'", text):
