@@ -33,6 +33,8 @@ class Dataset:
         Like ``pixels`` and ``labels``: images that are evaluated once, after training.
     source : str
         Where the images come from, for messages.
+    read_as : str
+        What the files were taken for, where that was told by their content.
 
     Raises
     ------
@@ -47,6 +49,7 @@ class Dataset:
     test_pixels: NDArray[np.uint8] | None
     test_labels: NDArray[np.int64] | None
     source: str
+    read_as: str = ""
 
     def __post_init__(self) -> None:
         _check(self.source, self.pixels, self.labels)
@@ -74,6 +77,18 @@ class Dataset:
                 view = np.ascontiguousarray(array).view()
                 view.flags.writeable = False
                 object.__setattr__(self, field, view)  # how a frozen dataclass completes itself
+
+    @property
+    def said(self) -> str:
+        """What was read, in a line; empty where only one format is possible."""
+        if not self.read_as:
+            return ""
+        rows, columns = self.image_shape
+        test = "" if self.test_labels is None else f" (and {len(self.test_labels):,} to test)"
+        return (
+            f"{self.source}: {len(self.labels):,} images{test} of {rows} × {columns}, "
+            f"{len(np.unique(self.labels))} classes; {self.read_as}."
+        )
 
     @property
     def classes(self) -> int:

@@ -1,26 +1,25 @@
 """Reading images to classify: from pictures, CSV tables, NumPy arrays and IDX files."""
 
 import io
-import math
-import struct
-import warnings
-import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nnlab.arrays import Array
+from nnlab.data.arff import split_arff
+from nnlab.data.content import NPY_MAGIC, UNPACK, ZIP_MAGIC, Kind, kind_of, read_content
+from nnlab.data.csv_table import read_table
 from nnlab.data.files import readable
 from nnlab.data.idx import read_idx
-from nnlab.data.kaggle import MAX_VALUE, read_images
+from nnlab.data.named_arrays import by_part, read_array, read_arrays
+from nnlab.data.pictures import read_picture
+from nnlab.data.pixel_values import white_of
 from nnlab.errors import DataError
-from nnlab.system.stored_files import NUMPY_ERRORS
 
-Kind: TypeAlias = Literal["table", "array", "idx", "picture"]
+HEAD = 4096  # bytes that tell what a file is
 
 
 @dataclass(frozen=True)
@@ -30,46 +29,27 @@ class Images:
     Attributes
     ----------
     pixels : Array
-        (images, pixels), whole numbers from 0 to 255 or floats in [0, 1]; may be a memory map.
+        (images, pixels), from 0 to ``white``; may be a memory map.
+    white : float
+        The value that is white.
     labels : NDArray of int64 or None
         (images,), where the file has them.
     names : sequence of str or int
         A picture's file; of images in one file, their numbers, counted from 1.
+    said : str
+        How a table or an archive was read.
     """
 
     pixels: Array
+    white: float
     labels: NDArray[np.int64] | None
     names: Sequence[str | int]
+    said: str = ""
 
     @property
     def bright(self) -> bool:
         """Whether they are more white than black, as drawings on paper are."""
-        return float(self.pixels.mean()) > _white(self.pixels) / 2
-
-
-def kind_of(path: Path) -> Kind:
-    """Tell from a file's name what it holds.
-
-    Raises
-    ------
-    DataError
-        Where the suffix is unknown.
-    """
-    name = path.name.lower()
-    match Path(name).suffix:
-        case ".npy":
-            return "array"
-        case ".png" | ".jpg" | ".jpeg":
-            return "picture"
-    plain = name.removesuffix(".gz")
-    if plain.endswith(".csv"):
-        return "table"
-    if plain.endswith((".idx", "ubyte")):
-        return "idx"
-    raise DataError(
-        f"{path}: found a name that tells no kind of file, expected .csv, .npy, .png, .jpg, or "
-        "for IDX images .idx or …-ubyte (.csv and IDX gzipped or not)."
-    )
+        return float(self.pixels.mean()) > self.white / 2
 
 
 def kinds_of(paths: Sequence[Path]) -> set[Kind]:
@@ -80,17 +60,28 @@ def kinds_of(paths: Sequence[Path]) -> set[Kind]:
     DataError
         Where they are neither.
     """
-    kinds = {kind_of(path) for path in paths}
-    if len(paths) > 1 and kinds != {"picture"}:
-        other = next(path for path in paths if kind_of(path) != "picture")
+    kinds = {path: _kind(path) for path in paths}
+    if len(paths) > 1 and set(kinds.values()) != {"picture"}:
+        other = next(path for path in paths if kinds[path] != "picture")
         raise DataError(
             f"{other}: found {len(paths)} files, expected this one alone: only pictures (.png, "
             ".jpg) are classified several at a time."
         )
-    return kinds
+    return set(kinds.values())
 
 
-def load_images(paths: Sequence[Path], pixels: int) -> Images:
+def _kind(path: Path) -> Kind:
+    """Tell what a file is; only a packed one is read whole."""
+    with readable(path), path.open("rb") as file:
+        head = file.read(HEAD)
+    packed = head.startswith((ZIP_MAGIC, *UNPACK))
+    return read_content(path).kind if packed else kind_of(head, path)
+
+
+def load_images(
+    paths: Sequence[Path], pixels: int, *,
+    pixel_max: float | None = None, trained_with: float | None = None,
+) -> Images:  # fmt: skip
     """Read the images of some files.
 
     Parameters
@@ -99,6 +90,11 @@ def load_images(paths: Sequence[Path], pixels: int) -> Images:
         Pictures, or one file of many images.
     pixels : int
         Number of pixels of an image that the network takes.
+    pixel_max : float or None
+        The value that is white; None to tell it by the values.
+    trained_with : float or None
+        The value that was given as white when the network was trained: it counts where the values
+        do not tell.
 
     Raises
     ------
@@ -106,18 +102,62 @@ def load_images(paths: Sequence[Path], pixels: int) -> Images:
         Where a file is missing, broken, or holds images of another size.
     """
     (kind,), path = kinds_of(paths), paths[0]
+    labels: Array | None = None
+    said = ""
+    names: Sequence[str | int] | None = None
+    numbers = pixel_max is not None or trained_with is not None
     if kind == "picture":
-        grey = [_picture(picture, pixels).reshape(-1) for picture in paths]
-        return Images(np.stack(grey), None, [str(picture) for picture in paths])
-    labels: NDArray[np.int64] | None = None
-    if kind == "table":
-        rows, labels = read_images(path)
+        rows = np.stack([read_picture(picture, pixels).reshape(-1) for picture in paths])
+        names = [str(picture) for picture in paths]
+    elif kind in ("table", "arff"):
+        content, columns = read_content(path).data, None
+        if kind == "arff":
+            columns, content = split_arff(content, path)
+        rows, labels, said = read_table(
+            content, path, pixels=pixels, numbers=numbers, names=columns
+        )
         _check_width(rows.shape[1], path, pixels, labelled=labels is not None)
-    elif kind == "array":
-        rows = _array(path, pixels)
+    elif kind == "npz":
+        arrays = read_arrays(read_content(path).data, path)
+        rows, labels, said = _from_archive(arrays, path, pixels)
+    elif kind == "npy":
+        rows = _rows(_array(path), path, pixels)
     else:
         rows = _rows(read_idx(path, 3), path, pixels)
-    return Images(rows, labels, range(1, len(rows) + 1))
+    try:
+        white = white_of(rows, path, pixel_max)
+    except DataError:
+        if trained_with is None or pixel_max is not None:
+            raise
+        white = white_of(rows, path, trained_with)
+        said = f"{said}; " * bool(said) + f"white is {white:g}, as the run has it"
+    return Images(rows, white, labels, names or range(1, len(rows) + 1), said)
+
+
+def _array(path: Path) -> Array:
+    """Open an array: as a memory map, unless its file is packed."""
+    with readable(path), path.open("rb") as file:
+        mapped = file.read(len(NPY_MAGIC)) == NPY_MAGIC
+    return read_array(path if mapped else io.BytesIO(read_content(path).data), path)
+
+
+def _from_archive(
+    arrays: dict[str, Array], path: Path, pixels: int
+) -> tuple[Array, Array | None, str]:
+    """Return the test images of an archive; where it has none, its only or its training images."""
+    keys = by_part(arrays, path, needed=False)
+    part = "test" if ("test", "images") in keys else "train"
+    name = keys.get((part, "images")) or (next(iter(arrays)) if len(arrays) == 1 else None)
+    if name is None:
+        raise DataError(
+            f"{path}: found the arrays {', '.join(list(arrays)[:6])}, expected x_test or x_train."
+        )
+    labels = keys.get((part, "labels"))
+    return (
+        _rows(arrays[name], path, pixels),
+        None if labels is None else arrays[labels].reshape(-1).astype(np.int64),
+        f"array {name}",
+    )
 
 
 def _check_width(columns: int, path: Path, pixels: int, *, labelled: bool) -> None:
@@ -146,21 +186,6 @@ def _rows(array: Array, path: Path | str, pixels: int) -> Array:
     )
 
 
-def _array(path: Path, pixels: int) -> Array:
-    """Open an array that ``numpy.save`` wrote, as a memory map."""
-    with readable(path):
-        try:
-            array = np.load(path, mmap_mode="r", allow_pickle=False)
-        except NUMPY_ERRORS as error:
-            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-            raise DataError(
-                f"{path}: found no array of numbers as numpy.save writes it ({reason})."
-            ) from error
-    if not isinstance(array, np.ndarray):
-        raise DataError(f"{path}: found an archive of several arrays, expected one as numpy.save.")
-    return _checked_rows(array, path, pixels)
-
-
 def array_images(array: Array, pixels: int) -> Images:
     """Take images from an array in memory, as ``load_images`` does from a file.
 
@@ -176,68 +201,5 @@ def array_images(array: Array, pixels: int) -> Images:
     DataError
         Where it holds images of another size, or no pixels.
     """
-    rows = _checked_rows(array, "images", pixels)
-    return Images(rows, None, range(1, len(rows) + 1))
-
-
-def _checked_rows(array: Array, source: Path | str, pixels: int) -> Array:
-    """Return the images of an array as its rows; refuse values that are no pixels."""
-    rows = _rows(array, source, pixels)
-    if rows.dtype.kind not in "uif":
-        raise DataError(f"{source}: found values of type {rows.dtype}, expected uint8.")
-    lowest, highest = rows.min(), rows.max()  # NaN if any value is
-    if not (lowest >= 0 and highest <= _white(rows)):
-        raise DataError(
-            f"{source}: found {rows.dtype} values from {lowest} to {highest}, expected whole "
-            f"numbers from 0 to {MAX_VALUE} (as uint8, say), or floats from 0 to 1: divided by "
-            f"{MAX_VALUE} already."
-        )
-    return rows
-
-
-def _white(pixels: Array) -> int:
-    return 1 if pixels.dtype.kind == "f" else MAX_VALUE
-
-
-def _picture(path: Path, pixels: int) -> NDArray[np.uint8]:
-    """Read a picture as (rows, columns) grey values."""
-    from PIL import Image, ImageOps
-
-    with readable(path):
-        content = path.read_bytes()
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            image = Image.open(io.BytesIO(content), formats=("PNG", "JPEG"))
-            _check_size(image.size, path, pixels)  # before it is decompressed
-            upright = ImageOps.exif_transpose(image)
-            opaque = not upright.has_transparency_data or (
-                upright.convert("RGBA").getchannel("A").getextrema() == (MAX_VALUE, MAX_VALUE)
-            )
-            grey = np.asarray(upright.convert("L"))
-    except (
-        OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error,
-        Image.DecompressionBombError, Image.DecompressionBombWarning,
-    ) as error:  # fmt: skip
-        raise DataError(
-            f"{path}: found no whole PNG or JPEG picture ({str(error).strip() or 'broken'})."
-        ) from error
-    if upright.mode.startswith(("I", "F")):
-        raise DataError(f"{path}: found more than 8 bits a pixel, expected 8: convert it.")
-    if not opaque:
-        raise DataError(
-            f"{path}: found transparent pixels, expected none: lay it on its background first."
-        )
-    return grey
-
-
-def _check_size(size: tuple[int, int], path: Path, pixels: int) -> None:
-    """Refuse a picture that has not the size of the network's images: it is not scaled here."""
-    side = math.isqrt(pixels)
-    square = side * side == pixels
-    if size[0] * size[1] != pixels or (square and size[0] != size[1]):
-        wanted = f"{side} × {side}" if square else f"{pixels} pixels"
-        raise DataError(
-            f"{path}: found a picture of {size[0]} × {size[1]}, expected {wanted} as the network "
-            "sees: cut out what is to be classified and scale it, as the training images are."
-        )
+    rows = _rows(array, "images", pixels)
+    return Images(rows, white_of(rows, "images"), None, range(1, len(rows) + 1))

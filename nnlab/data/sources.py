@@ -7,17 +7,15 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from nnlab.arrays import Array
 from nnlab.data import cache, download
 from nnlab.data.dataset import Dataset
 from nnlab.data.files import read_whole, readable
 from nnlab.data.idx import find_files, parse_idx, read_idx, sha256_of
-from nnlab.data.kaggle import read_kaggle
 from nnlab.errors import DataError
 
-Arrays = dict[tuple[str, str], NDArray[np.uint8]]  # by part and kind, such as ("train", "images")
+Arrays = dict[tuple[str, str], Array]  # by part and kind, such as ("train", "images")
 
 
 def load_mnist_sample() -> Dataset:
@@ -123,39 +121,6 @@ def _key(name: str) -> tuple[str, str]:
 
 def _dimensions(name: str) -> int:
     return 3 if "images" in name else 1
-
-
-def load_idx(name: str, folder: Path) -> Dataset:
-    """Load any dataset in IDX files, such as Fashion-MNIST or EMNIST.
-
-    Raises
-    ------
-    DataError
-        Where files are missing or broken, or do not fit together.
-    """
-    files = find_files(folder)
-    arrays = {key: read_idx(path, _dimensions(key[1])) for key, path in files.items()}
-    for part in ("train", "test"):
-        if (part, "images") in files:
-            images, labels = arrays[part, "images"], arrays[part, "labels"]
-            if len(images) != len(labels):
-                raise DataError(
-                    f"{files[part, 'images']}: found {len(images):,} images but {len(labels):,} "
-                    f"labels in {files[part, 'labels'].name}, expected one each."
-                )
-    return _dataset(name, folder, arrays)
-
-
-def load_kaggle(path: Path) -> Dataset:
-    """Load the Digit Recognizer CSV of the notes.
-
-    Raises
-    ------
-    DataError
-        Where the file is missing, or a cell is no whole number from 0 to 255.
-    """
-    pixels, labels, shape = read_kaggle(path)
-    return Dataset("kaggle", pixels, labels, shape, None, None, source=str(path))
 
 
 def _dataset(name: str, folder: Path, arrays: Arrays) -> Dataset:

@@ -104,6 +104,9 @@ class Session(ABC):
         varying : Sequence[str]
             The fields in which they differ.
         """
+        for said in dict.fromkeys(run.prepared.dataset.said for run in runs):
+            if said and said not in {run.prepared.dataset.said for run in self.runs}:
+                print_note(said)
         self._reuse(runs)
         self.runs.extend(runs)
         self.varying = tuple(dict.fromkeys((*self.varying, *varying)))

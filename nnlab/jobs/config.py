@@ -4,10 +4,11 @@ import hashlib
 import json
 from collections.abc import Mapping
 from operator import attrgetter
+from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
 import yaml
-from pydantic import Field, field_validator
+from pydantic import Field, Strict, field_validator, model_validator
 
 from nnlab.errors import ConfigError
 from nnlab.jobs.roles import Role, declared_roles
@@ -24,7 +25,8 @@ SEMANTICS = 3
 # Recorded with each config, so that later versions can read older ones. Raise it with the fields.
 # 2: derived_from, model.
 # 3: sharpness, order_seed.
-CONFIG_SCHEMA = 3
+# 4: data.test_path, .cwd, .pixel_max, .label_column, .drop_columns, .transpose.
+CONFIG_SCHEMA = 4
 
 LARGEST = 10**9  # epochs and units: NumPy's own limits are met without a sentence
 
@@ -53,18 +55,72 @@ class InitConfig(StrictModel):
 class DataConfig(StrictModel):
     """Which images, and how they are split."""
 
-    source: Annotated[Literal["mnist_sample", "mnist", "idx", "kaggle"], Role.SETTING] = Field(
-        description="one of mnist_sample, mnist, idx, kaggle"
+    source: Annotated[Literal["mnist_sample", "mnist", "idx", "kaggle", "file"], Role.SETTING] = (
+        Field(description="one of mnist_sample, mnist, idx, kaggle, file")
     )
     name: Annotated[str, Role.PARAMETER] = Field(min_length=1, description="a name for the dataset")
     dir: Annotated[str | None, Role.WHERE_OR_HOW] = Field(
         None, description="the folder that holds the IDX files"
     )
-    path: Annotated[str | None, Role.WHERE_OR_HOW] = Field(None, description="the CSV file")
+    path: Annotated[str | None, Role.WHERE_OR_HOW] = Field(
+        None, description="a file or a folder of labelled images"
+    )
+    test_path: Annotated[str | None, Role.WHERE_OR_HOW] = Field(
+        None, description="a file or a folder of labelled images"
+    )
+    cwd: Annotated[str | None, Role.WHERE_OR_HOW] = Field(
+        None, description="the folder from which relative paths start"
+    )
+    # The defaults stand for configs that were recorded before these fields existed. All values
+    # were bytes then, and all columns but `label` were pixels. The files in conf/data have null.
+    pixel_max: Annotated[float | None, Role.WHERE_OR_HOW] = Field(
+        255, gt=0, description="a number above 0, or null to tell it by the values"
+    )
+    label_column: Annotated[str | None, Role.WHERE_OR_HOW] = Field(
+        "label", description="the name of a column, first, last, or null to tell it"
+    )
+    drop_columns: Annotated[tuple[str, ...] | None, Strict(strict=False), Role.WHERE_OR_HOW] = (
+        Field((), description="a list of names, such as [id,fold], or null to tell it")
+    )
+    transpose: Annotated[bool, Role.WHERE_OR_HOW] = Field(False, description="true or false")
     val_size: Annotated[int, Role.PARAMETER] = Field(
         1000, ge=1, description="a whole number, 1 or more"
     )
     seed: Annotated[Seed, Role.PARAMETER] = 0
+
+    @model_validator(mode="before")
+    @classmethod
+    def _completed(cls, fields: dict[str, Any]) -> dict[str, Any]:
+        """Name a dataset after its file, and keep the folder from which relative paths start."""
+        fields = dict(fields)
+        if isinstance(fields.get("label_column"), int):
+            fields["label_column"] = str(fields["label_column"])
+        paths = [fields.get(name) for name in ("dir", "path", "test_path")]
+        if fields.get("cwd") is None and any(isinstance(p, str) and _is_relative(p) for p in paths):
+            fields["cwd"] = str(Path.cwd())
+        if fields.get("name") is None and isinstance(fields.get("path"), str):
+            fields["name"] = _short_name(Path(fields["path"]))
+        return fields
+
+    def located(self, typed: str) -> Path:
+        """Return the path that one of the fields names, here or where the run was started."""
+        path = Path(typed).expanduser()
+        if path.is_absolute() or self.cwd is None or Path(self.cwd) == Path.cwd():
+            return path
+        recorded = Path(self.cwd) / path
+        return recorded if recorded.exists() else path
+
+
+def _is_relative(path: str) -> bool:
+    return not Path(path).expanduser().is_absolute()
+
+
+def _short_name(path: Path) -> str:
+    """Name a dataset after its file; after the folder too where the file's name says nothing."""
+    stem = path.name.partition(".")[0] or path.name
+    if stem.lower() in ("train", "training", "data", "images", "mnist") and path.parent.name:
+        return f"{path.parent.name}/{stem}"
+    return stem or "file"
 
 
 class TrackingConfig(StrictModel):

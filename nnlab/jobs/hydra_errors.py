@@ -15,7 +15,12 @@ BELONGS_TO = {
     "init.scale": "init=normal and init=uniform; the other inits fix it",
     "init.shift": "init=normal and init=uniform; the other inits fix it",
     "data.dir": "data=mnist and data=idx",
-    "data.path": "data=kaggle",
+    "data.path": "data=file and data=kaggle",
+    "data.test_path": "data=file and data=kaggle",
+    "data.pixel_max": "data=file, data=idx and data=kaggle; the others hold bytes",
+    "data.label_column": "data=file and data=kaggle",
+    "data.drop_columns": "data=file and data=kaggle",
+    "data.transpose": "data=file and data=idx",
     "hydra.sweeper.direction": "`objective`: a loss is minimised, an accuracy maximised",
 }
 

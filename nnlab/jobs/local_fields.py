@@ -4,10 +4,15 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from nnlab.errors import ConfigError
+from nnlab.jobs.config import DataConfig
 
-PATH_FIELDS = ("data.dir", "data.path")
+PATH_FIELDS = ("data.dir", "data.path", "data.test_path")
 LOCAL_FIELDS = (*PATH_FIELDS, "threads")
-NEEDED = {"idx": "dir", "kaggle": "path"}  # source of data -> its field that has no default
+NEEDED = {
+    "idx": "dir",
+    "kaggle": "path",
+    "file": "path",
+}  # source of data -> its field that has no default
 
 
 def without_foreign_values(
@@ -36,7 +41,9 @@ def without_foreign_values(
             f"This run was imported, and where its data={data['source']} was on the machine that "
             f"made it says nothing here: give data.{needed}=… ."
         )
-    data |= {name: None for name in ("dir", "path") if f"data.{name}" not in overridden}
+    data |= {field.partition(".")[2]: None for field in PATH_FIELDS if field not in overridden} | {
+        "cwd": None
+    }
     return {
         **config,
         "data": data,
@@ -72,4 +79,16 @@ def set_local_field(config: Mapping[str, Any], override: str, what: str) -> None
     section: Any = config
     for part in path:
         section = section[part]
+    if field in PATH_FIELDS:
+        _pin_paths(section)
     section[last] = int(value) if field == "threads" and value.isdigit() else value
+
+
+def _pin_paths(data: dict[str, Any]) -> None:
+    """Write relative paths as they are found from where the run was started."""
+    config = DataConfig.model_validate(data)
+    for field in PATH_FIELDS:
+        name = field.partition(".")[2]
+        if data.get(name) is not None:
+            data[name] = str(config.located(data[name]).absolute())
+    data["cwd"] = None

@@ -1,13 +1,16 @@
 """From a config to what training reads: the dataset, its split, its digest, its blocks."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from pathlib import Path
 
 import numpy as np
 
 from nnlab.data import sources
+from nnlab.data.columns import Choice
 from nnlab.data.dataset import Dataset, Split, data_digest, split_dataset
+from nnlab.data.file_source import Reading, load_file
+from nnlab.errors import DataError
 from nnlab.jobs.config import DataConfig, RunConfig
 from nnlab.training.blocks import Block, make_blocks
 from nnlab.training.training_data import TrainingData
@@ -78,15 +81,28 @@ def prepare(config: DataConfig) -> PreparedData:
 
 
 def _load(config: DataConfig) -> Dataset:
-    folder = None if config.dir is None else Path(config.dir).expanduser()
     match config.source:
         case "mnist_sample":
             return sources.load_mnist_sample()
         case "mnist":
-            return sources.load_mnist(folder)
-        case "idx":
-            assert folder is not None, "conf/data/idx.yaml makes data.dir mandatory"
-            return sources.load_idx(config.name, folder)
-        case "kaggle":
-            assert config.path is not None, "conf/data/kaggle.yaml makes data.path mandatory"
-            return sources.load_kaggle(Path(config.path).expanduser())
+            return sources.load_mnist(None if config.dir is None else _there(config, "dir"))
+        case _:
+            path = _there(config, "dir" if config.source == "idx" else "path")
+            test = None if config.test_path is None else _there(config, "test_path")
+            choice = Choice(config.label_column, config.drop_columns)
+            reading = Reading(config.pixel_max, choice, transpose=config.transpose)
+            dataset = load_file(config.name, path, reading, test)
+            return replace(dataset, source=str(path.absolute()))
+
+
+def _there(config: DataConfig, field: str) -> Path:
+    """Return the path of a field; where a run of another folder is repeated, it must be there."""
+    typed = getattr(config, field)
+    assert typed is not None, f"conf/data/{config.source}.yaml makes data.{field} mandatory"
+    path = config.located(typed)
+    if config.cwd is not None and config.cwd != str(Path.cwd()) and not path.exists():
+        raise DataError(
+            f"{typed}: there is no such file or folder, neither here nor in {config.cwd}, where "
+            f"the run was started: say where it is now, data.{field}=…."
+        )
+    return path

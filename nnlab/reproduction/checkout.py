@@ -16,7 +16,8 @@ import psutil
 from nnlab.errors import RecordError
 from nnlab.jobs.code_version import CHECKOUT, digests, git
 from nnlab.jobs.commands import commit_of
-from nnlab.jobs.local_fields import PATH_FIELDS
+from nnlab.jobs.config import DataConfig
+from nnlab.jobs.local_fields import NEEDED, PATH_FIELDS
 from nnlab.jobs.tags import Tag
 from nnlab.reproduction.differences import WITHOUT_EFFECT
 from nnlab.reproduction.recorded_run import RecordedRun
@@ -219,8 +220,14 @@ def _overrides(config_yaml: Mapping[str, Any], config: Mapping[str, Any]) -> lis
     for name, value in config["data"].items():
         field = f"data.{name}"
         if field in PATH_FIELDS and value is not None:
-            overrides.append(f"{field}={_quoted(str(Path(value).expanduser().absolute()))}")
-        elif field not in (*PATH_FIELDS, "data.source") and name in config_yaml["data"]:
+            path = DataConfig.model_validate(config["data"]).located(value)
+            overrides.append(f"{field}={_quoted(str(path.absolute()))}")
+        elif (
+            field not in (*PATH_FIELDS, "data.source", "data.cwd")
+            and name in config_yaml["data"]
+            # The other sources have no fields that say how files are read.
+            and (field not in WITHOUT_EFFECT or config["data"]["source"] in NEEDED)
+        ):
             overrides.append(f"{field}={_quoted(value)}")
     return overrides
 

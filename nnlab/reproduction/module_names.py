@@ -7,7 +7,7 @@ A run records a digest of each module. Once, all modules were in one folder; and
 # A package and its modules, ``old=new`` where the name changed too.
 _MODULES = {
     "cli": "cli=main",
-    "data": "data=dataset sources idx kaggle files cache download images",
+    "data": "data=dataset sources idx kaggle=csv_table files cache download images",
     "training": """
         network init=initializers blas layout=row_layout first_layer workspace blocks
         training_data passes=full_batch minibatches engine history outcomes worker=segments

@@ -12,7 +12,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from nnlab.arrays import Array
 from nnlab.data.images import Images, kinds_of, load_images
-from nnlab.data.kaggle import MAX_VALUE
+from nnlab.data.pixel_values import MAX_VALUE, to_bytes
 from nnlab.errors import DataError, RecordError, StoredFileError
 from nnlab.jobs.tags import Tag
 from nnlab.safe_text import printable, spreadsheet_cell
@@ -177,11 +177,11 @@ def _inputs(images: Images, dtype: DTypeLike, *, invert: bool) -> Iterator[Array
     """Yield the pixels of some images at a time, scaled as in training: (images, pixels)."""
     for first in range(0, len(images.pixels), IMAGES_AT_A_TIME):
         pixels = np.asarray(images.pixels[first : first + IMAGES_AT_A_TIME])
-        if pixels.dtype.kind == "f":
+        if images.white == 1 and pixels.dtype.kind == "f":
             x = pixels.astype(dtype)
             yield 1 - x if invert else x
         else:
-            whole = pixels.astype(np.uint8)
+            whole, _ = to_bytes(pixels, images.white)
             yield scaled(MAX_VALUE - whole if invert else whole, dtype)
 
 

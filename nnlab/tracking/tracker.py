@@ -28,6 +28,8 @@ class DatasetRecord:
         Where it came from.
     images, pixels, classes : int
         How many images there are, pixels in each, and classes.
+    read_as : str
+        What the files were taken for, where that was told by their content.
     """
 
     name: str
@@ -36,21 +38,26 @@ class DatasetRecord:
     images: int
     pixels: int
     classes: int
+    read_as: str = ""
 
     @classmethod
     def of(cls, name: str, prepared: PreparedData) -> Self:
         """Describe loaded data."""
         data = prepared.dataset
         pixels = data.pixels.shape[1]
-        return cls(name, prepared.digest, data.source, len(data.labels), pixels, data.classes)
+        return cls(
+            name, prepared.digest, data.source, len(data.labels), pixels, data.classes,
+            data.read_as,
+        )  # fmt: skip
 
     def as_input(self) -> DatasetInput:
         """Return it in MLflow's own fields."""
+        read_as = {"read_as": self.read_as} if self.read_as else {}
         return DatasetInput(
             name=self.name,
             digest=self.digest[:36],  # MLflow's limit; the tag data_digest holds it whole
             source_type="local",
-            source=json.dumps({"uri": self.source}),
+            source=json.dumps({"uri": self.source, **read_as}),
             data_schema=json.dumps({"pixels": ["uint8", self.pixels], "classes": self.classes}),
             profile=json.dumps({"images": self.images, "sha256": self.digest}),
             tags={"mlflow.data.context": "training"},

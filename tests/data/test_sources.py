@@ -9,6 +9,7 @@ from support.commands import python
 from support.idx_files import idx_bytes, random_images, write_idx_files
 
 from nnlab.data import download, sources
+from nnlab.data.file_source import load_file
 from nnlab.errors import DataError
 
 
@@ -135,7 +136,7 @@ def test_mnist_without_its_test_set_is_refused(mnist_dir, tmp_path):
 @pytest.mark.parametrize("classes", [1, 3, 62])
 def test_any_idx_set_is_read_whatever_its_image_size_and_classes(tmp_path, prefix, classes):
     arrays = write_idx_files(tmp_path, train=70, test=5, classes=classes, prefix=prefix)
-    dataset = sources.load_idx("some", tmp_path)
+    dataset = load_file("some", tmp_path)
     np.testing.assert_array_equal(dataset.pixels, arrays["train-images-idx3-ubyte"].reshape(70, 6))
     np.testing.assert_array_equal(dataset.labels, arrays["train-labels-idx1-ubyte"])
     np.testing.assert_array_equal(
@@ -147,7 +148,7 @@ def test_any_idx_set_is_read_whatever_its_image_size_and_classes(tmp_path, prefi
 
 def test_an_idx_set_needs_no_test_set(tmp_path):
     write_idx_files(tmp_path, test=0)
-    dataset = sources.load_idx("some", tmp_path)
+    dataset = load_file("some", tmp_path)
     assert dataset.test_pixels is dataset.test_labels is None
 
 
@@ -159,7 +160,7 @@ def test_different_numbers_of_images_and_labels_name_both_files(tmp_path):
         r"expected one each\.$"
     )
     with pytest.raises(DataError, match=message):
-        sources.load_idx("some", tmp_path)
+        load_file("some", tmp_path)
 
 
 def test_test_images_of_another_size_are_refused(tmp_path):
@@ -168,24 +169,24 @@ def test_test_images_of_another_size_are_refused(tmp_path):
         idx_bytes(random_images(2, rows=2, columns=3))
     )
     with pytest.raises(DataError, match=r"test images are 2 × 3, expected 3 × 2 as the training"):
-        sources.load_idx("some", tmp_path)
+        load_file("some", tmp_path)
 
 
 def test_a_test_label_that_training_never_saw_is_refused(tmp_path):
     write_idx_files(tmp_path, classes=3)
     (tmp_path / "t10k-labels-idx1-ubyte").write_bytes(idx_bytes([0, 3]))
     with pytest.raises(DataError, match=r"found the test label 3, expected labels up to 2"):
-        sources.load_idx("some", tmp_path)
+        load_file("some", tmp_path)
 
 
 def test_a_kaggle_csv_is_a_dataset_without_a_test_set(own_cache, tmp_path):
     path = tmp_path / "train.csv"
     path.write_text("label,pixel0,pixel1,pixel2,pixel3\n1,0,128,255,3\n0,1,2,3,4\n")
-    dataset = sources.load_kaggle(path)
+    dataset = load_file("kaggle", path)
     assert (dataset.name, dataset.source) == ("kaggle", str(path))
     assert (dataset.classes, dataset.image_shape) == (2, (2, 2))
     assert dataset.pixels.tolist() == [[0, 128, 255, 3], [1, 2, 3, 4]]
     assert dataset.labels.tolist() == [1, 0]
     assert dataset.test_pixels is dataset.test_labels is None
-    assert_same(sources.load_kaggle(path), dataset)
+    assert_same(load_file("kaggle", path), dataset)
     assert own_cache.exists()

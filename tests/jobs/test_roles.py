@@ -44,14 +44,18 @@ def test_a_field_without_a_role_is_refused():
         (
             fields_without(Role.RESULT),
             {
-                "data.dir", "data.path", "derived_from", "model", "objective", "pictures", "prune",
+                "data.cwd", "data.dir", "data.drop_columns", "data.label_column", "data.path",
+                "data.pixel_max", "data.test_path", "data.transpose",
+                "derived_from", "model", "objective", "pictures", "prune",
                 "reuse", "run_name", "sharpness", "threads", "tracking",
             },
         ),
         (
             fields_without(Role.NAMED),
             {
-                "data.dir", "data.path", "derived_from", "model", "objective", "pictures", "reuse",
+                "data.cwd", "data.dir", "data.drop_columns", "data.label_column", "data.path",
+                "data.pixel_max", "data.test_path", "data.transpose",
+                "derived_from", "model", "objective", "pictures", "reuse",
                 "run_name", "sharpness", "threads", "tracking",
             },
         ),
