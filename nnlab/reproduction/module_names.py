@@ -45,7 +45,7 @@ MOVED = {
     f"{old}.py": f"{package}/{new or old}.py"
     for package, modules in _MODULES.items()
     for old, _, new in (name.partition("=") for name in modules.split())
-}
+} | {"data/kaggle.py": "data/csv_table.py"}
 
 
 def present_name(name: str) -> str:

@@ -168,8 +168,8 @@ def test_a_row_that_is_not_as_long_as_the_header_is_named(refused, rows, line, l
         (
             "label\n1\n",
             (
-                "found no pixel columns (separated by commas), expected label,pixel0,… and an image a "
-                "row."
+                "found no pixel columns (separated by commas), expected label,pixel0,… and an "
+                "image a row."
             ),
         ),
         (
