@@ -24,9 +24,9 @@ SEMANTICS = 3
 
 # Recorded with each config, so that later versions can read older ones. Raise it with the fields.
 # 2: derived_from, model.
-# 3: sharpness, order_seed.
-# 4: data.test_path, .cwd, .pixel_max, .label_column, .drop_columns, .transpose.
-CONFIG_SCHEMA = 4
+# 3: sharpness, order_seed; data.test_path, .cwd, .pixel_max, .label_column, .drop_columns,
+#    .transpose.
+CONFIG_SCHEMA = 3
 
 LARGEST = 10**9  # epochs and units: NumPy's own limits are met without a sentence
 
