@@ -73,7 +73,8 @@ def tables() -> dict[str, str]:
     """Write the tables of the configuration: each field, its default, what it may be and does."""
     said = documented(CONF / "config.yaml")
     data = documented(CONF / "data" / "mnist.yaml")
-    data["path"] = documented(CONF / "data" / "kaggle.yaml")["path"]
+    from_file = documented(CONF / "data" / "file.yaml")
+    data |= {name: told for name, told in from_file.items() if name not in data}
     none, halving = (documented(CONF / "prune" / f"{name}.yaml") for name in ("none", "halving"))
     prune = {name: (none[name][0], none[name][1] or halving[name][1]) for name in none}
     tracking = {name.removeprefix("tracking."): value for name, value in said.items()}

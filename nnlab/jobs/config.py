@@ -90,9 +90,11 @@ class DataConfig(StrictModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _completed(cls, fields: dict[str, Any]) -> dict[str, Any]:
+    def _completed(cls, given: object) -> object:
         """Name a dataset after its file, and keep the folder from which relative paths start."""
-        fields = dict(fields)
+        if not isinstance(given, dict):
+            return given  # which is refused, and named, as any other value of a wrong type
+        fields = dict(given)
         if isinstance(fields.get("label_column"), int):
             fields["label_column"] = str(fields["label_column"])
         paths = [fields.get(name) for name in ("dir", "path", "test_path")]

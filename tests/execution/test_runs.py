@@ -230,7 +230,7 @@ def test_a_run_has_the_same_weights_in_a_sweep_with_workers_as_alone(store, clie
         (["init=rand-0.5"], "Did you mean init=rand_minus_half?"),
         (["init=randn*0.01"], "Did you mean init=randn_small?"),
         (["init.scale=2"], "init.scale does not apply here: it belongs to init=normal and"),
-        (["data.path=train.csv"], "data.path does not apply here: it belongs to data=kaggle."),
+        (["data.path=train.csv"], "data.path does not apply here: it belongs to data=file and"),
         (["data=kaggle"], "data.path is needed here: give it as data.path="),
         (["data=kaggle", "data.path=/nowhere.csv"], "/nowhere.csv: there is no such file"),
         (["data=mnist", "data.dir=/nowhere"], "/nowhere: there is no such file"),
