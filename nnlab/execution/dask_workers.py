@@ -127,8 +127,8 @@ def connected(count: int, threads: int, address: str | None) -> Iterator["Client
         raise ConfigError(
             "hydra.launcher.backend=dask needs dask: pip install 'nnlab[dask]'."
         ) from error
-    # It logs tracebacks when it loses its scheduler; ours is one sentence.
-    for name in ("distributed", "distributed.client"):
+    # They log tracebacks when the connection to the scheduler breaks; ours is one sentence.
+    for name in ("distributed", "distributed.client", "tornado", "tornado.application", "asyncio"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
     if address is None:
         with local_cluster(count, threads) as cluster, Client(cluster) as client:  # type: ignore[no-untyped-call]
