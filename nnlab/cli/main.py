@@ -107,19 +107,23 @@ def doctor(uri: str | None, host: str | None, *, dry_run: bool) -> None:
 @click.option("--out", metavar="FILE", type=click.Path(path_type=Path), help="A new CSV file.")
 @click.option("--kaggle", is_flag=True, help="Write ImageId,Label, as the competition wants it.")
 @click.option("--invert", is_flag=True, help="The images are black on white, not as MNIST's.")
+@click.option(
+    "--pixel-max", metavar="VALUE", type=click.FloatRange(0, min_open=True),
+    help="The pixel value that is white, where the values do not tell.",
+)  # fmt: skip
 @URI
 def predict(
-    run: str, images: tuple[Path, ...], out: Path | None, uri: str | None, *, kaggle: bool,
-    invert: bool,
+    run: str, images: tuple[Path, ...], out: Path | None, uri: str | None,
+    pixel_max: float | None, *, kaggle: bool, invert: bool,
 ) -> None:  # fmt: skip
     """Classify IMAGES by the recorded weights of RUN (an id or its beginning), and write a CSV.
 
-    IMAGES is one .csv, .npy or IDX file of many images, or pictures (.png, .jpg). Pixels are whole
-    numbers from 0 to 255; floats in a .npy file are taken as divided by 255 already.
+    IMAGES is one file of many images (CSV, ARFF, NumPy, IDX), or pictures (PNG, JPEG). Pixels are
+    whole numbers from 0 to 255, or fractions from 0 to 1; else as the run was trained with them.
     """
     from nnlab.tracking.predictions import predict_files
 
-    predict_files(run, images, out=out, uri=uri, kaggle=kaggle, invert=invert)
+    predict_files(run, images, out=out, uri=uri, kaggle=kaggle, invert=invert, pixel_max=pixel_max)
 
 
 @main.command()

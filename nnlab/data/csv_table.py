@@ -12,8 +12,8 @@ import numpy as np
 
 from nnlab.arrays import Array
 from nnlab.data.cache import load_cached, save_cached
-from nnlab.data.columns import Choice, Columns, named_columns, shown, unnamed_columns
-from nnlab.data.pixel_values import MAX_VALUE
+from nnlab.data.columns import LABEL, Choice, Columns, named_columns, shown, unnamed_columns
+from nnlab.data.pixel_values import FIELD, MAX_VALUE, OPTION
 from nnlab.errors import DataError
 
 # A byte in decimal; spreadsheets and pandas write `7.0` for 7.
@@ -131,12 +131,12 @@ def _parse(
             [place[column] for column in columns.pixels],
             columns.said,
         )
-        if columns.label is not None:
-            columns.said.insert(0, f"label in `{body.names[places[columns.label]][:20]}`")
+        if columns.label is not None and (name := body.names[places[columns.label]]) != LABEL:
+            columns.said.insert(0, f"label in `{name[:20]}`")
     else:
         cells = _cells(body, path, range(len(body.names)))
         columns = unnamed_columns(cells.values, choice, path, pixels)
-    cells.check(columns, numbers=numbers)
+    cells.check(columns, numbers=numbers, option=FIELD if pixels is None else OPTION)
     values = cells.values
     # pandas stores a table by columns; the cache stores an image in each row.
     images = np.ascontiguousarray(values[:, columns.pixels])
@@ -155,7 +155,7 @@ class _Cells(NamedTuple):
     error: DataError | None
     exponents: bool  # whether there are numbers such as 1e2, which may be no numbers at all
 
-    def check(self, columns: Columns, *, numbers: bool) -> None:
+    def check(self, columns: Columns, *, numbers: bool, option: str) -> None:
         """Raise the strict reader's error, where the numbers are not such as pixels are."""
         if self.error is None:
             return
@@ -172,7 +172,7 @@ class _Cells(NamedTuple):
         if low >= 0 and high > 1 and not self.exponents:
             raise DataError(
                 f"{str(self.error).removesuffix('.')}; where {high:g} is white, for one: "
-                f"data.pixel_max={high:g}."
+                f"{option}{high:g}."
             )
         raise self.error
 

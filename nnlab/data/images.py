@@ -16,7 +16,7 @@ from nnlab.data.files import readable
 from nnlab.data.idx import read_idx
 from nnlab.data.named_arrays import by_part, read_array, read_arrays
 from nnlab.data.pictures import read_picture
-from nnlab.data.pixel_values import white_of
+from nnlab.data.pixel_values import OPTION, white_of
 from nnlab.errors import DataError
 
 HEAD = 4096  # bytes that tell what a file is
@@ -116,6 +116,7 @@ def load_images(
         rows, labels, said = read_table(
             content, path, pixels=pixels, numbers=numbers, names=columns
         )
+        said = said.partition("; ")[2]  # what was decided by rule
         _check_width(rows.shape[1], path, pixels, labelled=labels is not None)
     elif kind == "npz":
         arrays = read_arrays(read_content(path).data, path)
@@ -125,7 +126,7 @@ def load_images(
     else:
         rows = _rows(read_idx(path, 3), path, pixels)
     try:
-        white = white_of(rows, path, pixel_max)
+        white = white_of(rows, path, pixel_max, option=OPTION)
     except DataError:
         if trained_with is None or pixel_max is not None:
             raise

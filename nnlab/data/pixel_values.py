@@ -11,10 +11,14 @@ from nnlab.errors import DataError
 MAX_VALUE = 255  # of a byte
 BYTES_FROM = 128  # the lowest maximum from which whole numbers are taken for bytes
 IMAGES_AT_A_TIME = 4096  # to be held as floats
+FIELD = "data.pixel_max="  # by which a config says it
+OPTION = "--pixel-max "  # by which `nnlab predict` is told it
 ROUNDING = 0.01  # of a grey value; float32 fractions of 255 are exacter than that
 
 
-def white_of(values: Array, where: Path | str, pixel_max: float | None = None) -> float:
+def white_of(
+    values: Array, where: Path | str, pixel_max: float | None = None, *, option: str = FIELD
+) -> float:
     """Return the value that is white: 255 of bytes, 1 of fractions.
 
     Whole numbers whose maximum is above 127 are bytes. Numbers that are all 0 or 1, and fractions
@@ -28,6 +32,8 @@ def white_of(values: Array, where: Path | str, pixel_max: float | None = None) -
         The file, for messages.
     pixel_max : float or None
         The value that is white, where it is known.
+    option : str
+        How the user can give it.
 
     Raises
     ------
@@ -48,7 +54,7 @@ def white_of(values: Array, where: Path | str, pixel_max: float | None = None) -
         if highest > pixel_max:
             raise DataError(
                 f"{where}: found the pixel value {highest:g}, expected at most "
-                f"{pixel_max:g}, which data.pixel_max says is white."
+                f"{pixel_max:g}, which {option}{pixel_max:g} says is white."
             )
         return pixel_max
     if highest == 0:
@@ -61,7 +67,7 @@ def white_of(values: Array, where: Path | str, pixel_max: float | None = None) -
     raise DataError(
         f"{where}: found {values.dtype} values from {lowest} to {highest}, expected whole numbers "
         f"from 0 to {MAX_VALUE} with some above {BYTES_FROM - 1}, or fractions from 0 to 1: these "
-        f"do not tell which value is white. Give it: data.pixel_max={_next_white(float(highest))}."
+        f"do not tell which value is white. Give it: {option}{_next_white(float(highest))}."
     )
 
 

@@ -14,8 +14,10 @@ from nnlab.arrays import Array
 from nnlab.data.images import Images, kinds_of, load_images
 from nnlab.data.pixel_values import MAX_VALUE, to_bytes
 from nnlab.errors import DataError, RecordError, StoredFileError
+from nnlab.jobs.config import from_record
 from nnlab.jobs.tags import Tag
 from nnlab.safe_text import printable, spreadsheet_cell
+from nnlab.system.stored_files import read_yaml
 from nnlab.tracking.artifacts import read_weights, weights_sha256
 from nnlab.tracking.records import RunRecord
 from nnlab.tracking.store import Store, existing_store
@@ -35,6 +37,7 @@ def predict_files(
     uri: str | None = None,
     kaggle: bool = False,
     invert: bool = False,
+    pixel_max: float | None = None,
 ) -> None:
     """Classify the images of some files by a run's recorded weights, and write a CSV.
 
@@ -52,6 +55,8 @@ def predict_files(
         Write the columns ``ImageId,Label`` of the competition, not ``image,label,confidence``.
     invert : bool
         Whether the images are black on white where the network's are white on black.
+    pixel_max : float or None
+        The pixel value that is white. None: it is told by the values, or by the run's config.
 
     Raises
     ------
@@ -70,7 +75,10 @@ def predict_files(
     params = predicting_weights(store, record)
     if record.status != "FINISHED":
         _note(f"run {record.run_id[:8]} did not train to its end: {_status_of(record)}.")
-    images = load_images(paths, params.w1.shape[2])
+    trained_with = None if pixel_max is not None else _recorded_white(store, record)
+    images = load_images(paths, params.w1.shape[2], pixel_max=pixel_max, trained_with=trained_with)
+    if images.said:
+        _note(f"{images.said}.")
     if not invert and images.bright:
         _note("the images are bright all over; where a network knows white on black: --invert.")
     labels, confidence = classify(params, images, invert=invert)
@@ -81,6 +89,15 @@ def predict_files(
     if images.labels is not None:
         accuracy = float((labels == images.labels).mean())
         click.echo(f"accuracy {accuracy:.4f} on {len(labels):,} labelled images", err=True)
+
+
+def _recorded_white(store: Store, record: RunRecord) -> float | None:
+    """Return the pixel value that was given as white when the run trained; None if none was."""
+    path = store.download(record.run_id, "config.yaml")
+    if not path.exists():
+        return None
+    white = from_record(read_yaml(path)).data.pixel_max
+    return None if white == MAX_VALUE else white
 
 
 def predicting_weights(store: Store, record: RunRecord) -> Params:

@@ -117,7 +117,7 @@ def test_a_table_is_read_alike_in_every_notation_and_packing(tmp_path, name, con
 
 def test_the_columns_that_the_user_names_are_the_label_and_no_pixels(tmp_path):
     lines = csv_text(label="digit").splitlines()
-    lines = [f"{line},{number if number else 'weight'}" for number, line in enumerate(lines)]
+    lines = [f"{line},{number or 'weight'}" for number, line in enumerate(lines)]
     (tmp_path / "a.csv").write_text("\n".join(lines))
     choice = Choice("digit", ("weight",))
     dataset = load_file("some", tmp_path / "a.csv", Reading(choice=choice))

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 from PIL import Image
+from support.commands import run_py
 from support.configs import config
 from support.idx_files import idx_bytes
 from support.sweeps import run_sweep
@@ -265,7 +266,7 @@ BAD = [
     ("x.npy", lambda p: p.write_bytes(b""), "the file is empty"),
     ("x.npy", a_pickle, r"found no array of numbers .* \(Array can't be memory-mapped"),
     ("x.npy", lambda p: p.write_bytes(b"PK\x03\x04"), "the zip archive is broken"),
-    ("x.npy", lambda p: np.save(p, DIGIT + np.uint8(16)), r"data\.pixel_max=16"),
+    ("x.npy", lambda p: np.save(p, DIGIT + np.uint8(16)), r"--pixel-max 16"),
     ("x.npy", lambda p: np.save(p, DIGIT[:, 1:]), r"of shape \(2, 783\), expected 784 pixels an"),
     ("x.npy", lambda p: np.save(p, DIGIT[0]), r"of shape \(784,\), expected 784 pixels an image"),
     ("x.npy", lambda p: np.save(p, DIGIT[:0]), "no images, expected at least one"),
@@ -408,3 +409,26 @@ def test_sixty_thousand_images_are_never_all_converted_to_floats_at_once(made, t
     tracemalloc.stop()
     assert len(labels) == 60_000
     assert peak < 60_000 * 784  # bytes; all of them in float32 would be four times as much
+
+
+def test_a_run_that_was_trained_with_another_white_classifies_its_own_file_alike(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setenv("NNLAB_ROOT", str(tmp_path))
+    pixels = np.random.default_rng(0).integers(0, 17, (40, 16))
+    lines = [",".join(map(str, [*row, label % 3])) for label, row in enumerate(pixels)]
+    data = tmp_path / "digits.csv"
+    data.write_text("\n".join(lines))
+    done = run_py(
+        "data=file", f"data.path={data}", "data.pixel_max=16", "data.val_size=8", "epochs=3",
+        "pictures=0", root=tmp_path, check=True,
+    )  # fmt: skip
+    assert "pixels from 0 to 16" in done.stdout + done.stderr
+    predicted = CliRunner().invoke(main, ["predict", "last", str(data)])
+    assert predicted.exit_code == 0, predicted.output
+    assert "white is 16" in predicted.stderr
+    given = CliRunner().invoke(main, ["predict", "last", str(data), "--pixel-max", "16"])
+    assert given.stdout == predicted.stdout
+    refused = CliRunner().invoke(main, ["predict", "last", str(data), "--pixel-max", "15"])
+    assert refused.exit_code == 2
+    assert "which --pixel-max 15 says is white" in refused.stderr
