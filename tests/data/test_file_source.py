@@ -106,6 +106,7 @@ def zipped(text):
         ("a.csv", csv_text(label="Target").encode()),
         ("a.arff", arff_text().encode()),
     ],
+    ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_a_table_is_read_alike_in_every_notation_and_packing(tmp_path, name, content):
     (tmp_path / name).write_bytes(content)
@@ -197,13 +198,14 @@ def test_one_hot_labels_and_a_folder_of_arrays_are_read(tmp_path):
         (b"<!DOCTYPE html>\n<html><body>Sign in</body></html>", "an HTML page"),
         (b"404: Not Found", "a web server's error"),
         (pickle.dumps({"x_train": [1]}), "a Python pickle, which can run any code"),
-        (gzip.compress(pickle.dumps([1, 2])), "a Python pickle"),
+        (gzip.compress(pickle.dumps([1, 2]), mtime=0), "a Python pickle"),
         (b"PAR1\x15\x04\x15", "a Parquet file"),
         (b"\x89HDF\r\n\x1a\n", "an HDF5 file"),
         (b"MATLAB 5.0 MAT-file, Platform", "a MATLAB file"),
         (b"", "the file is empty"),
         (b"5 1:0.2 7:1\n3 2:1 4:0.5\n", "the sparse format of LIBSVM"),
     ],
+    ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_a_file_that_holds_something_else_is_named(tmp_path, content, found):
     path = tmp_path / "mnist.csv"
