@@ -17,12 +17,14 @@ from nnlab.analysis.configurations import (
     run_results,
     value_key,
     varying_fields,
+    varying_seeds,
 )
 from nnlab.analysis.confirmation import confirmation_sentence, read_confirmation
 from nnlab.analysis.explanations import variation_shares
 from nnlab.analysis.formatting import short, written
 from nnlab.analysis.groups import RunGroup, grouped
-from nnlab.analysis.ranking import ENDINGS, METRIC, lower_is_better, tally, worst_result
+from nnlab.analysis.ranking import ENDINGS, METRIC, SEED, lower_is_better, tally, worst_result
+from nnlab.analysis.seed_variance import seed_sentences
 from nnlab.analysis.time_to_target import time_to_target
 from nnlab.analysis.variance import DesignError, decompose, levels_that_learned
 from nnlab.errors import ComparisonError
@@ -87,6 +89,8 @@ def compare(
     """
     runs, name, notes = _select(selection, uri, metric, where)
     fields = varying_fields(runs)
+    asked = set(by or ()) - {SEED, *fields}
+    fields += [seed for seed in varying_seeds(runs) if seed in asked]
     present = set(endings(runs))
     counts = [ending for ending in ENDINGS if ending in present]
     groups = grouped(runs, fields, name)
@@ -94,6 +98,8 @@ def compare(
     notes += _notes(runs, table, name)
     if where is None and len(groups) > 1:
         notes += _confirmation(groups, uri)
+    if (table["seeds"] > 1).any():
+        notes += seed_sentences(runs, fields, name)
     if by is not None:
         table = _pivoted(table, fields, by, name)
     table.attrs.update(metric=name, fields=fields, runs=len(runs), notes=notes)

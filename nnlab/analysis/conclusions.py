@@ -10,6 +10,7 @@ from nnlab.analysis.configurations import endings, without_late
 from nnlab.analysis.formatting import metric_name, number, short, written
 from nnlab.analysis.groups import RunGroup, Value, levels, numeric
 from nnlab.analysis.ranking import LAST, METRIC, tally
+from nnlab.analysis.seed_variance import seed_sentences
 
 UNLEARNED = ("stalled", "dead", "diverged")  # outcomes of runs that came to their end
 PARTED = 0.02  # between the last accuracy and the mean of the late ones: worth a sentence
@@ -47,6 +48,8 @@ def conclusions(
     sentences += confirmation
     sentences += _outcomes(groups, runs, target)
     sentences += late_notes(runs, groups[0].metric)
+    if any(group.summary.n > 1 for group in groups):
+        sentences += seed_sentences(runs, list(groups[0].settings), groups[0].metric)
     return sentences
 
 

@@ -7,7 +7,7 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
-from nnlab.analysis.configurations import endings, run_results, value_key
+from nnlab.analysis.configurations import endings, run_results, value_key, varying_seeds
 from nnlab.analysis.formatting import settings_text
 from nnlab.analysis.paired_statistics import PairedDifference, as_family, paired_difference
 from nnlab.analysis.ranking import SEED, LearnedShare, lower_is_better, order_key
@@ -43,7 +43,13 @@ class RunGroup:
     def results(self) -> "pd.Series[float]":
         """What each run counts as, by seed; see ``ranking.result_of``."""
         values = run_results(self.runs, self.metric)
-        return values.set_axis(self.runs[SEED], axis=0) if SEED in self.runs else values
+        if SEED not in self.runs:
+            return values
+        seeds = varying_seeds(self.runs) or [SEED]
+        labels = self.runs[seeds[0]]
+        for seed in seeds[1:]:
+            labels = labels.astype(str) + "/" + self.runs[seed].astype(str)
+        return values.set_axis(labels, axis=0)
 
     @cached_property
     def summary(self) -> Summary:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from nnlab.analysis.comparison import compare
-from nnlab.analysis.configurations import run_results
+from nnlab.analysis.configurations import run_results, varying_seeds
 from nnlab.analysis.document import SIGNATURE, Document, FigureFile
 from nnlab.analysis.figures import FigureSpec, sweep_figures
 from nnlab.analysis.formatting import csv_text
@@ -199,7 +199,7 @@ def _draw(document: Document, figures: Iterable[FigureSpec], made: Path, notes: 
 def _runs_table(results: SweepResults) -> pd.DataFrame:
     """Return all runs, the best first: ids, what varied, what became of them, metrics."""
     runs = results.all_runs
-    seeds = [SEED] if SEED in runs else []
+    seeds = [*([SEED] if SEED in runs else []), *varying_seeds(runs)]
     columns = dict.fromkeys(
         ("run_id", "name", *results.fields, *seeds, "status", "outcome", *runs.attrs["metrics"])
     )

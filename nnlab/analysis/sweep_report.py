@@ -8,7 +8,7 @@ import pandas as pd
 
 from nnlab.analysis.best_configuration import about_confirmation
 from nnlab.analysis.conclusions import conclusions
-from nnlab.analysis.configurations import DIGEST, endings, varying_fields
+from nnlab.analysis.configurations import DIGEST, endings, varying_fields, varying_seeds
 from nnlab.analysis.confirmation import read_confirmation
 from nnlab.analysis.document import Document, heading
 from nnlab.analysis.formatting import markdown_table, settings_text, short, written
@@ -69,9 +69,8 @@ def _confirmation(results: SweepResults) -> Iterator[str]:
 
 def _varied(results: SweepResults) -> str:
     values = {field: levels(results.groups, field) for field in results.fields}
-    seeds = sorted(results.runs[SEED].unique().tolist())
-    if len(seeds) > 1:
-        values[SEED] = seeds
+    for seed in varying_seeds(results.runs):
+        values[seed] = sorted(results.runs[seed].unique().tolist())
     rows = [
         [f"`{short(field)}`", str(len(chosen)), ", ".join(map(written, chosen))]
         for field, chosen in values.items()
