@@ -13,7 +13,7 @@ import numpy as np
 from nnlab.arrays import Array
 from nnlab.data.cache import load_cached, save_cached
 from nnlab.data.columns import LABEL, Choice, Columns, named_columns, shown, unnamed_columns
-from nnlab.data.pixel_values import FIELD, MAX_VALUE, OPTION
+from nnlab.data.pixel_values import FIELD, MAX_VALUE, OPTION, are_whole
 from nnlab.errors import DataError
 
 # A byte in decimal; spreadsheets and pandas write `7.0` for 7.
@@ -140,7 +140,7 @@ def _parse(
     values = cells.values
     # pandas stores a table by columns; the cache stores an image in each row.
     images = np.ascontiguousarray(values[:, columns.pixels])
-    if _is_whole(images) and images.max(initial=0) <= MAX_VALUE:
+    if are_whole(images) and images.max(initial=0) <= MAX_VALUE:
         images = images.astype(np.uint8)
     labels = None if columns.label is None else values[:, columns.label].astype(np.int64)
     header = "a header" if body.header else "no header"
@@ -161,12 +161,12 @@ class _Cells(NamedTuple):
             return
         pixels = self.values[:, columns.pixels]
         labels = None if columns.label is None else self.values[:, columns.label]
-        if labels is not None and not (_is_whole(labels) and 0 <= labels.min() <= labels.max()
+        if labels is not None and not (are_whole(labels) and 0 <= labels.min() <= labels.max()
                                        <= MAX_VALUE):  # fmt: skip
             raise self.error
         low, high = pixels.min(), pixels.max()
         if low >= 0 and (
-            numbers or high <= 1 or (_is_whole(pixels) and high <= MAX_VALUE and not self.exponents)
+            numbers or high <= 1 or (are_whole(pixels) and high <= MAX_VALUE and not self.exponents)
         ):
             return
         if low >= 0 and high > 1 and not self.exponents:
@@ -347,7 +347,3 @@ def _byte(cell: str, path: Path, line: int, column: str) -> int:
             f"expected a whole number from 0 to {MAX_VALUE}."
         )
     return value
-
-
-def _is_whole(values: Array) -> bool:
-    return values.dtype.kind in "ui" or bool((values == np.floor(values)).all())

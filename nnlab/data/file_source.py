@@ -15,7 +15,7 @@ from nnlab.data.content import read_content
 from nnlab.data.csv_table import read_table
 from nnlab.data.dataset import Dataset
 from nnlab.data.files import readable
-from nnlab.data.pixel_values import scale_said, to_bytes, white_of
+from nnlab.data.pixel_values import are_whole, scale_said, to_bytes, white_of
 from nnlab.errors import DataError
 
 LISTED = 5  # entries of a folder in a message
@@ -237,7 +237,7 @@ def _checked(part: Part) -> Part:
     if labels.ndim == 2 and _is_one_hot(labels):  # noqa: PLR2004 - images and classes
         labels = labels.argmax(axis=1)
         part = part._replace(said=f"{part.said}; one-hot labels")
-    if labels.ndim != 1 or labels.dtype.kind not in "uif" or not _is_whole(labels):
+    if labels.ndim != 1 or labels.dtype.kind not in "uif" or not are_whole(labels):
         raise DataError(
             f"{path}: found labels of shape {labels.shape} and type {labels.dtype}, expected a "
             "whole number an image."
@@ -249,10 +249,6 @@ def _is_one_hot(labels: Array) -> bool:
     return labels.dtype.kind in "buif" and bool(
         ((labels == 0) | (labels == 1)).all() and (labels.sum(axis=1) == 1).all()
     )
-
-
-def _is_whole(labels: Array) -> bool:
-    return labels.dtype.kind != "f" or bool((labels == np.floor(labels)).all())
 
 
 def _test_bytes(test: Part, train: Part, white: float, reading: Reading) -> Array:

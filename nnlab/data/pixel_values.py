@@ -59,7 +59,7 @@ def white_of(
         return pixel_max
     if highest == 0:
         return MAX_VALUE
-    whole = _are_whole(values)
+    whole = are_whole(values)
     if highest <= 1:
         return 1
     if whole and BYTES_FROM <= highest <= MAX_VALUE:
@@ -99,7 +99,8 @@ def scale_said(white: float, *, exact: bool = True) -> str:
     return f"pixels from 0 to {white:g}{rounded}"
 
 
-def _are_whole(values: Array) -> bool:
+def are_whole(values: Array) -> bool:
+    """Tell whether numbers are whole; a part at a time, since images are many."""
     if values.dtype.kind != "f":
         return True
     parts = (

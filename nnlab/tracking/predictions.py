@@ -78,7 +78,7 @@ def predict_files(
     trained_with = None if pixel_max is not None else _recorded_white(store, record)
     images = load_images(paths, params.w1.shape[2], pixel_max=pixel_max, trained_with=trained_with)
     if images.said:
-        _note(f"{images.said}.")
+        _note(images.said + ".")
     if not invert and images.bright:
         _note("the images are bright all over; where a network knows white on black: --invert.")
     labels, confidence = classify(params, images, invert=invert)
