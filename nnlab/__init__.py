@@ -43,6 +43,10 @@ if not TYPE_CHECKING:  # a type checker refuses unknown names
             raise AttributeError(f"module 'nnlab' has no attribute {name!r}")
         from importlib import import_module
 
+        if name != "NnlabError":
+            from nnlab.system.processor import check_kernels
+
+            check_kernels()  # before NumPy is imported
         value = getattr(import_module(f"nnlab.{_MODULES[name]}"), name)
         globals()[name] = value
         return value

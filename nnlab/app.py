@@ -17,6 +17,7 @@ from nnlab.jobs.code_version import CONF
 from nnlab.jobs.hydra_errors import as_nnlab_error, sentence
 from nnlab.launcher import sweep_of_command
 from nnlab.safe_text import masked, printable
+from nnlab.system.processor import check_kernels
 
 DEBUG = "NNLAB_FULL_ERROR"  # 1: foreseen errors come with their tracebacks
 
@@ -65,6 +66,7 @@ def exit_on_error() -> Iterator[None]:
         With 130 after Ctrl-C, 143 after SIGTERM, 2 on a user's mistake, 1 where runs failed.
     """
     try:
+        check_kernels()  # before NumPy is imported
         yield
     except KeyboardInterrupt as error:
         terminated = isinstance(error, Terminated)

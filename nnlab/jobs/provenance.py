@@ -113,6 +113,7 @@ class _Recorded(StrictModel):
     processor: str = ""
     instructions: dict[str, list[str]] = Field({})
     cores: int | None = None
+    blas: list[dict[str, str]] = Field([])
     variables: dict[str, str] = Field({})
     packages: dict[str, str] = Field({})
 

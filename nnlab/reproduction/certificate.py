@@ -7,6 +7,7 @@ import numpy as np
 
 from nnlab.jobs.config import SEMANTICS
 from nnlab.reproduction.differences import Difference, differences
+from nnlab.reproduction.growth import Growth, growth
 from nnlab.reproduction.recorded_run import RecordedRun
 from nnlab.tracking.record_checks import Points, same_value
 from nnlab.training.network import Params
@@ -73,12 +74,15 @@ class Certificate:
         The largest deviation.
     beyond : Deviation or None
         The earliest deviation beyond the tolerance.
+    growth : Growth or None
+        How the losses part; None where they are the same.
     weights_deviation : float or None
         Largest deviation of a weight, relative to the largest weight; None where the weights
         cannot be compared.
     causes : tuple[str, ...]
         Possible causes of a result with other bits, the most likely first; ``unexplained`` where
-        none is known.
+        none is known. Another BLAS or processor rounds otherwise: it is no cause of losses that
+        begin far apart.
     differences : tuple[Difference, ...]
         All differences of record, data, config, code and machine, with or without effect.
     expected : str
@@ -96,6 +100,7 @@ class Certificate:
     first: Deviation | None
     largest: Deviation | None
     beyond: Deviation | None
+    growth: Growth | None
     weights_deviation: float | None
     causes: tuple[str, ...]
     differences: tuple[Difference, ...] = field(repr=False)
@@ -155,6 +160,7 @@ def certify(
         for difference in differences(recorded, repeated)
         if not (same_end and (difference.kind, difference.what) == ("config", "epochs"))
     )
+    parting = growth(recorded.points, ((each.metric, each.epoch, each.size) for each in wrong))
     return Certificate(
         run=recorded.run.run_id,
         name=recorded.run.name,
@@ -167,8 +173,9 @@ def certify(
         first=wrong[0] if wrong else None,
         largest=max(wrong, key=lambda deviation: deviation.size, default=None),
         beyond=beyond[0] if beyond else None,
+        growth=parting,
         weights_deviation=weights_deviation,
-        causes=() if verdict == "bit-identical" else _causes(differing),
+        causes=() if verdict == "bit-identical" else _causes(recorded, differing, parting),
         differences=differing,
         expected=expectation(recorded, differing),
     )
@@ -189,8 +196,14 @@ def expectation(recorded: RecordedRun, differing: tuple[Difference, ...]) -> str
     return "the same bits"
 
 
-def _causes(differing: tuple[Difference, ...]) -> tuple[str, ...]:
+def _causes(
+    recorded: RecordedRun, differing: tuple[Difference, ...], parting: Growth | None
+) -> tuple[str, ...]:
     kinds = dict.fromkeys(difference.kind for difference in differing if difference.decisive)
+    # Many mini-batches may amplify within an epoch what a single step of the full batch cannot.
+    one_step = recorded.config_yaml.get("batch_size") is None
+    if parting is not None and parting.begins_large and (one_step or parting.epoch == 0):
+        kinds.pop("BLAS or processor", None)
     return tuple(kinds) or ("unexplained",)
 
 

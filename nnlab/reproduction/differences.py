@@ -136,13 +136,53 @@ def _libraries(one: Mapping[str, Any], other: Mapping[str, Any]) -> Iterator[Dif
 def _machine(one: Mapping[str, Any], other: Mapping[str, Any]) -> Iterator[Difference]:
     if not (one and other):
         return
-    for name in ("processor", "instructions", "blas", "variables"):
+    versions = [recorded.get("packages", {}).get("numpy") for recorded in (one, other)]
+    decisive = {
+        "processor": True,
+        # Versions of NumPy have other names for the same instructions.
+        "instructions": versions[0] == versions[1],
+        "blas": _without_threads(one.get("blas")) != _without_threads(other.get("blas")),
+        "cores": False,
+    }
+    for name, matters in decisive.items():
         if name in one and name in other and one[name] != other[name]:
             then, now = _as_text(one[name], other[name])
-            yield Difference("BLAS or processor", name, then, now)
-    if one.get("cores") != other.get("cores"):
-        then, now = str(one.get("cores")), str(other.get("cores"))
-        yield Difference("BLAS or processor", "cores", then, now, decisive=False)
+            yield Difference("BLAS or processor", name, then, now, matters)
+    if "variables" in one and "variables" in other:
+        yield from _variables(one, other)
+
+
+def _variables(one: Mapping[str, Any], other: Mapping[str, Any]) -> Iterator[Difference]:
+    """List the variables that differ; one that chooses matters only where the choice differs.
+
+    BLAS trains with one thread whatever the variables say, and the kernels and instructions that
+    ran are recorded: without the processor's consent, a variable does not get those that it names.
+    """
+    first, second = one["variables"], other["variables"]
+    libraries = {
+        each.get("internal_api") for each in (*one.get("blas", ()), *other.get("blas", ()))
+    }
+    matters = {
+        "OPENBLAS_CORETYPE": "blas" not in one or one["blas"] != other.get("blas"),
+        "MKL_CBWR": not libraries or "mkl" in libraries,
+        "VECLIB_MAXIMUM_THREADS": not libraries,  # the one that cannot be set to one thread
+        **dict.fromkeys(
+            ("NPY_DISABLE_CPU_FEATURES", "NPY_ENABLE_CPU_FEATURES"),
+            one.get("instructions") != other.get("instructions"),
+        ),
+    }
+    for name in dict.fromkeys((*first, *second)):
+        then, now = (values.get(name, "not set") for values in (first, second))
+        if then != now:
+            yield Difference("BLAS or processor", name, then, now, matters.get(name, False))
+
+
+def _without_threads(blas: Any) -> Any:  # noqa: ANN401 - any part of a JSON file
+    """Return BLAS libraries without their threading layer: one thread needs none."""
+    return [
+        {name: value for name, value in library.items() if name != "threading_layer"}
+        for library in blas or ()
+    ]
 
 
 def _as_text(one: Any, other: Any) -> tuple[str, str]:  # noqa: ANN401 - any part of a JSON file

@@ -8,6 +8,7 @@ from typing import Any
 from nnlab.jobs.tags import Tag
 from nnlab.reproduction.certificate import Deviation, deviations, json_values
 from nnlab.reproduction.differences import DECISIVE, Difference, differences
+from nnlab.reproduction.growth import Growth, growth
 from nnlab.reproduction.module_names import present_name
 from nnlab.reproduction.recorded_run import RecordedRun, read_recorded_run
 from nnlab.tracking.store import existing_store
@@ -32,6 +33,8 @@ class Explanation:
         The earliest epoch at which their curves differ, and the first metric there.
     largest : Deviation or None
         Where their curves differ most.
+    growth : Growth or None
+        How their losses part; None where they are the same.
     """
 
     one: tuple[str, str]
@@ -40,6 +43,7 @@ class Explanation:
     patch: tuple[str, ...]
     first: Deviation | None
     largest: Deviation | None
+    growth: Growth | None
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain values for JSON; a number that is not finite becomes text."""
@@ -86,6 +90,7 @@ def explain_runs(one: str, other: str, uri: str | None = None) -> Explanation:
         tuple(_patch_difference(first.patch, second.patch)),
         wrong[0] if wrong else None,
         max(wrong, key=lambda deviation: deviation.size, default=None),
+        growth(first.points, ((each.metric, each.epoch, each.size) for each in wrong)),
     )
 
 

@@ -24,7 +24,10 @@ def print_certificates(certificates: Sequence[Certificate], uri: str | None) -> 
         return
     for certificate in certificates:
         colour = COLOURS[certificate.verdict]
-        why = f"  ({', '.join(certificate.causes)})" if certificate.causes else ""
+        reasons, growth = [*certificate.causes], certificate.growth
+        if growth is not None and growth.amplified_from is not None:
+            reasons.append(f"amplified from epoch {growth.amplified_from} on")
+        why = f"  ({', '.join(reasons)})" if reasons else ""
         console.print(
             f"{certificate.run[:8]}  made again as {certificate.reproduction[:8]}  "
             f"[{colour}]{certificate.verdict}[/]{escape(why)}  {escape(certificate.name)}"
@@ -55,6 +58,8 @@ def print_explanation(explanation: Explanation) -> None:
     console.print(f"the curves part at {_described(explanation.first)}")
     if explanation.largest is not None:
         console.print(f"furthest apart at {_described(explanation.largest)}")
+    if explanation.growth is not None and explanation.growth.amplified_from is not None:
+        console.print(f"the losses part {explanation.growth}")
 
 
 def _print_certificate(console: SafeConsole, certificate: Certificate, uri: str | None) -> None:
@@ -77,6 +82,8 @@ def _print_certificate(console: SafeConsole, certificate: Certificate, uri: str 
         lines[f"beyond {certificate.tolerance:g}"] = f"from {_described(certificate.beyond)}"
     if "record" in certificate.causes and first is None and then == now:
         lines["result"] = "as it was noted: what differs is the record, which was changed since"
+    if certificate.growth is not None and str(certificate.growth):
+        lines["losses part"] = str(certificate.growth)
     if certificate.causes:
         lines["cause"] = escape(", ".join(certificate.causes))
     store = "" if uri is None else f" --uri {escape(shlex.quote(uri))}"

@@ -7,6 +7,7 @@ from support.modules import PACKAGE, imports_of
 
 from nnlab.reproduction.certificate import certify
 from nnlab.reproduction.differences import DECISIVE, differences
+from nnlab.reproduction.growth import growth
 from nnlab.training.network import Params
 
 
@@ -94,9 +95,44 @@ def changed(part, **entries):
             changed("environment", blas=[{"version": "2", "architecture": "Zen"}]),
             [("BLAS or processor", "blas", True)],
         ),
+        (  # a kernel that runs anyway
+            changed("environment", variables={"OPENBLAS_CORETYPE": "Zen"}),
+            [("BLAS or processor", "OPENBLAS_CORETYPE", False)],
+        ),
         (
-            changed("environment", variables={"OPENBLAS_CORETYPE": "Haswell"}),
-            [("BLAS or processor", "variables", True)],
+            changed(
+                "environment",
+                blas=[{"version": "1", "architecture": "Haswell"}],
+                variables={"OPENBLAS_CORETYPE": "Haswell"},
+            ),
+            [
+                ("BLAS or processor", "blas", True),
+                ("BLAS or processor", "OPENBLAS_CORETYPE", True),
+            ],
+        ),
+        (  # numbers of threads, which training overrules, and another library's variable
+            changed(
+                "environment",
+                blas=[{"version": "1", "architecture": "Zen", "threading_layer": "openmp"}],
+                variables={"OMP_NUM_THREADS": "2", "MKL_CBWR": "AVX2"},
+            ),
+            [
+                ("BLAS or processor", "blas", False),
+                ("BLAS or processor", "OMP_NUM_THREADS", False),
+                ("BLAS or processor", "MKL_CBWR", False),
+            ],
+        ),
+        (
+            changed("environment", instructions={"found": ["SSE3"]}),
+            [("BLAS or processor", "instructions", True)],
+        ),
+        (  # another NumPy's names of the same instructions
+            changed("environment", instructions={"found": ["X86_V3"]}, packages={"numpy": "2.5.0"}),
+            [
+                ("libraries", "numpy", True),
+                ("libraries", "mlflow", False),
+                ("BLAS or processor", "instructions", False),
+            ],
         ),
         (changed("environment", cores=8), [("BLAS or processor", "cores", False)]),
         (changed("environment", python="3.12.1"), [("libraries", "python", False)]),
@@ -138,3 +174,52 @@ def test_a_value_that_is_missing_is_a_deviation():
     found = certify(record(), record(points={("val/loss", 1): 1.0}))
     assert found.verdict == "different"
     assert found.first.epoch == 2
+
+
+EPOCHS = 40
+RECORDED = {("train/loss", epoch): 2.0 + 0.1 * (epoch % 2) for epoch in range(EPOCHS)}
+
+
+def off_by(sizes):
+    """The recorded losses, at each epoch off by so much."""
+    return {place: value + sizes[place[1]] for place, value in RECORDED.items()}
+
+
+def test_rounding_that_grows_by_a_factor_is_said_to_be_amplified_and_from_which_epoch_on():
+    sizes = [1e-7 * 1.5**epoch for epoch in range(EPOCHS)]
+    first = next(epoch for epoch, size in enumerate(sizes) if size / 2.1 > 1e-5)
+    other = changed("environment", blas=[{"version": "1", "architecture": "Haswell"}])
+    again = record(points=off_by(sizes), weights_sha256="0" * 64, **other)
+    found = certify(record(points=RECORDED), again)
+    assert (found.verdict, found.causes) == ("different", ("BLAS or processor",))
+    assert (found.growth.amplified_from, found.growth.rises) == (first, EPOCHS // 2)
+    assert f"amplified above 1e-05 from epoch {first} on, to " in str(found.growth)
+    assert "the training loss rose in 20 of these epochs" in str(found.growth)
+
+
+def test_rounding_that_stays_small_is_not_amplified():
+    found = growth(RECORDED, [("train/loss", epoch, 2e-6) for epoch in range(EPOCHS)])
+    assert found.amplified_from is None
+    assert not str(found)
+
+
+def test_a_difference_that_begins_large_is_not_blamed_on_rounding():
+    other = changed("environment", blas=[{"version": "1", "architecture": "Haswell"}])
+    again = record(points=off_by([0.1] * EPOCHS), weights_sha256="0" * 64, **other)
+    found = certify(record(points=RECORDED), again)
+    assert found.causes == ("unexplained",)
+    assert "by 5.0e-02 at epoch 0 already: more than rounding" in str(found.growth)
+
+
+def test_an_accuracy_that_jumps_by_an_image_is_no_growth():
+    assert growth(RECORDED, [("val/accuracy", 3, 0.001)]) is None
+
+
+@pytest.mark.parametrize("epoch", [0, 1])
+def test_mini_batches_may_amplify_rounding_within_an_epoch_but_not_before_the_first(epoch):
+    config = {**record().config_yaml, "batch_size": 16}
+    sizes = [0.0] * epoch + [0.1] * (EPOCHS - epoch)
+    other = changed("environment", blas=[{"version": "1", "architecture": "Haswell"}])
+    again = record(points=off_by(sizes), config_yaml=config, weights_sha256="0" * 64, **other)
+    found = certify(record(points=RECORDED, config_yaml=config), again)
+    assert found.causes == (("BLAS or processor",) if epoch else ("unexplained",))

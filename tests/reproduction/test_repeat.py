@@ -265,7 +265,8 @@ def test_other_kernels_are_named_and_small_differences_are_within_tolerance(lab)
     assert 0 < found["largest"]["size"] <= found["tolerance"]
     assert found["first"]["epoch"] == 0
     named = {each["what"]: each for each in found["differences"]}
-    assert named["variables"]["other"] == "OPENBLAS_CORETYPE Sandybridge"
+    assert named["OPENBLAS_CORETYPE"]["other"] == "Sandybridge"
+    assert found["growth"]["amplified_from"] is None
 
 
 def test_data_with_one_pixel_changed_is_named(lab, tmp_path):
