@@ -35,7 +35,7 @@ def swept(store):
         "hydra.launcher.backend=sequential", f"tracking.uri={store}",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    return Store(store).find_run("last", "sweep")
+    return Store(store).last_sweep()
 
 
 @pytest.fixture

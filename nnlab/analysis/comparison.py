@@ -29,7 +29,7 @@ from nnlab.analysis.time_to_target import time_to_target
 from nnlab.analysis.variance import DesignError, decompose, levels_that_learned
 from nnlab.errors import ComparisonError
 from nnlab.jobs.tags import Tag
-from nnlab.tracking.frames import LAST, read_runs
+from nnlab.tracking.frames import read_runs
 from nnlab.tracking.locations import tracking_uri
 from nnlab.tracking.readers import open_reader
 
@@ -37,7 +37,7 @@ PIVOTED = ("mean", "low", "high", "interval", "seeds")  # columns that a pivoted
 
 
 def compare(
-    selection: Sequence[str] = (LAST,),
+    selection: Sequence[str] = (),
     uri: str | None = None,
     metric: str = METRIC,
     by: Sequence[str] | None = None,
@@ -107,7 +107,7 @@ def compare(
 
 
 def importance(
-    selection: Sequence[str] = (LAST,),
+    selection: Sequence[str] = (),
     uri: str | None = None,
     metric: str = METRIC,
     where: str | None = None,

@@ -16,7 +16,6 @@ from nnlab.analysis.ranking import ENDINGS, METRIC, LearnedShare, lower_is_bette
 from nnlab.analysis.seed_commands import MAX_FURTHER
 from nnlab.analysis.terminal import ROWS, echo, results_console, results_table
 from nnlab.errors import ComparisonError
-from nnlab.tracking.frames import LAST
 
 Form = Literal["table", "csv", "json", "markdown"]
 Row = Mapping[Hashable, Any]  # column -> cell
@@ -73,10 +72,10 @@ def comparison(
         other = "--importance" if by_importance else "Two selections, compared seed by seed,"
         raise ComparisonError(f"{other} and --by do not go together: leave one of them out.")
     if by_importance:
-        return importance(selection or (LAST,), uri, name, where)
+        return importance(selection, uri, name, where)
     if len(selection) == BOTH:
         return pair(selection[0], selection[1], uri, name, where)
-    return compare(selection or (LAST,), uri, name, fields, where)
+    return compare(selection, uri, name, fields, where)
 
 
 def write(table: pd.DataFrame, form: Form) -> None:

@@ -45,7 +45,7 @@ class Report:
 
 
 def report(
-    sweep: str, uri: str | None = None, metric: str | None = None, out: Path | None = None
+    sweep: str | None, uri: str | None = None, metric: str | None = None, out: Path | None = None
 ) -> Report:
     """Write the report of a sweep, or of a stability study.
 
@@ -54,8 +54,8 @@ def report(
 
     Parameters
     ----------
-    sweep : str
-        The beginning of its id, or ``last``.
+    sweep : str or None
+        The beginning of its id, or ``last``; None for the last sweep.
     uri : str or None
         The store; None for the one of the config.
     metric : str or None
@@ -149,9 +149,9 @@ def sweep_figure(
     raise ReportError(f"Sweep {parent.run_id[:8]} has no figure {name!r}: there are {names}.")
 
 
-def _parent(store: Store, sweep: str) -> RunRecord:
+def _parent(store: Store, sweep: str | None) -> RunRecord:
     """Return the parent run of the sweep or study that was asked for."""
-    record = store.find_run(sweep, "sweep" if sweep == "last" else None)
+    record = store.last_sweep() if sweep is None else store.find_run(sweep)
     if record.tags.get(Tag.KIND) in ("sweep", "stability"):
         return record
     hint = f": its sweep is {record.parent[:8]}" if record.parent else ""

@@ -32,7 +32,7 @@ def get(which: str, uri: str | None = None) -> Run | Sweep:
     ----------
     which : str
         The beginning of its id; its address in the UI; or ``last``, the sweep or single run that
-        was made last.
+        was started last.
     uri : str or None
         The store; None for the one of the config.
 
@@ -41,21 +41,12 @@ def get(which: str, uri: str | None = None) -> Run | Sweep:
     NnlabError
         Where there is none, or several are meant.
     """
-    from nnlab.tracking.frames import ID
     from nnlab.tracking.locations import tracking_uri
+    from nnlab.tracking.lookup import find_run
     from nnlab.tracking.readers import open_reader
-    from nnlab.tracking.store import existing_store
 
-    if ID.fullmatch(which):  # of a local store, rows are read without MLflow, which takes seconds
-        reader = open_reader(tracking_uri(uri))
-        matching = reader.beginning_with(which)
-        if len(matching) == 1:
-            return handle_of(matching[0], reader.uri)
-    store = existing_store(uri)
-    record = store.find_run(which)
-    if which == "last" and record.parent is not None:
-        return Sweep(record.parent, store.uri)
-    return handle_of(record, store.uri)
+    reader = open_reader(tracking_uri(uri))
+    return handle_of(find_run(reader, which), reader.uri)
 
 
 @as_guest

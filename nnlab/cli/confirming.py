@@ -6,14 +6,14 @@ from nnlab.cli.options import URI
 
 
 @click.command()
-@click.argument("sweep", default="last")
+@click.argument("sweep", required=False)
 @click.argument("overrides", nargs=-1, metavar="[data.dir=…] [data.path=…] [threads=…]")
 @URI
 @click.option("--metric", metavar="NAME", help="What to judge by; late_val_accuracy by default.")
 @click.option("--top", type=click.IntRange(1), help="Only the best so many configurations.")
 @click.option("--seeds", type=click.IntRange(1), help="How many; as in the sweep, at least 5.")
 def confirm(
-    sweep: str,
+    sweep: str | None,
     overrides: tuple[str, ...],
     uri: str | None,
     metric: str | None,
@@ -29,7 +29,7 @@ def confirm(
     from nnlab.analysis.terminal import echo
     from nnlab.execution.confirm import confirm as confirm_sweep
 
-    if "=" in sweep:  # the sweep was left out
-        overrides, sweep = (sweep, *overrides), "last"
+    if sweep is not None and "=" in sweep:  # the sweep was left out
+        overrides, sweep = (sweep, *overrides), None
     sentences = confirm_sweep(sweep, uri, metric=metric, top=top, seeds=seeds, overrides=overrides)
     echo("\n".join(sentence.replace("`", "").replace("**", "") for sentence in sentences))

@@ -163,7 +163,8 @@ def compare(
     """Compare configurations over their seeds: of SELECTION, or of the last sweep.
 
     SELECTION: ids of sweeps or runs (or their beginnings; several may be joined by commas), an
-    experiment's name, or `last`. Exactly two are compared with each other, seed by seed.
+    experiment's name, or `last`, the sweep or run that was started last. Exactly two are compared
+    with each other, seed by seed.
     """
     from nnlab.analysis.comparison_tables import BOTH, show
 
@@ -181,13 +182,13 @@ def compare(
 
 
 @main.command()
-@click.argument("sweep", default="last")
+@click.argument("sweep", required=False)
 @URI
 @click.option("--metric", metavar="NAME", help="What to judge by; late_val_accuracy by default.")
 @click.option(
     "--out", metavar="FOLDER", type=click.Path(path_type=Path), help="experiments/NAME by default."
 )
-def report(sweep: str, uri: str | None, metric: str | None, out: Path | None) -> None:
+def report(sweep: str | None, uri: str | None, metric: str | None, out: Path | None) -> None:
     """Write SWEEP's report: question, verdict, tables, figures, provenance. By default the last.
 
     A folder with README.md, figures and tables; and report.html, which needs nothing else, there

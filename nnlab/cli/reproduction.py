@@ -36,8 +36,9 @@ def reproduce(
 ) -> None:
     """Train RUN again as it was recorded, and certify whether its result stands.
 
-    RUN is an id or its beginning, an address in the UI, or `last`. Exit code 0: bit-identical, or
-    within tolerance. 1: different.
+    RUN is an id or its beginning, an address in the UI, or `last`: the single run that was started
+    last, or the best run of the last sweep. Exit code 0: bit-identical, or within tolerance. 1:
+    different.
     """
     from nnlab.reproduction import repeat
     from nnlab.reproduction.certificate import TOLERANCE

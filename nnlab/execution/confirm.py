@@ -21,7 +21,7 @@ MAX_CANDIDATES = 20  # more are trained only where --top says so
 
 
 def confirm(
-    sweep: str,
+    sweep: str | None,
     uri: str | None = None,
     *,
     metric: str | None = None,
@@ -35,8 +35,8 @@ def confirm(
 
     Parameters
     ----------
-    sweep : str
-        The beginning of its id, or ``last``.
+    sweep : str or None
+        The beginning of its id, or ``last``; None for the last sweep.
     uri : str or None
         Of the store; None as in the config.
     metric : str or None
@@ -60,7 +60,7 @@ def confirm(
         Where there is no such sweep, it has no result, it was confirmed before, or runs failed.
     """
     store = existing_store(uri)
-    parent = store.find_run(sweep, "sweep" if sweep == "last" else None)
+    parent = store.last_sweep() if sweep is None else store.find_run(sweep)
     if parent.tags.get(Tag.KIND) != "sweep":
         raise ComparisonError(f"{parent.run_id[:8]} is no sweep: there is no best to confirm.")
     if Tag.CONFIRMS in parent.tags:

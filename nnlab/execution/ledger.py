@@ -22,7 +22,7 @@ from nnlab.jobs.run import Run
 from nnlab.jobs.validation import StrictModel
 from nnlab.safe_text import masked
 from nnlab.system.stored_files import parse_json, read_text
-from nnlab.tracking.store import Kind
+from nnlab.tracking.lookup import Kind
 
 FORMAT = 1
 PLAN = "plan.json"

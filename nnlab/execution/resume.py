@@ -22,7 +22,8 @@ from nnlab.jobs.sweep import Sweep, field_of
 from nnlab.jobs.tags import Tag
 from nnlab.system.stored_files import read_text
 from nnlab.tracking.locations import ledger_folder, sweeps_folder, tracking_uri
-from nnlab.tracking.store import Kind, Store
+from nnlab.tracking.lookup import Kind
+from nnlab.tracking.store import Store
 
 OF_THE_PLAN = ("stack", "on_error")  # settings that a plan may decide, wherever it comes from
 JOB_TAGS = (Tag.REPRODUCES,)  # that a plan may give its runs

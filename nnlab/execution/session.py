@@ -25,8 +25,9 @@ from nnlab.jobs.launch_config import LaunchConfig
 from nnlab.jobs.run import Run
 from nnlab.jobs.tags import Tag
 from nnlab.tracking.locations import ledger_folder, tracking_uri
+from nnlab.tracking.lookup import Kind
 from nnlab.tracking.records import RunRecord
-from nnlab.tracking.store import Kind, Store
+from nnlab.tracking.store import Store
 from nnlab.tracking.tracker import Tracker
 
 

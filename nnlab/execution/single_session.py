@@ -13,8 +13,8 @@ from nnlab.jobs.config import RunConfig
 from nnlab.jobs.launch_config import LaunchConfig
 from nnlab.jobs.run import Job, Run, plan_runs
 from nnlab.jobs.sweep import DEFAULTS, job_name
+from nnlab.tracking.lookup import Kind
 from nnlab.tracking.records import RunRecord
-from nnlab.tracking.store import Kind
 
 
 class SingleSession(Session):

@@ -16,8 +16,8 @@ from nnlab.jobs.run import Run
 from nnlab.jobs.study import Study, parent_tags, write_study
 from nnlab.jobs.tags import Tag
 from nnlab.tracking import artifacts
+from nnlab.tracking.lookup import Kind
 from nnlab.tracking.records import RunRecord
-from nnlab.tracking.store import Kind
 
 
 class SweepSession(Session):

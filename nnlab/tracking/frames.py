@@ -11,13 +11,12 @@ from nnlab.jobs.tags import Tag
 from nnlab.system.stored_files import parse_column
 from nnlab.tracking.late_accuracy import late_accuracies
 from nnlab.tracking.locations import tracking_uri
+from nnlab.tracking.lookup import LAST, find_run, last_sweep
 from nnlab.tracking.readers import Reader, open_reader
 from nnlab.tracking.records import RunRecord
 from nnlab.training.outcomes import LATE
 
-LAST = "last"  # the selection of the newest sweep
 ID = re.compile(r"[0-9a-f]{1,32}")
-ADDITIONS = {Tag.CONFIRMS, Tag.FURTHER_SEEDS}  # sweeps that belong to others
 LONGEST_INTEGER = 18  # digits, so that it fits into 64 bits
 INTEGER = re.compile(r"[+-]?\d+")
 Selected = tuple[RunRecord, str | None]  # a run, and the sweep by which it was selected
@@ -45,7 +44,8 @@ def read_runs(uri: str | None, selection: Sequence[str] | None) -> pd.DataFrame:
         Of the store; None as in the config.
     selection : sequence of str or None
         Any of: the id of a sweep or of a run, or its beginning; an experiment's name; ``last``, the
-        newest sweep. One entry may list several of them, separated by commas. None for all runs.
+        sweep or single run that was started last. One entry may list several of them, separated by
+        commas. None for all runs, empty for those of the last sweep.
 
     Returns
     -------
@@ -68,12 +68,15 @@ def read_runs(uri: str | None, selection: Sequence[str] | None) -> pd.DataFrame:
         experiments = store.experiments()
         everything = [(run, None) for name in experiments for run in store.in_experiment(name)]
         return _frame(store, everything, f"{store.uri} has no runs yet")
-    runs: dict[str, Selected] = {}
+    if not selection:
+        runs = _runs_of(store, last_sweep(store).run_id)
+        return _frame(store, runs, f"{store.uri} has no runs yet in its last sweep")
+    chosen: dict[str, Selected] = {}
     for entry in selection:
         for word in filter(None, entry.split(",")):
             for run, sweep in _selected(store, word):
-                runs.setdefault(run.run_id, (run, sweep))
-    return _frame(store, runs.values(), f"{store.uri} has no runs yet in {', '.join(selection)}")
+                chosen.setdefault(run.run_id, (run, sweep))
+    return _frame(store, chosen.values(), f"{store.uri} has no runs yet in {', '.join(selection)}")
 
 
 def read_tagged(uri: str | None, tag: str, values: Iterable[str]) -> pd.DataFrame:
@@ -137,15 +140,8 @@ def read_file(uri: str | None, run_id: str, name: str) -> str | None:
 def _selected(store: Reader, word: str) -> list[Selected]:
     """Return the runs that a word selects."""
     if word == LAST:
-        sweeps = [
-            sweep for sweep in store.tagged(Tag.KIND, "sweep") if not ADDITIONS & sweep.tags.keys()
-        ]
-        if not sweeps:
-            raise TrackingError(
-                f"{store.uri} has no sweep yet: make one with `python run.py -m lr=0.1,0.5`, or "
-                "name an experiment or runs."
-            )
-        return _runs_of(store, sweeps[0].run_id)
+        record = find_run(store, word)
+        return _runs_of(store, record.run_id) if record.is_sweep else [(record, None)]
     for experiment_id, name in store.experiments().items():
         if name == word:
             return [(run, None) for run in store.in_experiment(experiment_id)]
@@ -159,7 +155,7 @@ def _selected(store: Reader, word: str) -> list[Selected]:
     raise TrackingError(
         f"{word} is nothing in {store.uri}: give the id of a sweep or of a run (or its "
         f"beginning), the name of an experiment ({', '.join(store.experiments().values())}), or "
-        f"`{LAST}` for the newest sweep."
+        f"`{LAST}` for what was started last."
     )
 
 

@@ -1,24 +1,25 @@
 """Reading many runs at once: what a reader is, and the reader of tracking servers."""
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
-import pandas as pd
 
 from nnlab.system.stored_files import parse_table
 from nnlab.tracking.locations import local_database
+from nnlab.tracking.lookup import Runs
 from nnlab.tracking.records import RunRecord
 from nnlab.tracking.sqlite_reader import DatabaseReader
 from nnlab.tracking.store import Store
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 IDS_A_SEARCH = 100
 
 
-class Reader(Protocol):
+class Reader(Runs, Protocol):
     """Reads many runs of a store; deleted runs and experiments are left out."""
-
-    uri: str
 
     def experiments(self) -> dict[str, str]:
         """Return the names of all experiments by their ids."""
@@ -38,7 +39,7 @@ class Reader(Protocol):
     def read_file(self, run_id: str, name: str) -> str | None:
         """Return the text of one of a run's files, or None where there is none."""
 
-    def curves(self, run_ids: Sequence[str], metrics: Sequence[str]) -> pd.DataFrame:
+    def curves(self, run_ids: Sequence[str], metrics: Sequence[str]) -> "pd.DataFrame":
         """Return ``run_id``, ``epoch`` and a column for each metric, NaN where it has no value."""
 
 
@@ -54,7 +55,7 @@ def open_reader(uri: str) -> Reader:
     return ServerReader(uri) if database is None else DatabaseReader(uri, database)
 
 
-class ServerReader:
+class ServerReader(Store):
     """Reads any store through MLflow's client; tracking servers have no faster way.
 
     Raises
@@ -63,49 +64,41 @@ class ServerReader:
         From any method, where the store cannot be reached.
     """
 
-    def __init__(self, uri: str) -> None:
-        self.uri = uri
-        self._store = Store(uri)
-
-    def experiments(self) -> dict[str, str]:
-        """Return the names of all experiments by their ids."""
-        return self._store.experiments()
-
     def read(self, run_ids: Sequence[str]) -> list[RunRecord]:
         """Return runs by their whole ids, in this order; unknown ones are left out."""
         records: dict[str, RunRecord] = {}
         for start in range(0, len(run_ids), IDS_A_SEARCH):
             listed = ", ".join(f"'{run_id}'" for run_id in run_ids[start : start + IDS_A_SEARCH])
-            chunk = self._store.search(f"attributes.run_id IN ({listed})")
+            chunk = self.search(f"attributes.run_id IN ({listed})")
             records.update((record.run_id, record) for record in chunk)
         return [records[run_id] for run_id in run_ids if run_id in records]
 
     def beginning_with(self, letters: str) -> list[RunRecord]:
         """Return the runs whose ids begin with these letters, the newest first."""
-        return list(self._store.search(f"attributes.run_id LIKE '{letters}%'"))
+        return list(self.search(f"attributes.run_id LIKE '{letters}%'"))
 
     def tagged(self, key: str, value: str) -> list[RunRecord]:
         """Return the runs with this tag, the newest first."""
-        return list(self._store.search(f"tags.`{key}` = '{value}'"))
+        return list(self.search(f"tags.`{key}` = '{value}'"))
 
     def in_experiment(self, experiment_id: str) -> list[RunRecord]:
         """Return an experiment's runs, the newest first."""
-        return [run for run in self._store.search() if run.experiment_id == experiment_id]
+        return [run for run in self.search() if run.experiment_id == experiment_id]
 
-    def read_file(self, run_id: str, name: str) -> str | None:
-        """Return the text of one of a run's files, or None where there is none."""
-        return self._store.read_file(run_id, name)
-
-    def curves(self, run_ids: Sequence[str], metrics: Sequence[str]) -> pd.DataFrame:
+    def curves(self, run_ids: Sequence[str], metrics: Sequence[str]) -> "pd.DataFrame":
         """Return ``run_id``, ``epoch`` and a column for each metric, NaN where it has no value."""
+        import pandas as pd  # here, so that a look-up need not load it
+
         pieces = {run_id: self._history(run_id, metrics) for run_id in run_ids}
         if not pieces:
             return pd.DataFrame(columns=["run_id", "epoch", *metrics])
         curves = pd.concat(pieces, names=["run_id"]).replace([np.inf, -np.inf], np.nan)
         return curves.dropna(how="all").sort_index().reset_index()
 
-    def _history(self, run_id: str, metrics: Sequence[str]) -> pd.DataFrame:
+    def _history(self, run_id: str, metrics: Sequence[str]) -> "pd.DataFrame":
         """Read a run's history.csv in one request, or each metric where it has no such file yet."""
+        import pandas as pd
+
         text = self.read_file(run_id, "history.csv")
         if text is not None:
             where = f"history.csv of {run_id[:8]}"
@@ -113,6 +106,6 @@ class ServerReader:
             table = table.set_index("epoch")
             return table.reindex(columns=list(metrics)).astype(float)
         curves: dict[str, dict[int, float]] = {metric: {} for metric in metrics}
-        for metric, value, _, epoch in self._store.measurements(run_id, metrics):
+        for metric, value, _, epoch in self.measurements(run_id, metrics):
             curves[metric][epoch] = value
         return pd.DataFrame(curves, dtype=float).rename_axis("epoch")

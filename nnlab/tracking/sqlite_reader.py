@@ -10,7 +10,7 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -85,15 +85,10 @@ class DatabaseReader:
             Tag.IMPORTED_FROM, len(letters), letters,
         )  # fmt: skip
 
-    def newest_first(self, kind: Literal["sweep", "run"] | None) -> Iterator[RunRecord]:
-        """Yield all runs, or only the sweeps or the trained runs, the newest first."""
-        tagged = "run_uuid IN (SELECT run_uuid FROM tags WHERE key = ? AND value "
-        conditions = {
-            None: ("1",),
-            "run": (tagged + "!= '')", Tag.JOB),
-            "sweep": (tagged + "= 'sweep')", Tag.KIND),
-        }
-        for run_id in self._ids(*conditions[kind]):
+    def heads(self) -> Iterator[RunRecord]:
+        """Yield the runs that are under no other one, the newest first."""
+        under = "run_uuid NOT IN (SELECT run_uuid FROM tags WHERE key = ?)"
+        for run_id in self._ids(under, Tag.PARENT):
             yield from self.read([run_id])
 
     def tagged(self, key: str, value: str) -> list[RunRecord]:

@@ -1,20 +1,21 @@
 """The tracking store, for reading: its runs, their metrics and files."""
 
-import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from nnlab.errors import StoredFileError, TrackingError
 from nnlab.jobs.tags import Tag
 from nnlab.system.stored_files import read_text
 from nnlab.system.temporary import temporary_folder
+from nnlab.tracking import lookup
 from nnlab.tracking.connection import Connection
 from nnlab.tracking.database import ensure_database
 from nnlab.tracking.locations import local_database, local_path, own_folder, tracking_uri
+from nnlab.tracking.lookup import Kind
 from nnlab.tracking.records import Measurement, RunDetails, RunRecord
 from nnlab.tracking.relocation import refuse_moved_store
 from nnlab.tracking.sqlite_reader import DatabaseReader
@@ -22,10 +23,6 @@ from nnlab.tracking.store_folder import is_outside
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-
-Kind = Literal["sweep", "run"]
-
-RUN_ADDRESS = re.compile(r"(?:/runs/|^runs:/)([0-9a-f]{32})\b")  # in the UI, or MLflow's own form
 
 PAGE = 1000  # runs that one request returns
 
@@ -105,74 +102,28 @@ class Store:
         return next(self.search(condition, page=1), None)
 
     def find_run(self, which: str, kind: Kind | None = None) -> RunRecord:
-        """Return the one run that is meant.
+        """Return the one run that is meant; see ``lookup.find_run``."""
+        return lookup.find_run(self._runs, which, kind)
 
-        Parameters
-        ----------
-        which : str
-            The beginning of its id, or of the id that it had where it was imported from; its
-            address in the UI, or ``runs:/…``; or ``last``, the newest.
-        kind : {"sweep", "run"} or None
-            What it must be; None takes either.
+    def last_sweep(self) -> RunRecord:
+        """Return the sweep that was started last."""
+        return lookup.last_sweep(self._runs)
 
-        Raises
-        ------
-        TrackingError
-            Where there is no such run, or several are meant.
-        """
-        if which == "last":
-            record = self._newest_original(kind)
-        else:
-            address = RUN_ADDRESS.search(which)
-            record = self._by_id(address.group(1) if address else which)
-        if kind == "run" and record.is_sweep:
-            raise TrackingError(f"{record.run_id[:8]} is a sweep: name one of its runs.")
-        if kind == "sweep" and not record.is_sweep:
-            raise TrackingError(f"{record.run_id[:8]} is a single run, and no sweep.")
-        return record
+    @property
+    def _runs(self) -> "lookup.Runs":
+        return self if self._database is None else DatabaseReader(self.uri, self._database)
 
-    def _newest_original(self, kind: Kind | None) -> RunRecord:
-        """Return the newest run that was not made for another one."""
-        conditions = {
-            None: "",
-            "run": f"tags.{Tag.JOB} != ''",
-            "sweep": f"tags.{Tag.KIND} = 'sweep'",
-        }
-        if self._database is None:
-            records = self.search(conditions[kind])
-        else:
-            records = DatabaseReader(self.uri, self._database).newest_first(kind)
-        for record in records:
-            if not {Tag.REPRODUCES, Tag.CONFIRMS, Tag.FURTHER_SEEDS} & record.tags.keys():
-                return record
-        raise TrackingError(f"{self.uri} has no {kind or 'run'} yet.")
+    def beginning_with(self, letters: str) -> list[RunRecord]:
+        """Return the first two runs whose ids begin with these letters."""
+        return list(islice(self.search(f"attributes.run_id LIKE '{letters}%'"), 2))
 
-    def _by_id(self, beginning: str) -> RunRecord:
-        if not beginning.isalnum():
-            raise TrackingError(
-                f"{beginning!r} is no run: give the first letters and digits of its id, its "
-                "address in the UI, or `last`."
-            )
-        for first_two in self._first_two(beginning):
-            if len(first_two) == 1:
-                return first_two[0]
-            if first_two:
-                raise TrackingError(
-                    f"In {self.uri} several runs begin with {beginning}: give more of the id."
-                )
-        raise TrackingError(
-            f"In {self.uri} no run begins with {beginning}: check the id and --uri."
-        )
+    def imported_from(self, letters: str) -> list[RunRecord]:
+        """Return the first two runs whose ids before an import begin with these letters."""
+        return list(islice(self.search(f"tags.{Tag.IMPORTED_FROM} LIKE '{letters}%'"), 2))
 
-    def _first_two(self, beginning: str) -> Iterator[list[RunRecord]]:
-        """Yield up to two runs whose ids begin so, then those with such ids before an import."""
-        if self._database is not None:
-            rows = DatabaseReader(self.uri, self._database)
-            yield rows.beginning_with(beginning)[:2]
-            yield rows.imported_from(beginning)[:2]
-            return
-        for field in ("attributes.run_id", f"tags.{Tag.IMPORTED_FROM}"):
-            yield list(islice(self.search(f"{field} LIKE '{beginning}%'"), 2))
+    def heads(self) -> Iterator[RunRecord]:
+        """Yield the runs that are under no other one, the newest first."""
+        return (record for record in self.search() if record.parent is None)
 
     def experiments(self) -> dict[str, str]:
         """Return the names of all experiments by their ids."""

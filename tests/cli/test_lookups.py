@@ -1,10 +1,23 @@
 """Commands whose run is not there: one sentence at once, without MLflow."""
 
+import itertools
 import re
 import sys
+from dataclasses import replace
 
 import pytest
+from mlflow import MlflowClient
 from support.commands import python
+
+import nnlab
+from nnlab.analysis.report import report
+from nnlab.errors import ReportError, TrackingError
+from nnlab.jobs.code_version import CodeVersion
+from nnlab.jobs.tags import Tag
+from nnlab.tracking.frames import read_runs
+from nnlab.tracking.sqlite_reader import DatabaseReader
+from nnlab.tracking.store import Store
+from nnlab.tracking.tracker import Tracker
 
 WRONG = "deadbeef"
 
@@ -30,12 +43,64 @@ def test_a_wrong_id_is_answered_from_the_rows_of_the_store_without_mlflow(compar
 
 
 def test_the_look_up_of_runs_by_rows_means_the_runs_that_mlflow_means(compared):
-    from nnlab.tracking.store import Store
-
     store = Store(compared)
     newest = next(store.search())
     assert store.find_run(newest.run_id[:12]).run_id == newest.run_id
-    for kind, condition in (("sweep", "tags.kind = 'sweep'"), ("run", "tags.job != ''")):
-        expected = next(store.search(condition))
-        assert store.find_run("last", kind).run_id == expected.run_id
+    sweep = next(store.search("tags.kind = 'sweep'"))
+    assert store.find_run("last") == store.last_sweep() == replace(sweep, has_dataset=None)
+    assert [run.run_id for run in store.heads()] == [
+        run.run_id for run in DatabaseReader(compared, store._database).heads()
+    ]
     assert "mlflow" in sys.modules
+
+
+@pytest.fixture
+def begun(store):
+    """A store without files, to which runs are added a millisecond after each other."""
+    tracker = Tracker(Store(store), "nnlab", CodeVersion())
+    clock = itertools.count(1)
+
+    def begin(parent=None, **tags):
+        tags |= {} if parent is None else {Tag.PARENT: parent}
+        experiment = tracker.get_or_create_experiment("nnlab")
+        return tracker.create(experiment, "name", next(clock), tags)
+
+    return begin
+
+
+def test_last_is_the_sweep_or_single_run_that_was_started_last_everywhere(begun, store):
+    reader = Store(store)
+    with pytest.raises(TrackingError, match="has no run yet"):
+        reader.find_run("last")
+    single = begun(job="0")
+    assert reader.find_run("last").run_id == nnlab.get("last", store).id == single
+    assert read_runs(store, ["last"])["run_id"].tolist() == [single]
+    with pytest.raises(TrackingError, match="has no sweep yet"):
+        reader.last_sweep()
+
+    sweep = begun(kind="sweep")
+    child = begun(sweep, job="0")
+    newest = begun(sweep, job="1")
+    assert reader.find_run("last").run_id == nnlab.get("last", store).id == sweep
+    assert read_runs(store, ["last"])["run_id"].tolist() == [newest, child]
+    with pytest.raises(TrackingError, match=r"is a sweep: name one of its runs\.$"):
+        reader.find_run("last", "run")
+    MlflowClient(store).set_tag(sweep, "best_run", child)
+    assert reader.find_run("last", "run").run_id == child
+    with pytest.raises(TrackingError, match=f"one of its runs, such as {child[:8]}, its best"):
+        reader.find_run(sweep, "run")
+
+    # None of these was started for its own sake, or by nnlab.
+    begun(kind="sweep", confirms=sweep)
+    begun(kind="sweep", reproduces=sweep)
+    begun(job="0", reproduces=single)
+    begun()
+    assert reader.find_run("last").run_id == nnlab.get("last", store).id == sweep
+    assert reader.last_sweep().run_id == sweep
+    assert set(read_runs(store, [])["run_id"]) == {child, newest}
+
+    later = begun(job="0")
+    assert reader.find_run("last").run_id == nnlab.get("last", store).id == later
+    with pytest.raises(ReportError, match="is a single run, and no sweep"):
+        report("last", store)
+    assert reader.last_sweep().run_id == sweep

@@ -152,7 +152,7 @@ def test_a_store_without_a_sweep_has_no_last_one(copy):
         database.execute("DELETE FROM tags WHERE key = 'kind'")
     database.close()
     with pytest.raises(TrackingError, match="has no sweep yet"):
-        read_runs(copy, ["last"])
+        read_runs(copy, [])
 
 
 def test_a_file_that_is_no_store_is_refused_with_a_sentence(tmp_path):

@@ -51,7 +51,7 @@ def state_of(store, experiment, key):
 
 
 def test_without_a_name_the_last_sweep_is_linked_though_a_run_is_newer(filled):
-    sweep = filled.find_run("last", "sweep")
+    sweep = filled.last_sweep()
     found = links(filled, None)
     assert query(found.main)["viewStateShareKey"] == ["nnlab"]
     assert query(found.others[f"sweep {sweep.run_id[:8]}"])["viewStateShareKey"] == [sweep.run_id]
@@ -59,7 +59,7 @@ def test_without_a_name_the_last_sweep_is_linked_though_a_run_is_newer(filled):
 
 
 def test_the_12_best_runs_are_compared_the_best_first(filled):
-    sweep = filled.find_run("last", "sweep")
+    sweep = filled.last_sweep()
     (ids,) = query(links(filled, sweep.run_id).others["compare the 12 best"])["runs"]
     found = [filled.get(run_id) for run_id in json.loads(ids)]
     accuracies = [run.metrics["final_val_accuracy"] for run in found]
@@ -87,7 +87,7 @@ def test_an_empty_store_has_a_ui_and_nothing_to_link_to(store):
 
 
 def test_a_sweeps_view_has_a_column_for_what_varies_and_a_chart_for_every_metric(filled):
-    sweep = filled.find_run("last", "sweep")
+    sweep = filled.last_sweep()
     links(filled, sweep.run_id)
     state = state_of(filled, sweep.experiment_id, sweep.run_id)
     params = [each for each in state["selectedColumns"] if each.startswith("params.")]
@@ -110,7 +110,7 @@ def test_a_users_own_view_stays_as_it_is(filled):
 
 
 def test_a_view_of_many_fields_and_long_names_fits_into_mlflows_tag(filled):
-    sweep = filled.find_run("last", "sweep")
+    sweep = filled.last_sweep()
     children = filled.children(sweep.run_id)
     for number, run in enumerate(children):
         run.params.update({f"a.field.of.the.config.{each}": str(number) for each in range(30)})
