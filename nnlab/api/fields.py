@@ -23,6 +23,7 @@ class RunFields(TypedDict, total=False):
     data: str | Section
     tracking: Section
     sharpness: Section
+    snapshots: int | None
     run_name: str | None
     threads: int | None
     pictures: int
@@ -49,6 +50,7 @@ class SweepFields(TypedDict, total=False):
     data: str | Iterable[str] | Section
     tracking: Section
     sharpness: Section
+    snapshots: int | None
     run_name: str | None
     threads: int | None
     pictures: int

@@ -79,6 +79,9 @@ class Checkpoints:
             named: dict[str, ArrayLike] = {
                 "epoch": state.epoch, "curve": table, "metrics": tuple(values)
             }  # fmt: skip
+            if snapshots := state.curve.snapshots:
+                named["snapshot_epochs"] = tuple(snapshots)
+                named["snapshots"] = np.stack(list(snapshots.values()))
             if state.direction is not None:
                 named["direction"] = state.direction
             write_arrays(self._path(index), named | state.params._asdict())
@@ -99,10 +102,13 @@ class Checkpoints:
             if not set(JUDGED) <= set(metrics):
                 return None  # no version wrote it
             epochs, *columns = arrays["curve"].T
+            values = dict(zip(metrics, columns, strict=True))
+            taken = map(int, arrays.get("snapshot_epochs", ()))
+            snapshots = dict(zip(taken, arrays.get("snapshots", ()), strict=True))
             return Checkpoint(
                 Params(*(arrays[name] for name in Params._fields)),
                 int(arrays["epoch"]),
-                Curve(epochs.astype(np.int64), dict(zip(metrics, columns, strict=True))),
+                Curve(epochs.astype(np.int64), values, snapshots),
                 arrays.get("direction"),
             )
         except FileNotFoundError:

@@ -1,12 +1,13 @@
 """What the store and the checkpoints know of runs already, so that none is trained twice."""
 
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import Literal, get_args
 
 from nnlab.errors import RecordError
 from nnlab.execution.checkpoints import Checkpoints
-from nnlab.execution.incomplete_records import add_missing, lacking
+from nnlab.execution.incomplete_records import add_missing, lacking, recorded_config
 from nnlab.interrupts import deferred
 from nnlab.jobs.run import Run
 from nnlab.jobs.tags import Tag
@@ -22,7 +23,11 @@ from nnlab.training.outcomes import Outcome
 Reuse = bool | Literal["imported"]
 
 IMPORTED = "imported"  # also the reason why such a run is left out
-UNOBSERVED = "its sharpness was not measured, and sharpness.every asks for it"
+UNOBSERVED = {
+    "its sharpness was not measured": "the sharpness that sharpness.every asks for",
+    "it has no such snapshots": "the snapshots that snapshots asks for",
+}  # reason -> what is missing
+NO_SHARPNESS, NO_SNAPSHOTS = UNOBSERVED
 
 
 def reuse_finished(writer: Writer, runs: Sequence[Run], reuse: Reuse) -> str:
@@ -70,16 +75,15 @@ def _taken(imported: int) -> str:
 
 def _left_out(runs: Sequence[tuple[str, str]]) -> str:
     imported = [run_id for run_id, reason in runs if reason == IMPORTED]
-    unobserved = sum(reason == UNOBSERVED for _, reason in runs)
-    others = [(run_id, why) for run_id, why in runs if why not in (IMPORTED, UNOBSERVED)]
+    unobserved = Counter(UNOBSERVED[reason] for _, reason in runs if reason in UNOBSERVED)
+    others = [(run_id, why) for run_id, why in runs if why not in (IMPORTED, *UNOBSERVED)]
     parts = []
     if imported:
         parts.append(
             f"{len(imported)} imported, which reuse=imported takes, or reuse=true after "
             f"`nnlab reproduce {imported[0][:8]}` has certified them here"
         )
-    if unobserved:
-        parts.append(f"{unobserved} without the sharpness that sharpness.every asks for")
+    parts += [f"{count} without {missing}" for missing, count in unobserved.items()]
     if others:
         run_id, reason = others[0]
         parts.append(f"{len(others)} that contradict themselves ({run_id[:8]}: {reason})")
@@ -98,9 +102,18 @@ def refusal(store: Store, record: RunRecord, run: Run, reuse: Reuse) -> str | No
         and not _is_certified(store, record, run)
     ):
         return IMPORTED
-    if run.job.config.sharpness.every is not None and "sharpness" not in record.metrics:
-        return UNOBSERVED
+    config = run.job.config
+    if config.sharpness.every is not None and "sharpness" not in record.metrics:
+        return NO_SHARPNESS
+    if config.snapshots is not None and not _has_snapshots(store, record, config.snapshots):
+        return NO_SNAPSHOTS
     return first_contradiction(store, record, run)
+
+
+def _has_snapshots(store: Store, record: RunRecord, count: int) -> bool:
+    with suppress(RecordError):
+        return recorded_config(store, record).snapshots == count
+    return False
 
 
 def _is_certified(store: Store, record: RunRecord, run: Run) -> bool:

@@ -66,7 +66,8 @@ class Stack:
         if rung is not None:
             epochs = min(epochs, rung - state.epoch)
         sharpness_every = self.runs[0].job.config.sharpness.every  # the same for all of a sweep
-        return Segment(state, epochs, epochs == left, threads, sharpness_every)
+        snapshots = frozenset().union(*(run.job.config.snapshot_epochs for run in self.runs))
+        return Segment(state, epochs, epochs == left, threads, sharpness_every, snapshots)
 
     def after(self, result: SegmentResult) -> "Stack | None":
         """Return the stack of the runs that go on after a segment, if there are any."""

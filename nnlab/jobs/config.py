@@ -14,6 +14,7 @@ from nnlab.errors import ConfigError
 from nnlab.jobs.roles import Role, declared_roles
 from nnlab.jobs.validation import StrictModel, validated
 from nnlab.safe_text import masked
+from nnlab.training.history import snapshot_epochs
 from nnlab.training.initializers import FREE_INITS, INIT_NAMES, Bias, Initializer, InitName, named
 
 # The meaning of a config: raise it when the same config would train to other weights or metrics.
@@ -24,8 +25,8 @@ SEMANTICS = 3
 
 # Recorded with each config, so that later versions can read older ones. Raise it with the fields.
 # 2: derived_from, model.
-# 3: sharpness, order_seed; data.test_path, .cwd, .pixel_max, .label_column, .drop_columns,
-#    .transpose.
+# 3: sharpness, snapshots, order_seed; data.test_path, .cwd, .pixel_max, .label_column,
+#    .drop_columns, .transpose.
 CONFIG_SCHEMA = 3
 
 LARGEST = 10**9  # epochs and units: NumPy's own limits are met without a sentence
@@ -188,6 +189,9 @@ class RunConfig(StrictModel):
     data: DataConfig
     tracking: Annotated[TrackingConfig, Role.SHARED]
     sharpness: Annotated[SharpnessConfig, Role.SHARED | Role.INHERITED] = SharpnessConfig()
+    snapshots: Annotated[int | None, Role.SHARED | Role.INHERITED] = Field(
+        None, ge=2, le=LARGEST, description=f"a whole number, 2 or more, at most {LARGEST}, or null"
+    )
     run_name: Annotated[str | None, Role.ONCE] = Field(
         None, description="a name, or null to be named after what varies"
     )
@@ -219,6 +223,12 @@ class RunConfig(StrictModel):
             # The digest of the data covers its split.
             "order_seed": self.seed_of_order,
         }
+
+    @property
+    def snapshot_epochs(self) -> frozenset[int]:
+        """The epochs at which snapshots are taken; see ``training.snapshots``."""
+        count = self.snapshots
+        return frozenset() if count is None else snapshot_epochs(self.epochs, count)
 
     @property
     def seed_of_order(self) -> int | None:

@@ -23,7 +23,8 @@ DECISIVE = frozenset(
         "training/blocks", "training/curvature", "training/engine", "training/first_layer",
         "training/full_batch", "training/history", "training/initializers", "training/minibatches",
         "training/network", "training/norms", "training/outcomes", "training/row_layout",
-        "training/sharpness", "training/training_data", "training/workspace",
+        "training/sharpness", "training/snapshots", "training/training_data",
+        "training/workspace",
     )
 )  # fmt: skip
 

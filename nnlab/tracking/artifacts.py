@@ -15,13 +15,15 @@ from nnlab.jobs.config import RunConfig, to_yaml
 from nnlab.jobs.provenance import Provenance
 from nnlab.safe_text import masked
 from nnlab.system.stored_files import REMEDY, read_npz, read_text
-from nnlab.training.history import CURVES, JUDGED, METRICS, SCORES
+from nnlab.training.history import CURVES, JUDGED, METRICS, SCORES, Snapshots
 from nnlab.training.network import Params
 from nnlab.training.outcomes import Curve
+from nnlab.training.snapshots import EDGES, QUANTITIES
 
 PATCH = "code.patch"
 ENVIRONMENT = "environment.json"
 WEIGHTS, INITIAL = "weights.npz", "weights_initial.npz"
+SNAPSHOTS = "snapshots.npz"
 
 
 def in_notes_shapes(params: Params, run: int = 0) -> dict[str, Array]:
@@ -79,6 +81,10 @@ def write(
     np.savez(folder / WEIGHTS, **in_notes_shapes(final))  # type: ignore[arg-type]
     np.savez(folder / INITIAL, **in_notes_shapes(initial))  # type: ignore[arg-type]
     write_history(folder / "history.csv", curve)
+    # A stack takes those of all its runs, which may differ in their epochs.
+    snapshots = {e: curve.snapshots[e] for e in config.snapshot_epochs & curve.snapshots.keys()}
+    if snapshots:
+        write_snapshots(folder / SNAPSHOTS, snapshots)
     (folder / "config.yaml").write_text(to_yaml(config), encoding="utf-8")
     (folder / "overrides.yaml").write_text(
         "".join(f"- {json.dumps(masked(override))}\n" for override in overrides) or "[]\n",
@@ -163,3 +169,34 @@ def write_history(path: Path, curve: Curve) -> None:
                 for name, value in zip(curve.values, row, strict=True)
             ]
             writer.writerow([epoch, *cells])
+
+
+def write_snapshots(path: Path, snapshots: Snapshots) -> None:
+    """Write a run's snapshots.
+
+    ``epochs (snapshots,)``, ``edges (bins - 1,)`` and the counts of ``QUANTITIES``, (snapshots,
+    bins) each; the first and the last bin are open.
+    """
+    epochs = sorted(snapshots)
+    counts = np.stack([snapshots[epoch] for epoch in epochs], axis=1)
+    arrays = dict(zip(QUANTITIES, counts, strict=True))
+    np.savez_compressed(path, epochs=np.array(epochs), edges=EDGES, **arrays)
+
+
+def read_snapshots(folder: Path) -> Snapshots:
+    """Read a run's snapshots; there are none where it took none.
+
+    Raises
+    ------
+    StoredFileError
+        Where the file is damaged, or has other bins.
+    """
+    path = folder / SNAPSHOTS
+    if not path.is_file():
+        return {}
+    epochs, edges, *counts = read_npz(path, ("epochs", "edges", *QUANTITIES)).values()
+    shape = (len(epochs), len(EDGES) + 1)
+    if not np.array_equal(edges, EDGES) or any(table.shape != shape for table in counts):
+        raise StoredFileError(f"{path} has other bins than this version of nnlab; {REMEDY}.")
+    table = np.stack(counts, axis=1).astype(np.int64)
+    return dict(zip(map(int, epochs), table, strict=True))

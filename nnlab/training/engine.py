@@ -13,15 +13,16 @@ any number of threads. That rests on four rules:
   what was drawn before.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nnlab.arrays import Array
+from nnlab.training import snapshots
 from nnlab.training.full_batch import Mapper, block_mapper, full_gradient, scores
-from nnlab.training.history import CURVES, LAYERS, METRICS, History, Scores
+from nnlab.training.history import CURVES, LAYERS, METRICS, History, Scores, Snapshots
 from nnlab.training.minibatches import mini_batches
 from nnlab.training.network import Params, update
 from nnlab.training.norms import layer_norms, relative_change
@@ -78,7 +79,7 @@ class State:
 
 def train_segment(
     state: State, data: TrainingData, epochs: int, *, threads: int = 1,
-    sharpness_every: int | None = None,
+    sharpness_every: int | None = None, snapshot_epochs: Collection[int] = (),
 ) -> tuple[State, History]:  # fmt: skip
     """Train every run of a stack that has not diverged for some more epochs.
 
@@ -94,6 +95,9 @@ def train_segment(
     sharpness_every : int or None
         Epochs between two measurements of the sharpness, counted from epoch 0; None measures none.
         The weights do not depend on it.
+    snapshot_epochs : collection of int
+        Epochs at which a snapshot is taken, see ``training.snapshots``. The weights do not depend
+        on them.
 
     Returns
     -------
@@ -105,6 +109,7 @@ def train_segment(
     rows = np.arange(state.epoch, state.epoch + epochs)
     names = METRICS if sharpness_every is None else CURVES
     values = {name: np.full((state.runs, epochs), np.nan) for name in names}
+    taken: Snapshots = {}
     directions = state.directions
     params, diverged_at = state.params, state.diverged_at.copy()
     alive = np.flatnonzero(diverged_at < 0)
@@ -122,6 +127,8 @@ def train_segment(
                     living, directions, alive, data, mapper, state.runs
                 )
                 record |= observed
+            if epoch in snapshot_epochs:
+                taken[int(epoch)] = _snapshot(living, alive, data, mapper, state.runs)
             for name, measured in record.items():
                 values[name][alive, row] = measured
 
@@ -137,14 +144,16 @@ def train_segment(
 
     _put(final, alive, living)
     end = State(final, state.lr, state.epoch + epochs, diverged_at, directions)
-    return end, History(rows, values)
+    return end, History(rows, values, taken)
 
 
 def measure(
-    state: State, data: TrainingData, *, threads: int = 1, sharpness: bool = False
-) -> History:
+    state: State, data: TrainingData, *, threads: int = 1, sharpness: bool = False,
+    snapshot: bool = False,
+) -> History:  # fmt: skip
     """Measure a stack as it stands, without training: the row at ``state.epoch``."""
     values = {name: np.full((state.runs, 1), np.nan) for name in (CURVES if sharpness else METRICS)}
+    taken: Snapshots = {}
     alive = np.flatnonzero(state.diverged_at < 0)
     if alive.size:
         with block_mapper(threads) as mapper:
@@ -152,9 +161,11 @@ def measure(
             record = scores(params, data, mapper)
             if sharpness:
                 record |= _observed(params, state.directions, alive, data, mapper, state.runs)[0]
+            if snapshot:
+                taken[state.epoch] = _snapshot(params, alive, data, mapper, state.runs)
         for name, measured in record.items():
             values[name][alive, 0] = measured
-    return History(np.array([state.epoch]), values)
+    return History(np.array([state.epoch]), values, taken)
 
 
 def _epoch(
@@ -186,6 +197,16 @@ def _observed(
     directions = np.zeros((runs, found.shape[1])) if directions is None else directions.copy()
     directions[alive] = found
     return record, directions
+
+
+def _snapshot(
+    params: Params, alive: Array, data: TrainingData, mapper: Mapper, runs: int
+) -> NDArray[np.int64]:
+    """Take a snapshot of the runs that are alive; those of the others are zeros."""
+    taken = snapshots.observe(params, data.train_panels, mapper)
+    whole = np.zeros((runs, *taken.shape[1:]), np.int64)
+    whole[alive] = taken
+    return whole
 
 
 def _finite(params: Params) -> NDArray[np.bool_]:

@@ -1,7 +1,7 @@
 """What is measured of a run: the metrics' names, and their values epoch by epoch."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 import numpy as np
@@ -16,6 +16,21 @@ CURVES = METRICS + OBSERVATIONS  # all that has values by epoch
 JUDGED = ("train/loss", "val/loss", "val/accuracy", "dead_fraction")  # what decides the outcome
 
 Scores: TypeAlias = dict[str, NDArray[np.float64]]  # metric -> (runs,)
+Snapshots: TypeAlias = dict[int, NDArray[np.int64]]  # epoch -> (…, quantities, bins)
+
+
+def snapshot_epochs(epochs: int, count: int) -> frozenset[int]:
+    """Return the epochs of a run's snapshots: 0, and then log-spaced ones up to the last.
+
+    Parameters
+    ----------
+    epochs : int
+        That the run has.
+    count : int
+        How many snapshots, at least 2. There are fewer where early epochs coincide.
+    """
+    spaced = np.geomspace(max(epochs, 1), 1, count - 1).round()
+    return frozenset({0, epochs, *(int(epoch) for epoch in spaced if epoch <= epochs)})
 
 
 @dataclass(frozen=True)
@@ -31,15 +46,21 @@ class History:
         (runs, rows) for each of ``METRICS``, and for ``OBSERVATIONS`` where they were asked for;
         NaN where nothing was measured, as after a run diverged. Losses are in nats, norms are
         Euclidean.
+    snapshots : dict of int to NDArray[np.int64]
+        (runs, quantities, bins) for each epoch that has one, see ``training.snapshots``; zeros
+        for a run that had diverged.
     """
 
     epochs: NDArray[np.int64]
     values: dict[str, NDArray[np.float64]]
+    snapshots: Snapshots = field(default_factory=dict)
 
     def then(self, later: "History") -> "History":
         """Return this history, continued by a later one."""
         return History(
-            np.concatenate((self.epochs, later.epochs)), continued(self.values, later.values)
+            np.concatenate((self.epochs, later.epochs)),
+            continued(self.values, later.values),
+            self.snapshots | later.snapshots,
         )
 
 

@@ -1,12 +1,12 @@
 """How a run ended: its whole curve, its outcome, and the numbers that summarise it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nnlab.training.history import JUDGED, History, continued
+from nnlab.training.history import JUDGED, History, Snapshots, continued
 
 Outcome = Literal["learned", "stalled", "dead", "diverged", "pruned"]
 LATE = "late_val_accuracy"
@@ -26,10 +26,13 @@ class Curve:
         (rows,) for each metric of the history; NaN where nothing was measured. The last row of a
         diverged run may hold the values that were not finite. What another version recorded may
         lack metrics of this one, but not those of ``history.JUDGED``.
+    snapshots : dict of int to NDArray[np.int64]
+        (quantities, bins) for each epoch that has one, see ``training.snapshots``.
     """
 
     epochs: NDArray[np.int64]
     values: dict[str, NDArray[np.float64]]
+    snapshots: Snapshots = field(default_factory=dict)
 
     @classmethod
     def of(cls, history: History, run: int) -> "Curve":
@@ -37,12 +40,22 @@ class Curve:
         values = {name: metric[run] for name, metric in history.values.items()}
         measured = ~np.all(np.isnan([values[name] for name in JUDGED]), axis=0)
         rows = int(np.max(np.flatnonzero(measured), initial=-1)) + 1
-        return cls(history.epochs[:rows], {name: curve[:rows] for name, curve in values.items()})
+        return cls(
+            history.epochs[:rows],
+            {name: curve[:rows] for name, curve in values.items()},
+            {
+                epoch: counts[run]
+                for epoch, counts in history.snapshots.items()
+                if counts[run].any()
+            },
+        )
 
     def then(self, later: "Curve") -> "Curve":
         """Return this curve, continued by a later piece."""
         return Curve(
-            np.concatenate((self.epochs, later.epochs)), continued(self.values, later.values)
+            np.concatenate((self.epochs, later.epochs)),
+            continued(self.values, later.values),
+            self.snapshots | later.snapshots,
         )
 
 

@@ -24,6 +24,7 @@ class Segment:
         Whether to measure the state that it ends with, too.
     threads : int
     sharpness_every : int or None
+    snapshot_epochs : frozenset of int
         See ``train_segment``.
     """
 
@@ -32,6 +33,7 @@ class Segment:
     last: bool
     threads: int
     sharpness_every: int | None = None
+    snapshot_epochs: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -61,8 +63,13 @@ def run_segment(segment: Segment, data: TrainingData) -> SegmentResult:
     begin = time.perf_counter()
     every, threads = segment.sharpness_every, segment.threads
     state, history = train_segment(
-        segment.state, data, segment.epochs, threads=threads, sharpness_every=every
-    )
-    sharpness = every is not None
-    final = measure(state, data, threads=threads, sharpness=sharpness) if segment.last else None
+        segment.state, data, segment.epochs, threads=threads, sharpness_every=every,
+        snapshot_epochs=segment.snapshot_epochs,
+    )  # fmt: skip
+    final = None
+    if segment.last:
+        final = measure(
+            state, data, threads=threads, sharpness=every is not None,
+            snapshot=state.epoch in segment.snapshot_epochs,
+        )  # fmt: skip
     return SegmentResult(state, history, final, time.perf_counter() - begin)

@@ -51,6 +51,18 @@ def test_the_sharpness_goes_on_from_a_checkpoint_with_the_same_bits(checkpoints)
         np.testing.assert_array_equal(curve.values[name], values)
 
 
+def test_snapshots_go_on_from_a_checkpoint(checkpoints):
+    data, start, epochs = training_data(), untrained(runs=1), {0, 2, 5}
+    _, history = train_segment(start, data, 7, snapshot_epochs=epochs)
+    half, first = train_segment(start, data, 3, snapshot_epochs=epochs)
+    checkpoints.save({0: Checkpoint(half.params, 3, Curve.of(first, 0))})
+    _, second = train_segment(half, data, 4, snapshot_epochs=epochs)
+    found = checkpoints.load(0).curve.then(Curve.of(second, 0)).snapshots
+    assert found.keys() == epochs
+    for epoch, counts in Curve.of(history, 0).snapshots.items():
+        np.testing.assert_array_equal(found[epoch], counts)
+
+
 def test_a_checkpoint_of_a_version_that_measured_less_goes_on(checkpoints):
     saved = some()
     less = {k: v for k, v in saved.curve.values.items() if not k.startswith("grad_norm")}

@@ -279,6 +279,37 @@ def test_a_run_without_its_sharpness_is_not_reused_where_it_is_asked_for(store, 
     assert run_one(config(tracking__uri=store, epochs=10, reuse=True), ()).state.reused
 
 
+def snapshots_of(store, run):
+    with np.load(
+        mlflow.MlflowClient(store).download_artifacts(run.state.run_id, "snapshots.npz")
+    ) as file:
+        return dict(file)
+
+
+def test_a_stack_takes_the_snapshots_that_each_run_alone_would(store):
+    changes = [{"epochs": 4}, {"epochs": 10}]
+    configs = [config(tracking__uri=store, snapshots=4, **each) for each in changes]
+    runs = run_sweep(Sweep.of(configs, [(f"epochs={each['epochs']}",) for each in changes]))
+    alone = run_one(configs[1], ())
+    short, long, single = (snapshots_of(store, run) for run in (*runs, alone))
+    assert short["epochs"].tolist() == [0, 1, 2, 4]
+    assert long["epochs"].tolist() == [0, 1, 3, 10]
+    assert long.keys() == single.keys() == {"epochs", "edges", "W1", "Z1", "W2", "Z2"}
+    for name, table in long.items():
+        np.testing.assert_array_equal(table, single[name])
+    samples = len(alone.prepared.split.train)
+    assert set(long["Z1"].sum(axis=1)) == {5 * samples}
+    assert set(long["W2"].sum(axis=1)) == {10 * 5}
+
+
+def test_a_run_without_its_snapshots_is_not_reused_where_they_are_asked_for(store, capsys):
+    run_one(config(tracking__uri=store), ())
+    again = run_one(config(tracking__uri=store, snapshots=3, reuse=True), ())
+    assert not again.state.reused
+    assert "Not reused: 1 without the snapshots that snapshots asks for." in capsys.readouterr().err
+    assert run_one(config(tracking__uri=store, snapshots=3, reuse=True), ()).state.reused
+
+
 def test_a_run_tells_how_far_each_layer_has_moved_from_its_start(store):
     run = run_one(config(tracking__uri=store, epochs=10, lr=0.5), ())
     folder = Path(mlflow.MlflowClient(store).download_artifacts(run.state.run_id, ""))

@@ -79,6 +79,7 @@ def test_what_affects_the_result_changes_the_key(change):
         {"tracking__experiment": "other"},
         {"data__name": "other"},
         {"sharpness": {"every": 5}},
+        {"snapshots": 20},
         {"lr": 0.1 + 0.0},
     ],
 )
@@ -87,7 +88,7 @@ def test_what_does_not_affect_the_result_leaves_the_key_alone(change):
 
 
 def test_an_observation_is_no_parameter_and_the_identity_of_earlier_runs_stays():
-    observed = config(sharpness={"every": 5})
+    observed = config(sharpness={"every": 5}, snapshots=20)
     assert observed.params == config().params
     # Of the version before there was such a field.
     assert config().key("digest") == (

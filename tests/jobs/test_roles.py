@@ -32,13 +32,13 @@ def test_a_field_without_a_role_is_refused():
     ("fields", "expected"),
     [
         (fields_with(Role.LOGGED), PARAMETERS),
-        (fields_with(Role.SHARED), {"tracking", "prune", "reuse", "sharpness"}),
+        (fields_with(Role.SHARED), {"tracking", "prune", "reuse", "sharpness", "snapshots"}),
         (fields_with(Role.ONCE), {"seed", "run_name", "prune", "reuse"}),
         (
             fields_with(Role.INHERITED),
             {
                 "lr", "epochs", "hidden_size", "seed", "batch_size", "dtype", "target_accuracy",
-                "objective", "sharpness", "order_seed",
+                "objective", "sharpness", "snapshots", "order_seed",
             },
         ),
         (
@@ -47,7 +47,7 @@ def test_a_field_without_a_role_is_refused():
                 "data.cwd", "data.dir", "data.drop_columns", "data.label_column", "data.path",
                 "data.pixel_max", "data.test_path", "data.transpose",
                 "derived_from", "model", "objective", "pictures", "prune",
-                "reuse", "run_name", "sharpness", "threads", "tracking",
+                "reuse", "run_name", "sharpness", "snapshots", "threads", "tracking",
             },
         ),
         (
@@ -56,7 +56,7 @@ def test_a_field_without_a_role_is_refused():
                 "data.cwd", "data.dir", "data.drop_columns", "data.label_column", "data.path",
                 "data.pixel_max", "data.test_path", "data.transpose",
                 "derived_from", "model", "objective", "pictures", "reuse",
-                "run_name", "sharpness", "threads", "tracking",
+                "run_name", "sharpness", "snapshots", "threads", "tracking",
             },
         ),
     ],
