@@ -7,8 +7,11 @@ from pathlib import Path
 # that was derived before. So the sweeper is defined here, and not in nnlab.launcher.
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.config_search_path import ConfigSearchPath
+from hydra.core.override_parser.types import Override
 from hydra.plugins.search_path_plugin import SearchPathPlugin
 
+from nnlab.jobs.grid import jobs_of
+from nnlab.jobs.words import hydra_words
 from nnlab.launcher import StackLauncher
 
 
@@ -25,10 +28,25 @@ class NnlabSearchPath(SearchPathPlugin):
 
 
 class NnlabSweeper(BasicSweeper):
-    """Hydra's own sweeper, without its check that every job's config can be composed.
+    """Hydra's own sweeper, with paired fields and exact ranges.
 
-    The launcher checks that before it starts anything, in a hundredth of the time.
+    It leaves out the check that every job's config can be composed: the launcher checks that before
+    it starts anything, in a hundredth of the time.
     """
+
+    @staticmethod
+    def split_arguments(
+        overrides: list[Override], max_batch_size: int | None
+    ) -> list[list[list[str]]]:
+        """Return the overrides of each job, in batches."""
+        jobs = jobs_of(overrides)
+        if max_batch_size is None:
+            return [jobs]
+        return list(BasicSweeper.split_overrides_to_chunks(jobs, max_batch_size))
+
+    def _parse_config(self) -> list[str]:
+        """Return the params of a study's file as words."""
+        return hydra_words(super()._parse_config(), several=True)
 
     def validate_batch_is_legal(self, batch: Sequence[Sequence[str]]) -> None:
         """Leave the check to the launcher."""

@@ -15,6 +15,7 @@ from nnlab.interrupts import Terminated, terminable
 from nnlab.jobs import resolvers
 from nnlab.jobs.code_version import CONF
 from nnlab.jobs.hydra_errors import as_nnlab_error, sentence
+from nnlab.jobs.words import asks_for_several, hydra_words
 from nnlab.launcher import sweep_of_command
 from nnlab.safe_text import masked, printable
 from nnlab.system.processor import check_kernels
@@ -48,6 +49,7 @@ def run(main: Callable[[], object]) -> None:
             from nnlab.reproduction.config_from import apply_config_from
 
             sys.argv[1:] = apply_config_from(sys.argv[1:], Path(resolvers.scratch_folder()))
+        sys.argv[1:] = hydra_words(sys.argv[1:], several=asks_for_several(sys.argv[1:]))
         try:
             main()
         except ValueError as error:  # Hydra's, of its own flags

@@ -100,7 +100,9 @@ class StackLauncher(Launcher):
             Where a job's config is wrong, or asks of Hydra what a stack of runs cannot have.
         """
         from nnlab.execution.dask_workers import check_address
+        from nnlab.execution.progress import print_note
         from nnlab.jobs.compose import Composer, without_hydra
+        from nnlab.jobs.grid import distinct
         from nnlab.jobs.launch_config import launch_config
         from nnlab.jobs.sweep import Sweep
 
@@ -112,22 +114,27 @@ class StackLauncher(Launcher):
         composer = Composer(self._context.config_loader, self._config)
         overrides = [tuple(job) for job in job_overrides]
         jobs = [(job, number) for number, job in enumerate(overrides, start=initial_job_idx)]
-        sweep = Sweep.of([composer.compose(*job) for job in jobs], overrides)
+        configs = [composer.compose(*job) for job in jobs]
+        places, note = distinct(configs, overrides)
+        kept = sorted(set(places))
+        sweep = Sweep.of([configs[place] for place in kept], [overrides[place] for place in kept])
+        if note is not None:
+            print_note(note)
         callbacks = self._context.callbacks
-        configs = [composer.whole(*job) for job in jobs] if callbacks.callbacks else []
+        wholes = [composer.whole(*jobs[place]) for place in kept] if callbacks.callbacks else []
         with sweep_of_command() as launched:
             work = self._plan(launched, sweep, settings)
-            for config in configs:
+            for config in wholes:
                 callbacks.on_job_start(config=config, task_function=self._task_function)
             runs = work()
             launched.runs.extend(runs)
-            returns = _returns(runs, overrides)
-            if configs:
-                for config, returned in zip(configs, returns, strict=True):
+            returns = _returns(runs, [overrides[place] for place in kept])
+            if wholes:
+                for config, returned in zip(wholes, returns, strict=True):
                     returned.hydra_cfg = OmegaConf.masked_copy(config, "hydra")
                     returned.cfg = without_hydra(config)
                     callbacks.on_job_end(config=config, job_return=returned)
-        return returns
+        return [returns[kept.index(place)] for place in places]
 
     def _plan(
         self, launched: _Launched, sweep: "Sweep", settings: "LaunchConfig"

@@ -52,6 +52,8 @@ def test_each_heavy_library_has_its_own_package():
         "nnlab.launcher",
         "nnlab.search.sweeper",
         "nnlab.jobs.compose",
+        "nnlab.jobs.grid",
+        "nnlab.jobs.words",
         "nnlab.jobs.resolvers",
         "nnlab.search.space",
     }

@@ -7,8 +7,9 @@ from os import PathLike, fspath
 from typing import Any
 
 from nnlab.errors import ConfigError
+from nnlab.jobs.hydra_errors import GROUPS
+from nnlab.jobs.words import quoted
 
-GROUPS = {"init": "name", "data": "source", "prune": "rule"}  # group -> the field of its option
 LISTS = ("prune.rungs",)  # fields whose value is a list
 WORD = re.compile(r"[A-Za-z_/][\w./-]*")  # text that needs no quotes
 SPECIAL = ("true", "false", "yes", "no", "on", "off", "null", "none", "nan", "inf")
@@ -84,19 +85,9 @@ def _value(field: str, value: Any) -> str:  # noqa: ANN401 - what a caller gave
     if isinstance(value, str | PathLike):
         text = str(fspath(value))
         plain = WORD.fullmatch(text) and text.lower() not in SPECIAL
-        return text if plain else _quoted(text)
+        return text if plain else quoted(text)
     raise ConfigError(
         f"{field}={value!r} is not allowed: a field takes a number, a text, True, False or None; a "
         "section such as init a mapping of its fields; and in nnlab.sweep, any field a list of "
         "values."
     )
-
-
-def _quoted(text: str) -> str:
-    r"""Quote a text: backslashes before a quote are doubled, as Hydra halves them.
-
-    >>> _quoted("it's")
-    "'it\\'s'"
-    """
-    escaped = re.sub(r"(\\*)'", lambda match: match[1] * 2 + r"\'", text)
-    return "'" + re.sub(r"(\\+)$", lambda match: match[1] * 2, escaped) + "'"

@@ -85,6 +85,7 @@ def sweep(*overrides: str, **fields: Unpack[SweepFields]) -> Sweep:
     from nnlab.api.overrides import overrides_of
     from nnlab.execution.dask_workers import check_address
     from nnlab.execution.failures import raise_if_failed
+    from nnlab.execution.progress import print_note
     from nnlab.execution.resume import resume as resume_sweep
     from nnlab.execution.resume import same_sweep
     from nnlab.execution.sweep_session import SweepSession
@@ -99,6 +100,8 @@ def sweep(*overrides: str, **fields: Unpack[SweepFields]) -> Sweep:
     _refuse_settings_of_hydra(words)
     grid = compose_grid(words)
     plan = Plan.of(grid.configs, grid.jobs)
+    if grid.note is not None:
+        print_note(grid.note)
     settings = launch_config(grid.launcher)
     if settings.address is not None:
         check_address(settings.address)

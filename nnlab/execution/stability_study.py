@@ -16,6 +16,7 @@ from nnlab.analysis.stability_verdict import LEGEND, TITLES, add_rates, stabilit
 from nnlab.analysis.terminal import results_console, results_table
 from nnlab.errors import ConfigError, TrackingError
 from nnlab.execution.failures import status_and_reason
+from nnlab.execution.progress import print_note
 from nnlab.execution.stability import Network, check, find_edges
 from nnlab.interrupts import deferred
 from nnlab.jobs import provenance
@@ -52,7 +53,9 @@ def study_stability(overrides: Sequence[str], tolerance: float) -> list[Network]
     ConfigError
         Where the overrides are wrong, or 2 over the sharpness predicts nothing for them.
     """
-    jobs, configs, study, _ = compose_grid(overrides)
+    jobs, configs, study, _, note = compose_grid(overrides)
+    if note is not None:
+        print_note(note)
     if any(override.startswith("lr=") for job in jobs for override in job):
         raise ConfigError("lr is what is searched for here: leave it out.")
     for config in configs:

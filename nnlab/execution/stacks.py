@@ -178,9 +178,10 @@ def _reached(run: Run, checkpoints: Checkpoints) -> tuple[Params, Array | None]:
 def division(runs: Sequence[Run], settings: LaunchConfig) -> tuple[int, int]:
     """Decide how many workers there are, and how many threads each has."""
     cores = available_cores()
-    wanted = cores if settings.n_jobs == -1 else settings.n_jobs
+    n_jobs = settings.n_jobs
+    wanted = n_jobs if n_jobs > 0 else cores + 1 + n_jobs  # as joblib counts
     threads = min((run.job.config.threads or cores for run in runs), default=1)
-    small = settings.n_jobs == -1 and settings.backend == "loky" and seconds(runs) < WORTH_WORKERS
+    small = n_jobs < 0 and settings.backend == "loky" and seconds(runs) < WORTH_WORKERS
     if settings.backend == "sequential" or small:
         return 1, threads
     count = max(1, min(wanted, len(runs)))

@@ -15,6 +15,7 @@ from nnlab.analysis.power import Spread, detectable_effect, spread_of
 from nnlab.analysis.ranking import METRIC
 from nnlab.analysis.terminal import echo
 from nnlab.errors import ComparisonError, TrackingError
+from nnlab.execution.progress import print_note
 from nnlab.execution.reuse import is_complete
 from nnlab.execution.stacks import division, seconds, stackable
 from nnlab.jobs.compose import compose_grid
@@ -86,6 +87,8 @@ def plan_sweep(overrides: Sequence[str]) -> SweepPlan:
         As that command would.
     """
     grid = compose_grid(overrides)
+    if grid.note is not None:
+        print_note(grid.note)
     settings = launch_config(grid.launcher)
     runs = plan_runs(Sweep.of(grid.configs, grid.jobs).jobs)
     workers, threads = division(runs, settings)

@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
-from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra._internal.utils import create_config_search_path
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.hydra_config import HydraConfig
@@ -31,8 +30,10 @@ from nnlab.errors import ConfigError
 from nnlab.jobs import resolvers
 from nnlab.jobs.code_version import CONF
 from nnlab.jobs.config import RunConfig, from_mapping
+from nnlab.jobs.grid import distinct, jobs_of
 from nnlab.jobs.study import Study
 from nnlab.jobs.sweep import field_of
+from nnlab.jobs.words import hydra_words
 
 OF_HYDRA = ("hydra.", "hydra/")  # the settings of Hydra itself: no run has them
 _COMPOSING = threading.RLock()  # Hydra keeps its state in the process, not in the thread
@@ -152,12 +153,15 @@ class Grid(NamedTuple):
         The study that was chosen.
     launcher : dict
         The launcher's fields, not checked yet; see ``launch_config``.
+    note : str or None
+        A sentence where equal configs were asked for, of which one is kept.
     """
 
     jobs: list[tuple[str, ...]]
     configs: list[RunConfig]
     study: Study | None
     launcher: dict[Any, Any]
+    note: str | None
 
 
 @contextmanager
@@ -198,7 +202,8 @@ def compose_run(overrides: Sequence[str]) -> tuple[RunConfig, list[str]]:
         Where an override is wrong, or asks for a sweep.
     """
     with _config_loader() as loader:
-        whole = loader.load_configuration("config", list(overrides), run_mode=RunMode.RUN)
+        words = hydra_words(overrides, several=False)
+        whole = loader.load_configuration("config", words, run_mode=RunMode.RUN)
         if whole.hydra.mode == RunMode.MULTIRUN:
             raise ConfigError(
                 f"experiment={whole.hydra.runtime.choices.experiment} is a sweep, and no single "
@@ -223,24 +228,33 @@ def compose_grid(overrides: Sequence[str]) -> Grid:
         Where an override is wrong.
     """
     parser = OverridesParser.create()
+    overrides = hydra_words(overrides, several=True)
     fixed = [
         str(override.input_line)
-        for override in parser.parse_overrides(list(overrides))
+        for override in parser.parse_overrides(overrides)
         if not override.is_sweep_override()
     ]
     with _config_loader() as loader:
         master = loader.load_configuration("config", fixed, run_mode=RunMode.MULTIRUN)
         params = OmegaConf.select(master, "hydra.sweeper.params") or {}
-        swept = [f"{field}={values}" for field, values in params.items()]
+        swept = hydra_words([f"{field}={value}" for field, value in params.items()], several=True)
         typed = [word for word in overrides if not field_of(word).startswith(OF_HYDRA)]
         parsed = parser.parse_overrides([*swept, *typed])
-        (jobs,) = BasicSweeper.split_arguments(parsed, max_batch_size=None)
+        jobs = jobs_of(parsed)
         composer = Composer(loader, master)
         configs = [composer.compose(job) for job in jobs]
+        places, note = distinct(configs, jobs)
+        kept = sorted(set(places))
         launcher = OmegaConf.to_container(master.hydra.launcher)
         assert isinstance(launcher, dict)
         del launcher["_target_"]
-        return Grid([tuple(job) for job in jobs], configs, chosen_study(master), launcher)
+        return Grid(
+            [tuple(jobs[place]) for place in kept],
+            [configs[place] for place in kept],
+            chosen_study(master),
+            launcher,
+            note,
+        )
 
 
 def chosen_study(config: DictConfig) -> Study | None:

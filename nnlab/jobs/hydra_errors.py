@@ -6,9 +6,12 @@ import traceback
 from types import FrameType
 
 from hydra.errors import HydraException, OverrideParseException
+from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from nnlab.errors import ConfigError, NnlabError
+
+GROUPS = {"init": "name", "data": "source", "prune": "rule"}  # group -> the field of its option
 
 # Fields that only some options of their group have.
 BELONGS_TO = {
@@ -108,7 +111,7 @@ def sentence(error: BaseException) -> str:
     if "hydra/sweeper/sampler/" in text or "hydra_optuna_sweeper" in text:
         return "Optuna's samplers belong to hydra/sweeper=nnlab_optuna: hydra.sweeper.sampler=tpe."
     if unknown := re.match(r"Could not override '([^']+)'", text):
-        return _unknown_field(unknown.group(1))
+        return _unknown_field(unknown.group(1), _last_frame(error))
     if missing := re.search(r"Could not find '([^']+)/([^'/]+)'\s+Available options in", text):
         group, option = missing.groups()
         allowed = re.findall(r"^\t(\S+)$", text, re.MULTILINE)
@@ -130,9 +133,13 @@ def sentence(error: BaseException) -> str:
     return " ".join(text.split())
 
 
-def _unknown_field(field: str) -> str:
+def _unknown_field(field: str, frame: FrameType | None) -> str:
     if field in BELONGS_TO:
-        return f"{field} does not apply here: it belongs to {BELONGS_TO[field]}."
+        config = None if frame is None else frame.f_locals.get("cfg")
+        group = field.partition(".")[0]
+        option = OmegaConf.select(config, f"{group}.{GROUPS.get(group)}") if config else None
+        to = f"to {group}={option}" if option else "here"
+        return f"{field} does not apply {to}: it belongs to {BELONGS_TO[field]}."
     from nnlab.jobs.config import RunConfig
 
     names = []

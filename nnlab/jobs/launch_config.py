@@ -14,7 +14,9 @@ from nnlab.jobs.validation import StrictModel, validated
 class LaunchConfig(StrictModel):
     """How a sweep is carried out, ``conf/hydra/launcher``; nothing here changes a result."""
 
-    n_jobs: int = Field(-1, ge=-1, description="a number of processes, or -1 for all cores")
+    n_jobs: int = Field(
+        -1, description="a number of processes; or -1 for all cores, -2 for all but one, and so on"
+    )
     backend: Literal["loky", "dask", "sequential"] = Field(
         "loky", description="loky, dask or sequential"
     )

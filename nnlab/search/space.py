@@ -11,6 +11,7 @@ from hydra.core.override_parser.types import IntervalSweep, Override, RangeSweep
 
 from nnlab.errors import ConfigError
 from nnlab.jobs.config import RunConfig
+from nnlab.jobs.words import PAIR_TAG
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
@@ -33,7 +34,14 @@ class SearchSpace:
 
     def overrides(self, params: Mapping[str, Any]) -> tuple[str, ...]:
         """Return the overrides of the trial with these values."""
-        return (*self.fixed, *(f"{field}={params[field]}" for field in self.distributions))
+        return (
+            *self.fixed,
+            *(
+                f"{field}={_exact(value) if getattr(space, 'step', None) else value}"
+                for field, space in self.distributions.items()
+                for value in (params[field],)
+            ),
+        )
 
     def holds(self, params: Mapping[str, Any]) -> bool:
         """Tell whether each searched field has a value."""
@@ -58,6 +66,11 @@ class SearchSpace:
     def as_texts(self) -> dict[str, str]:
         """Describe each searched field by its distribution."""
         return {field: repr(space) for field, space in self.distributions.items()}
+
+
+def _exact(value: Any) -> Any:  # noqa: ANN401 - of any type of the config
+    """Return a number of a range as it would be typed: 0.3, and not 0.1 + 2 · 0.1."""
+    return float(f"{value:.15g}") if isinstance(value, float) else value
 
 
 def parse_search_space(arguments: Sequence[str], loader: ConfigLoader) -> SearchSpace:
@@ -138,7 +151,12 @@ def _range(override: Override, value: RangeSweep) -> "BaseDistribution":
 def _choice(override: Override) -> "BaseDistribution":
     from optuna.distributions import CategoricalDistribution
 
-    if getattr(override.value(), "tags", None):
+    tags: set[str] = getattr(override.value(), "tags", set())
+    if any(tag.startswith(PAIR_TAG) for tag in tags):
+        raise ConfigError(
+            "zip(…) lists what is trained, and Optuna chooses it: leave out one of them."
+        )
+    if tags:
         raise ConfigError(
             f"{override.input_line} cannot be searched: tag(…) is for an interval or a range."
         )

@@ -30,7 +30,7 @@ SMALL = ("data.val_size=4600", "epochs=30", "threads=1")  # 400 images train
 
 
 def runs_of(*overrides):
-    jobs, configs, _, _ = compose_grid([*SMALL, *overrides])
+    jobs, configs, *_ = compose_grid([*SMALL, *overrides])
     return plan_runs(Sweep.of(configs, jobs).jobs)
 
 

@@ -10,7 +10,7 @@ from nnlab.jobs.launch_config import launch_config
     ("fields", "sentence"),
     [
         ({"n_jobs": 0}, r"hydra\.launcher\.n_jobs=0 is not allowed: .* -1 for all cores"),
-        ({"n_jobs": -2}, "n_jobs=-2 is not allowed"),
+        ({"n_jobs": 1.5}, r"n_jobs=1\.5 is not allowed"),
         ({"backend": "threading"}, "backend=threading is not allowed: .* loky, dask or sequential"),
         ({"on_error": "panic"}, "on_error=panic is not allowed: .* continue or stop"),
         ({"resume": "last"}, "resume=last is not allowed: .* true or false"),

@@ -49,7 +49,7 @@ def command(name):
 @cache
 def grid(name):
     """All configs of a study, and the fields in which they differ."""
-    jobs, configs, _, _ = compose_grid([f"experiment={name}"])
+    jobs, configs, *_ = compose_grid([f"experiment={name}"])
     return configs, set(Sweep.of(configs, jobs).varying)
 
 
