@@ -22,7 +22,7 @@ def read(word, *, several=False):
     "text",
     [
         "李明", "Müller", "🙂", "a=b", "a#b", "a?b", "(x)", "[x]", "{a:b}", "it's", 'so "it"',
-        "50%", "2024", "1e3", "true", "inf", "a  b", "/home/jörg/my data (1)/t=2.csv", "~/train.csv",
+        "50%", "2024", "1e3", "true", "inf", "a  b", "/home/jörg/my data (1)/t=2.csv", "~/x",
         r"C:\Users\Zoë\x.csv", "sqlite:///a#b(1).db", "postgresql://u:p#x@h/db?a='b'", "'", "a(b",
     ],
 )  # fmt: skip
