@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 from collections.abc import Mapping
 from operator import attrgetter
 from pathlib import Path
@@ -85,7 +86,7 @@ class DataConfig(StrictModel):
     )
     transpose: Annotated[bool, Role.WHERE_OR_HOW] = Field(False, description="true or false")
     val_size: Annotated[int, Role.PARAMETER] = Field(
-        1000, ge=1, description="a whole number, 1 or more"
+        1000, ge=1, description="a number of images, 1 or more, and not a share of them"
     )
     seed: Annotated[Seed, Role.PARAMETER] = 0
 
@@ -126,14 +127,26 @@ def _short_name(path: Path) -> str:
     return stem or "file"
 
 
+def _experiment() -> str:
+    return os.environ.get("MLFLOW_EXPERIMENT_NAME") or "nnlab"
+
+
 class TrackingConfig(StrictModel):
     """Where runs are logged."""
 
     uri: str | None = Field(None, description="a tracking URI, or null for mlruns/mlflow.db")
-    experiment: str = Field("nnlab", min_length=1, description="a name")
+    experiment: str = Field(
+        default_factory=_experiment, min_length=1,
+        description="a name, or null for $MLFLOW_EXPERIMENT_NAME, else nnlab",
+    )  # fmt: skip
     every: int = Field(
         1, ge=1, le=LARGEST, description=f"a whole number, 1 or more, at most {LARGEST}"
     )
+
+    @field_validator("experiment", mode="before")
+    @classmethod
+    def _named(cls, experiment: object) -> object:
+        return _experiment() if experiment is None else experiment
 
 
 class PruneConfig(StrictModel):

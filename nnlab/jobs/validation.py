@@ -1,5 +1,7 @@
 """Pydantic models whose errors are sentences: which field, what was found, what is allowed."""
 
+import copy
+import math
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
@@ -38,7 +40,27 @@ def validated(model: type[Model], fields: Mapping[str, Any], prefix: str = "") -
     try:
         return model.model_validate(dict(fields))
     except ValidationError as error:
+        whole = _with_whole_numbers(fields, error, model)
+        if whole is not None:
+            return validated(model, whole, prefix)
         raise ConfigError(_sentences(error, model, prefix)) from error
+
+
+def _with_whole_numbers(
+    fields: Mapping[str, Any], error: ValidationError, model: type[BaseModel]
+) -> dict[str, Any] | None:
+    """Return fields in which ``epochs=1e3`` is a whole number; None where none is such a one."""
+    whole = copy.deepcopy(dict(fields))
+    found = False
+    for problem in error.errors():
+        value = problem["input"]
+        if problem["type"] == "int_type" and isinstance(value, float) and value.is_integer():
+            (*path, last), _ = _described(model, problem["loc"])
+            section = whole
+            for part in path:
+                section = section[part]
+            section[last], found = int(value), True
+    return whole if found else None
 
 
 def _sentences(error: ValidationError, model: type[BaseModel], prefix: str) -> str:
@@ -53,6 +75,8 @@ def _sentences(error: ValidationError, model: type[BaseModel], prefix: str) -> s
         else:
             value = "null" if problem["input"] is None else problem["input"]
             allowed = allowed or problem["msg"].lower()
+            if isinstance(value, float) and not math.isfinite(value):
+                allowed = f"finite: {allowed}"
             lines.append(f"{field}={value} is not allowed: {field} must be {allowed}.")
     return "\n".join(dict.fromkeys(lines))
 

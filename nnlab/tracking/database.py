@@ -7,8 +7,11 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import click
+
 from nnlab.data.cache import cache_file, cache_folder
 from nnlab.errors import TrackingError
+from nnlab.jobs.provenance import project_root
 from nnlab.system.temporary import MAKING, temporary_folder
 
 if TYPE_CHECKING:
@@ -117,6 +120,7 @@ def _check(database: Path) -> None:
 
 
 def _create(database: Path) -> None:
+    _announce_folder(database.parent.parent)
     database.parent.mkdir(parents=True, exist_ok=True)
     with file_lock(database.with_name(database.name + ".lock")):
         if database.exists() and database.stat().st_size > 0:
@@ -138,6 +142,24 @@ def _create(database: Path) -> None:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.close()
             temporary.replace(database)
+
+
+def _announce_folder(root: Path) -> None:
+    """Say that a store begins in the folder of ``NNLAB_ROOT``, where that is new; it may be a typo.
+
+    Raises
+    ------
+    TrackingError
+        Where not even the folder around it is there.
+    """
+    if "NNLAB_ROOT" not in os.environ or root != project_root() or root.exists():
+        return
+    if not root.parent.exists():
+        raise TrackingError(
+            f"NNLAB_ROOT={root}: there is no folder {root.parent}. Correct NNLAB_ROOT, or make the "
+            "folder."
+        )
+    click.echo(f"A new store begins in {root}, as NNLAB_ROOT says: it was not there.", err=True)
 
 
 def _migrate(database: Path) -> None:

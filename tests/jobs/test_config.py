@@ -1,11 +1,14 @@
 """The config: which values are refused and how, and when two runs are the same run."""
 
+import math
+
 import pytest
 import yaml
 from support.configs import VALID, config
 
 from nnlab.errors import ConfigError
 from nnlab.jobs.config import CONFIG_SCHEMA, from_mapping, to_yaml
+from nnlab.jobs.run import Job, plan_runs
 
 
 @pytest.mark.parametrize(
@@ -44,6 +47,36 @@ def test_a_wrong_value_is_refused_with_what_was_found_and_what_is_allowed(change
 def test_every_wrong_field_is_named_at_once():
     with pytest.raises(ConfigError, match=r"(?s)lr=-1.*epochs=-2"):
         config(lr=-1, epochs=-2)
+
+
+def test_a_whole_number_may_be_written_as_a_float():
+    floats = config(epochs=1e3, batch_size=64.0, data__val_size=2e2)
+    assert floats == config(epochs=1000, batch_size=64, data__val_size=200)
+    assert floats.params["epochs"] == "1000"
+    with pytest.raises(ConfigError, match=r"^epochs=1.5 is not allowed: .*\nseed=-1 is"):
+        config(epochs=1.5, batch_size=64.0, seed=-1.0)
+
+
+@pytest.mark.parametrize("value", [math.inf, -math.inf, math.nan])
+@pytest.mark.parametrize("field", ["lr", "target_accuracy", "epochs", "init.scale"])
+def test_a_number_that_is_not_finite_is_said_to_be_none(field, value):
+    with pytest.raises(
+        ConfigError, match=rf"{field}={value} is not allowed: {field} must be finite"
+    ):
+        config(**{field.replace(".", "__"): value})
+
+
+def test_the_experiment_is_mlflows_variable_where_the_config_names_none(monkeypatch):
+    assert config(tracking__experiment=None).tracking.experiment == "nnlab"
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "李明")
+    assert config(tracking__experiment=None).tracking.experiment == "李明"
+    assert config(tracking__experiment="x").tracking.experiment == "x"
+
+
+def test_weights_that_no_memory_holds_are_refused_before_the_run_begins():
+    job = Job(config(hidden_size=10**9), (), "")
+    with pytest.raises(ConfigError, match=r"hidden_size=1000000000 is not possible .* 6,272 GB"):
+        plan_runs([job])
 
 
 def test_a_missing_field_is_named():

@@ -127,6 +127,24 @@ def test_a_folder_in_which_no_file_can_be_made_is_named():
         ensure_database(Path("/proc/mlflow.db"))  # for root, too, and there is no such file
 
 
+def test_a_root_that_is_not_there_is_said_and_refused_where_its_folder_is_not_either(
+    tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setenv("NNLAB_ROOT", str(tmp_path / "new"))
+    database = local_database(tracking_uri(None))
+    ensure_database(database)
+    assert f"A new store begins in {tmp_path}/new, as NNLAB_ROOT says" in capsys.readouterr().err
+    ensure_database(database)
+    database.unlink()
+    ensure_database(database)
+    assert capsys.readouterr().err == ""
+
+    monkeypatch.setenv("NNLAB_ROOT", str(tmp_path / "typo" / "lab"))
+    with pytest.raises(TrackingError, match=r"NNLAB_ROOT=.*/typo/lab: there is no folder .*typo\."):
+        ensure_database(local_database(tracking_uri(None)))
+    assert not (tmp_path / "typo").exists()
+
+
 def test_values_that_are_not_finite_are_not_sent(tracker):
     run_id = tracker.start("run", {}, {})
     values = [float("inf"), float("-inf"), float("nan"), 1.5]
