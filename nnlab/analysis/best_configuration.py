@@ -2,14 +2,14 @@
 
 from collections.abc import Iterator, Sequence
 
-import numpy as np
+import pandas as pd
 
 from nnlab.analysis.confirmation import Confirmation, confirmation_sentence
 from nnlab.analysis.formatting import counted, interval, metric_name, number
 from nnlab.analysis.groups import RunGroup, against_best, shown_worse
+from nnlab.analysis.image_sampling import TEST_ACCURACY
 from nnlab.analysis.paired_statistics import MIN_SEEDS, PairedDifference
 from nnlab.analysis.ranking import lower_is_better, tally
-from nnlab.analysis.statistics import summarise
 
 NAMED = 3  # configurations that a sentence lists before it counts them
 NUMBERS = ("no", "one", "two", "three", "four")
@@ -214,17 +214,18 @@ def about_confirmation(
 
 def test_error(group: RunGroup, how_chosen: str) -> Iterator[str]:
     """Say how a configuration does on the test images, by runs that did not select it."""
-    if "test/accuracy" not in group.runs or group.metric == "test/accuracy":
+    if (
+        group.metric == TEST_ACCURACY
+        or not group.runs.get(TEST_ACCURACY, pd.Series()).notna().any()
+    ):
         return
-    errors = 1 - group.runs["test/accuracy"].dropna().to_numpy(np.float64)
-    if not errors.size:
-        return
-    summary = summarise(errors, lower_is_better=True)
+    tested = RunGroup(group.settings, group.runs, TEST_ACCURACY)
+    summary = tested.summary
     between = ""
     low, high = summary.interval.low, summary.interval.high
     if low is not None and high is not None and summary.n >= MIN_SEEDS:
-        between = f", 95 % interval [{low:.2%}, {high:.2%}]"
+        between = f", 95 % interval for other seeds and images [{1 - high:.2%}, {1 - low:.2%}]"
     yield (
-        f"On the test images {group.label or 'it'} errs in {summary.mean:.2%} "
+        f"On the test images {group.label or 'it'} errs in {1 - summary.mean:.2%} "
         f"({counted(summary.n, 'seed')}{between}): {how_chosen}."
     )

@@ -23,6 +23,7 @@ from nnlab.analysis.confirmation import confirmation_sentence, read_confirmation
 from nnlab.analysis.explanations import variation_shares
 from nnlab.analysis.formatting import short, written
 from nnlab.analysis.groups import RunGroup, grouped
+from nnlab.analysis.image_sampling import TEST_ACCURACY
 from nnlab.analysis.ranking import ENDINGS, METRIC, SEED, lower_is_better, tally, worst_result
 from nnlab.analysis.seed_variance import seed_sentences
 from nnlab.analysis.time_to_target import time_to_target
@@ -269,6 +270,8 @@ def _pivoted(
 def _notes(runs: pd.DataFrame, table: pd.DataFrame, metric: str) -> list[str]:
     """Return the sentences that a reader needs to read the numbers right."""
     notes = [*_diverged_note(runs, metric), *late_notes(runs, metric)]
+    if metric == TEST_ACCURACY:
+        notes.append("The intervals are for other test images too, as many as these.")
     without = runs[run_results(runs, metric).isna()]
     if len(without):
         notes.append(

@@ -16,16 +16,13 @@ FINAL = (METRIC, LAST, "final_val_loss", "final_train_loss")  # no diverged run 
 def varying_fields(runs: pd.DataFrame) -> list[str]:
     """Return the parameters that vary between runs, without seeds and what follows from others.
 
-    The seeds that repeat a configuration (``repeating_seeds``) are left out; a seed that is crossed
-    with them is a field like any other.
+    No seed is a field: runs that differ in their seeds alone repeat a configuration.
 
     An init's name decides its draw, and also its scale and shift unless it leaves these to the
     config. The digest of the data is among them if runs with equal parameters had other data.
     """
     params: list[str] = runs.attrs["params"]
-    varying = [name for name in params if len(set(runs[name].astype(str))) > 1]
-    repeating = repeating_seeds(runs, [name for name in varying if name not in SEEDS])
-    fields = [name for name in varying if name not in repeating]
+    fields = [name for name in params if name not in SEEDS and len(set(runs[name].astype(str))) > 1]
     fields = independent(fields, set(runs["init.name"]) if "init.name" in runs else set())
     about_data = [name for name in params if name.startswith("data.")]
     if about_data and len(runs[[*about_data, DIGEST]].drop_duplicates()) > len(
@@ -33,27 +30,6 @@ def varying_fields(runs: pd.DataFrame) -> list[str]:
     ):
         fields.append(DIGEST)
     return fields
-
-
-def repeating_seeds(runs: pd.DataFrame, fields: list[str]) -> list[str]:
-    """Return the seeds by which the runs of a configuration are repetitions of each other.
-
-    That is one seed, or several that change together, as with ``data.seed=${seed}``. Where seeds
-    are crossed, runs that share one of them are not independent: only the first that varies
-    repeats, and the others are fields.
-
-    Parameters
-    ----------
-    runs : DataFrame
-    fields : list of str
-        What else varies.
-    """
-    seeds = varying_seeds(runs)
-    if len(seeds) > 1:
-        text = runs[[*fields, *seeds]].astype(str).drop_duplicates()
-        if any(text.duplicated([*fields, seed]).any() for seed in seeds):
-            return seeds[:1]
-    return seeds or [SEED]
 
 
 def varying_seeds(runs: pd.DataFrame) -> list[str]:

@@ -216,7 +216,7 @@ def against_reference(
 
 def _against_single(row: ReferenceRow, group: RunGroup, reference: Reference) -> str:
     """Say whether our seeds tell a mean from a reference, which is taken as exact."""
-    results = group.results.dropna().tolist()
+    results = group.independent_results.tolist()
     lower = lower_is_better(reference.metric)
     difference = paired_difference(results, [row.reference] * len(results), lower_is_better=lower)
     low, high = difference.interval.low, difference.interval.high

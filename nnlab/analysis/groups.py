@@ -1,18 +1,20 @@
 """Runs grouped into configurations, the best first: the basis of tables, figures and sentences."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 import pandas as pd
 
-from nnlab.analysis.configurations import endings, run_results, value_key, varying_seeds
+from nnlab.analysis.configurations import endings, run_results, value_key
 from nnlab.analysis.formatting import settings_text
+from nnlab.analysis.image_sampling import TEST_ACCURACY, test_images, with_sampling
 from nnlab.analysis.paired_statistics import PairedDifference, as_family, paired_difference
-from nnlab.analysis.ranking import SEED, LearnedShare, lower_is_better, order_key
+from nnlab.analysis.ranking import SEED, SEEDS, LearnedShare, lower_is_better, order_key
 from nnlab.analysis.statistics import Summary, summarise
 
+JOINED = "/"  # between the seeds of a run
 Value = int | float | str | None
 
 
@@ -41,21 +43,45 @@ class RunGroup:
 
     @cached_property
     def results(self) -> "pd.Series[float]":
-        """What each run counts as, by seed; see ``ranking.result_of``."""
+        """What each run counts as, see ``ranking.result_of``; by its seeds."""
+        return self.labelled([seed for seed, values in self.seeds.items() if len(set(values)) > 1])
+
+    @cached_property
+    def seeds(self) -> dict[str, list[str]]:
+        """The values of each kind of seed, one for each run."""
+        return {seed: self.runs[seed].astype(str).tolist() for seed in SEEDS if seed in self.runs}
+
+    def labelled(self, seeds: Sequence[str]) -> "pd.Series[float]":
+        """Return the results, each by its run's values of some seeds: ``3``, or ``3/0``."""
         values = run_results(self.runs, self.metric)
         if SEED not in self.runs:
             return values
-        seeds = varying_seeds(self.runs) or [SEED]
-        labels = self.runs[seeds[0]]
-        for seed in seeds[1:]:
-            labels = labels.astype(str) + "/" + self.runs[seed].astype(str)
-        return values.set_axis(labels, axis=0)
+        if len(seeds) < 2:  # noqa: PLR2004 - more are joined
+            return values.set_axis(self.runs[seeds[0] if seeds else SEED], axis=0)
+        labels = map(JOINED.join, zip(*(self.seeds[seed] for seed in seeds), strict=True))
+        return values.set_axis(list(labels), axis=0)
+
+    @cached_property
+    def independent_results(self) -> "pd.Series[float]":
+        """The known results; of crossed seeds, the means over the others of one of them.
+
+        Runs that share a seed are no repetitions of each other.
+        """
+        (means,) = _independent(self.results.dropna())
+        return means
 
     @cached_property
     def summary(self) -> Summary:
-        """Mean, interval and the rest, of those runs that have a result."""
-        lower = lower_is_better(self.metric)
-        return summarise(self.results.dropna().tolist(), lower_is_better=lower)
+        """Mean, interval and the rest, of those runs that have a result.
+
+        The interval of a test accuracy holds other test images too.
+        """
+        results, lower = self.independent_results.tolist(), lower_is_better(self.metric)
+        summary = summarise(results, lower_is_better=lower)
+        if self.metric != TEST_ACCURACY:
+            return summary
+        images = test_images(self.runs[TEST_ACCURACY].dropna())
+        return replace(summary, interval=with_sampling(summary.interval, summary.mean, images))
 
     @cached_property
     def rank(self) -> tuple[float, float]:
@@ -82,16 +108,34 @@ class RunGroup:
         return float((self.endings == ending).mean())
 
     def common_results(self, other: "RunGroup") -> tuple["pd.Series[float]", "pd.Series[float]"]:
-        """Return the results of both groups for the seeds of which both have one."""
-        one, two = self.results.dropna(), other.results.dropna()
-        seeds = one.index.intersection(two.index)
-        return one[seeds], two[seeds]
+        """Return the results of both groups for the seeds of which both have one.
+
+        Of crossed seeds, as ``independent_results``.
+        """
+        mine, others = self.seeds, other.seeds
+        seeds = [seed for seed in mine if len({*mine[seed], *others.get(seed, ())}) > 1]
+        one, two = (group.labelled(seeds).dropna() for group in (self, other))
+        common = one.index.intersection(two.index)
+        one, two = _independent(one[common], two[common])
+        return one, two
 
     def against(self, other: "RunGroup") -> PairedDifference:
         """Compare it with another group over their common seeds."""
         one, two = self.common_results(other)
         lower = lower_is_better(self.metric)
         return paired_difference(one.tolist(), two.tolist(), lower_is_better=lower)
+
+
+def _independent(*results: "pd.Series[float]") -> "list[pd.Series[float]]":
+    """Average results, by the same labels, over all crossed seeds but the one with most values."""
+    labels = results[0].index
+    if not len(labels) or not isinstance(labels[0], str) or JOINED not in labels[0]:
+        return list(results)
+    parts = pd.DataFrame([label.split(JOINED) for label in labels])
+    if not any(parts[place].duplicated().any() for place in parts):
+        return list(results)
+    kept = parts[parts.nunique().idxmax()].to_numpy()
+    return [values.groupby(kept).mean() for values in results]
 
 
 def grouped(runs: pd.DataFrame, fields: Sequence[str], metric: str) -> list[RunGroup]:

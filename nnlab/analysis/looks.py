@@ -7,8 +7,11 @@ A look at seeds that were looked at before is no further look.
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
+import pandas as pd
+
+from nnlab.analysis.configurations import varying_seeds
 from nnlab.analysis.groups import RunGroup
 from nnlab.analysis.mean_test import ALPHA
 from nnlab.analysis.ranking import SEED
@@ -70,16 +73,20 @@ def count_look(
 
 def comparison_id(groups: tuple[RunGroup, RunGroup], params: Sequence[str]) -> str:
     """Return the digest that names a comparison of two configurations by a metric."""
-    sides = sorted(_configuration(group, params) for group in groups)
+    seeds = {SEED, *varying_seeds(pd.concat([group.runs for group in groups]))}
+    sides = sorted(_configuration(group, params, seeds) for group in groups)
     return _digest("|".join([*sides, groups[0].metric]))[:DIGITS]
 
 
-def _configuration(group: RunGroup, params: Sequence[str]) -> str:
+def _configuration(group: RunGroup, params: Sequence[str], seeds: Collection[str]) -> str:
     run = group.runs.iloc[0]
     values = [
-        f"{name}={run[name]}" for name in sorted(params) if name != SEED and run[name] is not None
+        f"{name}={run[name]}"
+        for name in sorted(params)
+        if name not in seeds and run[name] is not None
     ]
-    return " ".join([*values, str(run["data_digest"])])
+    digests = group.runs["data_digest"].unique()  # several where the seed of the split varies
+    return " ".join([*values, *map(str, digests if len(digests) == 1 else ())])
 
 
 def _head(groups: Sequence[RunGroup]) -> str:

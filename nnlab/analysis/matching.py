@@ -6,24 +6,39 @@ from typing import Any
 
 import pandas as pd
 
-from nnlab.analysis.configurations import DIGEST
+from nnlab.analysis.configurations import DIGEST, varying_seeds
 from nnlab.analysis.ranking import SEED
+from nnlab.jobs.tags import Tag
 from nnlab.tracking.frames import read_runs, read_tagged
+from nnlab.tracking.locations import tracking_uri
+from nnlab.tracking.readers import open_reader
 
 Key = tuple[Any, ...]  # a configuration: the values of the fields that vary
 
 
 def with_all_seeds(uri: str | None, run_ids: set[str]) -> pd.DataFrame:
-    """Return the runs, and all others of the store that differ from them in the seed alone."""
+    """Return the runs, and all others of the store that differ from them in the seed alone.
+
+    Where the seed of the split varies too, every run has other data: only further seeds that were
+    derived from these runs are found, as those of ``compare --until`` are.
+    """
     chosen = read_runs(uri, [",".join(sorted(run_ids))])
     digests = chosen[DIGEST].dropna().unique()
     if not len(digests):
         return chosen
-    pool = read_tagged(uri, DIGEST, digests)
+    seeds = {SEED, *varying_seeds(chosen)}
+    if "data.seed" in seeds:
+        store = open_reader(tracking_uri(uri))
+        further = [run for each in run_ids for run in store.tagged(Tag.DERIVED_FROM, each)]
+        ids = run_ids | {run.run_id for run in further if not run.is_sweep}
+        pool = read_runs(uri, [",".join(sorted(ids))])
+    else:
+        pool = read_tagged(uri, DIGEST, digests)
     # A reproduction of a run is not another result.
     pool = pool[pool["reproduces"].isna() | pool["run_id"].isin(run_ids)]
-    names = [name for name in pool.attrs["params"] if name != SEED]
-    keys = pool[[*names, DIGEST]].astype(str).apply(tuple, axis=1)
+    names = [name for name in pool.attrs["params"] if name not in seeds]
+    columns = names if "data.seed" in seeds else [*names, DIGEST]
+    keys = pool[columns].astype(str).apply(tuple, axis=1)
     return pool[keys.isin(set(keys[pool["run_id"].isin(run_ids)]))]
 
 

@@ -9,6 +9,7 @@ import pandas as pd
 from nnlab.analysis.conditions import left_out_note, runs_where
 from nnlab.analysis.configurations import metric_of, one_run_per_seed, varying_fields
 from nnlab.analysis.groups import RunGroup
+from nnlab.analysis.image_sampling import TEST_ACCURACY
 from nnlab.analysis.looks import count_look, look_level
 from nnlab.analysis.matching import Key, matching, with_all_seeds
 from nnlab.analysis.paired_statistics import MIN_SEEDS, PairedDifference, as_family
@@ -242,6 +243,8 @@ def _notes(pairs: Sequence[Pair], added: int) -> list[str]:
             "A value is infinite (the loss of a diverged run, a target that was not reached): "
             "there is no mean difference, but a pair is won or lost."
         )
+    if pairs[0].groups[0].metric == TEST_ACCURACY:
+        notes.append("The differences are for these test images: others are not in the intervals.")
     tested = [found for found in pairs if found.look]
     if tested:
         look = max(found.look for found in tested)

@@ -128,13 +128,8 @@ class LearnedShare:
 
     @property
     def interval(self) -> tuple[float, float]:
-        """The 95 % interval of the share: Wilson 1927, "Probable inference ..."; [0, 1] of none."""
-        if not self.ended:
-            return 0.0, 1.0
-        z, n, share = NormalDist().inv_cdf(0.975), self.ended, self.learned / self.ended
-        centre = (share + z**2 / (2 * n)) / (1 + z**2 / n)
-        half = z / (1 + z**2 / n) * math.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
-        return max(0.0, centre - half), min(1.0, centre + half)
+        """The 95 % interval of the share."""
+        return wilson_interval(self.learned / (self.ended or 1), self.ended)
 
     @property
     def mixed(self) -> bool:
@@ -146,6 +141,16 @@ class LearnedShare:
             return "-"
         low, high = self.interval
         return f"{self.learned} of {self.ended} [{low:.0%}, {high:.0%}]"
+
+
+def wilson_interval(share: float, n: int) -> tuple[float, float]:
+    """Return the 95 % interval of a share of n: Wilson 1927, "Probable inference ..."."""
+    if not n:
+        return 0.0, 1.0
+    z = NormalDist().inv_cdf(0.975)
+    centre = (share + z**2 / (2 * n)) / (1 + z**2 / n)
+    half = z / (1 + z**2 / n) * math.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
+    return max(0.0, centre - half), min(1.0, centre + half)
 
 
 def tally(words: Iterable[str]) -> str:
@@ -174,7 +179,7 @@ def value_of(run: Run, field: str) -> str:
 
 @dataclass(frozen=True)
 class Configuration:
-    """Runs of one sweep that differ in their seed alone.
+    """Runs of one sweep that differ in their seeds alone.
 
     Attributes
     ----------
@@ -212,8 +217,8 @@ class Configuration:
 
 
 def over_seeds(runs: Sequence[Run], varying: Sequence[str]) -> list[Configuration]:
-    """Group runs by all fields that vary except the seed, the best configuration first."""
-    fields = [field for field in varying if field != SEED]
+    """Group runs by all fields that vary except the seeds, the best configuration first."""
+    fields = [field for field in varying if field not in SEEDS]
     groups: dict[tuple[str, ...], list[Run]] = {}
     for run in runs:
         groups.setdefault(tuple(value_of(run, field) for field in fields), []).append(run)

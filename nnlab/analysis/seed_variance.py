@@ -25,9 +25,18 @@ def seed_sentences(runs: pd.DataFrame, fields: Sequence[str], metric: str) -> It
         What varies between the configurations.
     metric : str
     """
-    fields = [field for field in fields if field not in SEEDS]
     seeds = varying_seeds(runs)
+    averaged = _averaged(runs, [seed for seed in seeds if seed not in fields])
+    fields = [field for field in fields if field not in SEEDS]
     drawn, same = _drawn(runs, seeds)
+    if averaged:
+        others = " and ".join(f"{runs[seed].nunique(dropna=False)} `{seed}`" for seed in averaged)
+        kept = " and ".join(f"`{seed}`" for seed in seeds if seed not in averaged)
+        draws = " and ".join(DRAWS[seed] for seed in averaged)
+        yield (
+            f"The seeds are crossed: a {kept} counts once, with the mean over its {others}, and "
+            f"the intervals do not hold what another choice of {draws} would change."
+        )
     if drawn and same and len(runs) > 1:
         verb = "are" if len(same) > 1 or same[0] == WEIGHTS else "is"
         yield (
@@ -59,6 +68,15 @@ def _drawn(runs: pd.DataFrame, seeds: Sequence[str]) -> tuple[list[str], list[st
         drawn.append(ORDER)
     all_draws = [WEIGHTS, SPLIT, *([ORDER] if batches else [])]
     return drawn, [draw for draw in all_draws if draw not in drawn]
+
+
+def _averaged(runs: pd.DataFrame, seeds: Sequence[str]) -> list[str]:
+    """Return the crossed seeds over which results are averaged, see ``groups.RunGroup``."""
+    counts = {seed: runs[seed].nunique(dropna=False) for seed in seeds}
+    if len(seeds) < 2 or len(runs[list(seeds)].drop_duplicates()) == max(counts.values()):  # noqa: PLR2004
+        return []
+    kept = max(counts, key=lambda seed: counts[seed])
+    return [seed for seed in seeds if seed != kept]
 
 
 def seed_components(

@@ -10,7 +10,7 @@ from nnlab.analysis.ranking import (
     ENDINGS,
     LAST,
     METRIC,
-    SEED,
+    SEEDS,
     Configuration,
     outcome_of,
     over_seeds,
@@ -89,9 +89,9 @@ def result_rows(runs: Sequence[Run], varying: Sequence[str]) -> list[dict[str, s
     Returns
     -------
     list of dict
-        Title -> cell: a row for each run, or for each configuration if the seed varies.
+        Title -> cell: a row for each run, or for each configuration if a seed varies.
     """
-    if SEED not in varying:
+    if not set(SEEDS) & set(varying):
         return [_run_row(run, varying) for run in ranked(runs)]
     configurations = over_seeds(runs, varying)
     mixed = any(configuration.share.mixed for configuration in configurations)

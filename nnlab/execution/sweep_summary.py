@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from nnlab.analysis.formatting import markdown_table, number
-from nnlab.analysis.ranking import METRIC, SEED, outcome_of, ranked, tally, value_of
+from nnlab.analysis.ranking import METRIC, SEEDS, outcome_of, ranked, tally, value_of
 from nnlab.errors import RunsFailedError
 from nnlab.execution.failures import count_failed, status_and_reason
 from nnlab.execution.results import result_rows
@@ -128,8 +128,8 @@ def describe_sweep(
 
 
 def _results_table(runs: Sequence[Run], varying: Sequence[str]) -> str:
-    fields = [field for field in varying if field != SEED]
-    titles = (*fields, *(SEEDS_TITLES if SEED in varying else RUN_TITLES))
+    fields = [field for field in varying if field not in SEEDS]
+    titles = (*fields, *(RUN_TITLES if set(varying) <= set(fields) else SEEDS_TITLES))
     rows = result_rows(runs, varying)
     cells = [[row[title] for title in titles] for row in rows[:ROWS]]
     table = markdown_table(titles, cells, left=range(len(titles)))

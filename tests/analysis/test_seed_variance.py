@@ -5,6 +5,7 @@ from itertools import product
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
 from nnlab.analysis.configurations import one_run_per_seed, varying_fields
 from nnlab.analysis.groups import grouped
@@ -35,7 +36,7 @@ def made(seeds, results=None, **columns):
         (TIED, ["lr"]),  # data.seed=${seed}
         ([(0, 0), (0, 1), (0, 2)], ["lr"]),  # the split alone
         ([(0, 0), (1, 0), (2, 0)], ["lr"]),
-        (CROSSED, ["lr", "data.seed"]),  # runs of one split are not independent
+        (CROSSED, ["lr"]),
     ],
 )
 def test_seeds_that_change_alone_or_together_repeat_a_configuration(seeds, fields):
@@ -51,6 +52,41 @@ def test_seeds_that_change_together_are_paired_by_both():
     assert best.against(other).differences == pytest.approx([0.01, 0.02, 0.03])
     moved = runs.assign(**{"data.seed": runs["data.seed"] + (runs["lr"] == 0.5)})
     best, other = grouped(moved, ["lr"], METRIC)
+    assert best.against(other).n == 0
+
+
+def test_crossed_seeds_count_once_with_their_mean():
+    runs = made(CROSSED, [0.1, 0.3, 0.4, 0.4, 0.5, 0.7])
+    runs.loc[runs["lr"] == 0.5, METRIC] -= [0.1, 0.0, 0.1, 0.1, 0.0, 0.0]
+    best, other = grouped(runs, ["lr"], METRIC)
+    assert best.independent_results.tolist() == pytest.approx([0.2, 0.4, 0.6])
+    assert best.summary.n == 3
+    assert best.against(other).differences == pytest.approx([0.05, 0.1, 0.0])
+    without = grouped(runs.drop(index=9), ["lr"], METRIC)  # lr=0.5, seed 1, split 1
+    assert without[0].against(without[1]).differences == pytest.approx([0.05, 0.1, 0.0])
+
+
+def test_crossed_seeds_decide_nothing_by_counting_a_seed_several_times():
+    """Equal configurations whose difference is the seed's: 5 seeds, each with 4 splits."""
+    rng, wrong, naive, draws = np.random.default_rng(5), 0, 0, 80
+    seeds = list(product(range(5), range(4)))
+    runs = made(seeds)
+    for _ in range(draws):
+        luck = rng.normal(size=(2, 5)).repeat(4, axis=1)
+        runs[METRIC] = 0.9 + 0.01 * (luck + 0.1 * rng.normal(size=(2, 20))).ravel()
+        best, other = grouped(runs, ["lr"], METRIC)
+        wrong += best.against(other).decided
+        values = runs[METRIC].to_numpy().reshape(2, 20)
+        naive += stats.ttest_rel(*values).pvalue <= 0.05
+    assert wrong <= stats.binom.ppf(0.99, draws, 0.05)
+    assert naive > 0.2 * draws
+
+
+def test_runs_on_different_splits_are_no_pairs():
+    """Each has one split, and another one: its effect would pass for that of the rate."""
+    runs = made([(0, 0), (1, 0), (2, 0)])
+    runs.loc[runs["lr"] == 0.5, "data.seed"] = 7
+    best, other = grouped(runs, ["lr"], METRIC)
     assert best.against(other).n == 0
 
 
@@ -113,7 +149,11 @@ def test_intervals_say_over_which_draws_they_are(seeds, columns, expected):
 def test_where_everything_is_drawn_again_nothing_has_to_be_said():
     assert list(seed_sentences(made(TIED, batch_size=64), ["lr"], METRIC)) == []
     crossed = made(CROSSED, [0.1, 0.1, 0.2, 0.2, 0.3, 0.3])
-    (sentence,) = seed_sentences(crossed, ["lr", "data.seed"], METRIC)
+    averaged, sentence = seed_sentences(crossed, ["lr"], METRIC)
+    assert averaged == (
+        "The seeds are crossed: a `seed` counts once, with the mean over its 2 `data.seed`, and "
+        "the intervals do not hold what another choice of the split would change."
+    )
     assert (
         "standard deviation of 0.1000; its variance comes from the initial weights 100%, the"
         in sentence
