@@ -18,6 +18,7 @@ from nnlab.jobs.hydra_errors import as_nnlab_error, sentence
 from nnlab.jobs.words import asks_for_several, hydra_words
 from nnlab.launcher import sweep_of_command
 from nnlab.safe_text import masked, printable
+from nnlab.system.home import ensure_home
 from nnlab.system.processor import check_kernels
 
 DEBUG = "NNLAB_FULL_ERROR"  # 1: foreseen errors come with their tracebacks
@@ -44,6 +45,7 @@ def run(main: Callable[[], object]) -> None:
     os.environ.setdefault(DEBUG, os.environ.get("HYDRA_FULL_ERROR", "0"))
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra hands its exceptions over instead of exiting
     resolvers.register()
+    ensure_home()
     with terminable(), exit_on_error(), sweep_of_command():
         if any(word.startswith("--config-from") for word in sys.argv[1:]):
             from nnlab.reproduction.config_from import apply_config_from

@@ -42,6 +42,7 @@ class Report:
     folder: Path
     page: Path
     run_id: str
+    in_store: bool  # whether the page is among the files of the sweep's run too
 
 
 def report(
@@ -105,8 +106,9 @@ def report(
             raise ReportError(
                 f"{folder} cannot be written: {error}. Name another folder with --out."
             ) from error
-        _attach(store, parent, [made / PAGE, *sorted(made.glob("*.png"))])
-    return Report(folder, folder / PAGE, parent.run_id)
+        if not store.read_only:
+            _attach(store, parent, [made / PAGE, *sorted(made.glob("*.png"))])
+    return Report(folder, folder / PAGE, parent.run_id, in_store=not store.read_only)
 
 
 def _attach(store: Store, parent: RunRecord, files: Sequence[Path]) -> None:

@@ -13,14 +13,16 @@ from functools import wraps
 from typing import ParamSpec, TypeVar
 
 from nnlab.interrupts import Terminated, terminable
+from nnlab.system.home import ensure_home
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 # Variables that nnlab, MLflow and joblib set for themselves.
 VARIABLES = (
-    "KMP_INIT_AT_FORK", "MLFLOW_DISABLE_TELEMETRY", "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR",
-    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "_MLFLOW_TELEMETRY_SESSION_ID",
+    "HOME", "KMP_INIT_AT_FORK", "MLFLOW_DISABLE_TELEMETRY", "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "MPLCONFIGDIR",
+    "_MLFLOW_TELEMETRY_SESSION_ID",
 )  # fmt: skip
 
 
@@ -70,6 +72,7 @@ def guest() -> Iterator[None]:
     with _lock:
         if not _guests:
             _state = _State()
+            ensure_home()
             warnings.filterwarnings("ignore", "IProgress not found")  # of bars that are not shown
         _guests += 1
     try:

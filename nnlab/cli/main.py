@@ -13,6 +13,7 @@ from nnlab.cli.options import URI
 from nnlab.cli.reproduction import explain, reproduce
 from nnlab.errors import ConfigError
 from nnlab.interrupts import terminable
+from nnlab.system.home import ensure_home
 
 
 class Commands(click.Group):
@@ -20,6 +21,7 @@ class Commands(click.Group):
 
     def invoke(self, ctx: click.Context) -> object:
         """Run the command that was typed."""
+        ensure_home()
         with terminable(), exit_on_error():
             return super().invoke(ctx)
 
@@ -197,7 +199,9 @@ def report(sweep: str | None, uri: str | None, metric: str | None, out: Path | N
     from nnlab.analysis.report import report as write
 
     done = write(sweep, uri, metric, out)
-    click.echo(f"{done.folder / 'README.md'}\n{done.page}\nin the UI: nnlab ui {done.run_id[:8]}")
+    click.echo(f"{done.folder / 'README.md'}\n{done.page}")
+    in_ui = f"nnlab ui {done.run_id[:8]}" if done.in_store else "no, as the store cannot be written"
+    click.echo(f"in the UI: {in_ui}")
 
 
 main.add_command(confirm)

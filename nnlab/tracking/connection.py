@@ -14,6 +14,7 @@ from nnlab.errors import TrackingError
 from nnlab.tracking.database import (
     LOCK_SECONDS,
     READ_ERRORS,
+    client_address,
     damaged,
     ensure_database,
     is_lock,
@@ -143,7 +144,7 @@ def _open_client(uri: str) -> "MlflowClient":
             _require_answer(uri)
         import mlflow
 
-        return mlflow.MlflowClient(uri)
+        return mlflow.MlflowClient(uri if database is None else client_address(database))
     finally:
         gc.freeze()
         if collecting:

@@ -6,6 +6,7 @@ import sqlite3
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import parse_qsl
 
 import click
 
@@ -22,6 +23,7 @@ LOCK_SECONDS = 120  # to wait for a database that another writer has locked
 # values of another type than their column's.
 READ_ERRORS = (sqlite3.Error, ValueError, TypeError, LookupError, ArithmeticError, AttributeError)
 # SQLite's names of what no waiting mends: a full disk, a file or folder that cannot be written.
+DRIVER = "sqlite+pysqlite"  # that SQLAlchemy uses anyway
 _DISK_ERRORS = ("SQLITE_FULL", "SQLITE_READONLY", "SQLITE_IOERR", "SQLITE_CANTOPEN")
 
 
@@ -48,6 +50,44 @@ def ensure_database(database: Path) -> None:
         raise unusable(str(database), error) from error
     except UnicodeDecodeError as error:
         raise damaged(str(database), error) from error
+
+
+def is_read_only(database: Path) -> bool:
+    """Tell whether this process cannot write a database that exists."""
+    return not os.access(database, os.W_OK) or not os.access(database.parent, os.W_OK)
+
+
+def reading_address(database: Path) -> str:
+    """Return SQLite's address of a database, for reading alone.
+
+    SQLite reads a write-ahead log by means of a file that it makes beside the database. In a folder
+    that cannot be written it has to be told that nobody writes; if a log is there, somebody does.
+    """
+    alone = is_read_only(database) and not _has_log(database)
+    return f"{database.resolve().as_uri()}?mode=ro{'&immutable=1' if alone else ''}"
+
+
+def _has_log(database: Path) -> bool:
+    log = Path(f"{database.resolve()}-wal")
+    return log.exists() and log.stat().st_size > 0
+
+
+def client_address(database: Path) -> str:
+    """Return MLflow's address of a database, in which ``?`` and ``%`` stand for other things.
+
+    With a driver's name in it, MLflow makes no folders after the letters of the address.
+    """
+    read_only = is_read_only(database)
+    if not read_only and not set("?%") & set(str(database)):
+        return f"sqlite:///{database}"
+    from sqlalchemy import URL
+
+    options, path = {}, str(database)
+    if read_only:
+        address, _, query = reading_address(database).partition("?")
+        options = {**dict(parse_qsl(query)), "uri": "true"}
+        path = address.replace("file://", "file:", 1)
+    return URL.create(DRIVER, database=path, query=options).render_as_string(hide_password=False)
 
 
 def unusable(store: str, error: Exception) -> TrackingError:
@@ -105,7 +145,7 @@ def file_lock(path: Path) -> "BaseFileLock":
 def _check(database: Path) -> None:
     # By SQLite alone: to open and close the file here would release the locks that this process
     # holds on it, and another process could take the log away under an open connection.
-    connection = sqlite3.connect(f"{database.absolute().as_uri()}?mode=ro", uri=True)
+    connection = sqlite3.connect(reading_address(database), uri=True)
     try:
         connection.execute("SELECT name FROM sqlite_master").fetchall()  # a damaged file fails here
     except sqlite3.DatabaseError as error:
@@ -166,7 +206,10 @@ def _migrate(database: Path) -> None:
     import logging
 
     from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+    from sqlalchemy import URL
 
-    logging.getLogger("alembic").setLevel(logging.WARNING)
-    store = SqlAlchemyStore(f"sqlite:///{database}", str(database.parent))  # type: ignore[no-untyped-call]
+    for name in ("alembic", "mlflow.store.db.utils"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    address = URL.create(DRIVER, database=str(database)).render_as_string()
+    store = SqlAlchemyStore(address, str(database.parent))  # type: ignore[no-untyped-call]
     store.engine.dispose()

@@ -1,6 +1,7 @@
 """Where the tracking store, the files of a run and the ledgers of unfinished sweeps are."""
 
 import os
+import re
 from pathlib import Path
 from urllib.parse import urlparse
 from urllib.request import url2pathname
@@ -8,12 +9,19 @@ from urllib.request import url2pathname
 from nnlab.errors import TrackingError
 from nnlab.jobs.provenance import project_root
 
+OPTIONS = re.compile(r"\?\w+=[^/?]*$")  # of SQLAlchemy, behind the path of a database
+
 
 def tracking_uri(configured: str | None) -> str:
     """Return where runs are logged: the config's URI, the environment's, or ``mlruns/mlflow.db``.
 
     A local address becomes absolute: MLflow would read it relative to the working directory, and a
     run started in a subfolder would silently make a second store.
+
+    Raises
+    ------
+    TrackingError
+        Where a local address names no file.
     """
     uri = configured or os.environ.get("MLFLOW_TRACKING_URI")
     if not uri:
@@ -23,10 +31,28 @@ def tracking_uri(configured: str | None) -> str:
 
 
 def local_database(uri: str) -> Path | None:
-    """Return the file behind an SQLite URI, or None for any other store."""
-    if not uri.startswith("sqlite:///"):
+    """Return the file behind an SQLite URI, or None for any other store.
+
+    The path stands there as it is, whatever letters it has. Options behind it (``?timeout=5``) are
+    left out: nnlab has its own.
+
+    Raises
+    ------
+    TrackingError
+        Where the URI names no file, but a database in memory, or is none of SQLite's.
+    """
+    scheme, _, rest = uri.partition(":")
+    if scheme not in ("sqlite", "sqlite+pysqlite"):
         return None
-    return Path(uri.removeprefix("sqlite:///")).expanduser().absolute()
+    path = OPTIONS.sub("", rest.removeprefix("///"))
+    if not rest.startswith("///") or path in ("", ":memory:") or "mode=memory" in rest:
+        raise TrackingError(
+            f"The tracking store {uri} is no file, and would be gone with the process: name one, "
+            "such as tracking.uri=sqlite:///mlruns/mlflow.db."
+        )
+    if path.startswith("file:"):
+        path = url2pathname(urlparse(path).path)
+    return Path(path).expanduser().absolute()
 
 
 def sweeps_folder(uri: str) -> Path:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from nnlab.errors import TrackingError
-from nnlab.tracking.database import LOCK_SECONDS, READ_ERRORS, damaged
+from nnlab.tracking.database import LOCK_SECONDS, READ_ERRORS, damaged, reading_address
 from nnlab.tracking.store_folder import StoreFolder
 
 # Tables and columns in which MLflow keeps addresses. Those of the first kind are of a folder that
@@ -148,10 +148,9 @@ def refuse_moved_store(database: Path) -> None:
 
 
 def _open(database: Path, *, read_only: bool = False) -> sqlite3.Connection:
-    mode = "ro" if read_only else "rw"
-    return sqlite3.connect(
-        f"{database.resolve().as_uri()}?mode={mode}", LOCK_SECONDS, uri=True, isolation_level=None
-    )
+    resolved = database.resolve()
+    address = reading_address(resolved) if read_only else f"{resolved.as_uri()}?mode=rw"
+    return sqlite3.connect(address, LOCK_SECONDS, uri=True, isolation_level=None)
 
 
 def _moves(connection: sqlite3.Connection, database: Path) -> Iterator[Move]:

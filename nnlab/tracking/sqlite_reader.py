@@ -17,7 +17,7 @@ import numpy as np
 from nnlab.errors import TrackingError
 from nnlab.jobs.tags import Tag
 from nnlab.system.stored_files import read_text
-from nnlab.tracking.database import LOCK_SECONDS, READ_ERRORS, damaged
+from nnlab.tracking.database import LOCK_SECONDS, READ_ERRORS, damaged, reading_address
 from nnlab.tracking.locations import local_path, own_folder
 from nnlab.tracking.records import Measurement, RunRecord
 
@@ -183,8 +183,7 @@ class DatabaseReader:
     @contextmanager
     def _connection(self) -> Iterator[sqlite3.Connection]:
         try:
-            address = f"{self._database.as_uri()}?mode=ro"
-            connection = sqlite3.connect(address, LOCK_SECONDS, uri=True)
+            connection = sqlite3.connect(reading_address(self._database), LOCK_SECONDS, uri=True)
             try:
                 yield connection
             finally:

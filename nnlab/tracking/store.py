@@ -13,7 +13,7 @@ from nnlab.system.stored_files import read_text
 from nnlab.system.temporary import temporary_folder
 from nnlab.tracking import lookup
 from nnlab.tracking.connection import Connection
-from nnlab.tracking.database import ensure_database
+from nnlab.tracking.database import ensure_database, is_read_only
 from nnlab.tracking.locations import local_database, local_path, own_folder, tracking_uri
 from nnlab.tracking.lookup import Kind
 from nnlab.tracking.records import Measurement, RunDetails, RunRecord
@@ -47,6 +47,11 @@ class Store:
         else:
             ensure_database(self._database)
         self._in_place = False  # known to have been neither moved nor copied
+
+    @property
+    def read_only(self) -> bool:
+        """Whether it is a local store that this process cannot write."""
+        return self._database is not None and is_read_only(self._database)
 
     @cached_property
     def _connection(self) -> Connection:

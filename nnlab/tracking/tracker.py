@@ -1,14 +1,15 @@
 """The tracker: starts the runs of one experiment, and writes them."""
 
-import getpass
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Self
 
+from nnlab.errors import TrackingError
 from nnlab.jobs.code_version import CodeVersion
 from nnlab.jobs.prepared_data import PreparedData
 from nnlab.jobs.tags import Tag
+from nnlab.system.home import user_name
 from nnlab.tracking.process import ProcessId
 from nnlab.tracking.records import DatasetInput
 from nnlab.tracking.store import Store
@@ -79,6 +80,11 @@ class Tracker(Writer):
     """
 
     def __init__(self, store: Store, experiment: str, code: CodeVersion) -> None:
+        if store.read_only:
+            raise TrackingError(
+                f"The tracking store {store.uri} cannot be written: its file or its folder is "
+                "read-only. Change their permissions, or name another store with tracking.uri=… ."
+            )
         super().__init__(store)
         self.experiment = experiment
         self._code = code
@@ -98,7 +104,7 @@ class Tracker(Writer):
         system = {
             "mlflow.source.name": "run.py",
             "mlflow.source.type": "LOCAL",
-            Tag.USER: getpass.getuser(),
+            Tag.USER: user_name(),
             Tag.OWNER: str(ProcessId.this_process()),
         }
         if parent is not None:

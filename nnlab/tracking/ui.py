@@ -16,7 +16,8 @@ import click
 from nnlab.errors import TrackingError
 from nnlab.safe_text import printable
 from nnlab.system.supervisor import supervised
-from nnlab.tracking.locations import tracking_uri
+from nnlab.tracking.database import client_address
+from nnlab.tracking.locations import local_database, tracking_uri
 from nnlab.tracking.store import Store
 from nnlab.tracking.ui_links import links
 
@@ -44,6 +45,7 @@ def serve(uri: str | None, run: str | None, port: int | None) -> None:
     address = tracking_uri(uri)
     if address.startswith("http"):
         raise TrackingError(f"{address} is a tracking server already: open it in a browser.")
+    database = local_database(address)
     paths = links(Store(address), run)
     port = port or _free_port(address)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends as Ctrl-C does
@@ -51,7 +53,8 @@ def serve(uri: str | None, run: str | None, port: int | None) -> None:
     # Without its job executor the server is 2 processes instead of 15.
     environment = {
         **os.environ,
-        "MLFLOW_BACKEND_STORE_URI": address,  # other users see the words of a command line
+        # Not as a word: other users see the words of a command line.
+        "MLFLOW_BACKEND_STORE_URI": address if database is None else client_address(database),
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "UVICORN_LOG_LEVEL": "warning",

@@ -55,15 +55,13 @@ def links(store: Store, which: str | None) -> Links:
     run = store.newest() if which is None else store.find_run(which)
     if run is None:
         return Links("")
-    all_runs = experiment_view(store.experiment_of(run))
-    _save_view(store, run, all_runs)
+    all_runs = _saved(store, run, experiment_view(store.experiment_of(run)))
     runs_link = _table_link(run, all_runs)
     head = _newest_sweep(store) if which is None else run
     children = [] if head is None else store.children(head.run_id)
     others = {} if which is None else {"all runs": runs_link}
     if head is not None and children:
-        view = sweep_view(head, children)
-        _save_view(store, head, view)
+        view = _saved(store, head, sweep_view(head, children))
         best = best_first(children)[:COMPARED_RUNS]
         count = f"all {len(best)}" if len(best) == len(children) else f"the {len(best)} best"
         others[f"{head.tags.get(Tag.KIND, 'sweep')} {head.run_id[:8]}"] = _table_link(head, view)
@@ -85,17 +83,21 @@ def _newest_sweep(store: Store) -> RunRecord | None:
     return record if parent is None else store.get(parent)
 
 
-def _save_view(store: Store, run: RunRecord, view: View) -> None:
-    now = int(time.time() * 1000)
-    Writer(store).tag_experiment(run.experiment_id, *view.tag(now))
+def _saved(store: Store, run: RunRecord, view: View) -> View | None:
+    """Save a view in the store; return None where that cannot be written."""
+    if store.read_only:
+        return None
+    Writer(store).tag_experiment(run.experiment_id, *view.tag(int(time.time() * 1000)))
+    return view
 
 
 def _run_link(run: RunRecord, tab: str = "") -> str:
     return f"#/experiments/{run.experiment_id}/runs/{run.run_id}{tab}?{urlencode(MODE)}"
 
 
-def _table_link(run: RunRecord, view: View, **options: str) -> str:
-    query = urlencode({**MODE, **options, "viewStateShareKey": view.key})
+def _table_link(run: RunRecord, view: View | None, **options: str) -> str:
+    state = {} if view is None else {"viewStateShareKey": view.key}
+    query = urlencode({**MODE, **options, **state})
     return f"#/experiments/{run.experiment_id}/runs?{query}"
 
 

@@ -14,6 +14,7 @@ from nnlab.execution.missing_figures import draw_missing
 from nnlab.interrupts import deferred
 from nnlab.jobs.tags import Tag
 from nnlab.reproduction.missing_certificates import certify_missing
+from nnlab.tracking.database import is_read_only, reading_address
 from nnlab.tracking.locations import ledger_folder, local_database, sweeps_folder, tracking_uri
 from nnlab.tracking.process import ProcessId
 from nnlab.tracking.records import RunRecord
@@ -54,6 +55,9 @@ def examine(uri: str | None, *, dry_run: bool = False, lost_host: str | None = N
         return True
     echo(f"store {address}")
     if database is not None:
+        if is_read_only(database) and not dry_run:
+            echo("the store cannot be written from here: nothing is repaired")
+            dry_run = True
         if not _is_sound(database):
             return False
         _repair_addresses(database, dry_run=dry_run)
@@ -76,7 +80,7 @@ def examine(uri: str | None, *, dry_run: bool = False, lost_host: str | None = N
 
 def _is_sound(database: Path) -> bool:
     """Have SQLite check every page and index of a local store."""
-    with closing(sqlite3.connect(database)) as connection:
+    with closing(sqlite3.connect(reading_address(database), uri=True)) as connection:
         try:
             faults = [row[0] for row in connection.execute("PRAGMA integrity_check")]
         except (sqlite3.DatabaseError, UnicodeDecodeError) as error:

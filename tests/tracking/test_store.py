@@ -200,6 +200,36 @@ def test_a_local_address_is_made_absolute(monkeypatch, tmp_path):
     assert tracking_uri("http://127.0.0.1:1") == "http://127.0.0.1:1"
 
 
+@pytest.mark.parametrize(
+    ("path", "options"),
+    [("x.db", "?timeout=5"), ("a?b/x.db", ""), ("a?b=1/x.db", ""), ("100%20 #1/ü.db", "?a=1&b=2")],
+)
+def test_whatever_its_path_an_address_leads_to_one_store(tmp_path, monkeypatch, path, options):
+    monkeypatch.chdir(tmp_path)
+    address = tracking_uri(f"sqlite:///{path}{options}")
+    assert address == f"sqlite:///{tmp_path}/{path}"
+    tracker = Tracker(Store(address), "nnlab", CodeVersion())
+    run_id = tracker.start("run", {}, {})
+    with tracker.folder(run_id) as folder:
+        (folder / "file").write_text("text")
+    assert tracker.store.find_run(run_id).name == "run"  # read by SQL
+    assert tracker.store.read_file(run_id, "file") == "text"
+    assert {each.name for each in tmp_path.iterdir()} <= {
+        path.split("/")[0],
+        *(["x.db-wal", "x.db-shm", "x.db.lock", "artifacts"]),
+    }
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["sqlite://", "sqlite:///", "sqlite:///:memory:", "sqlite:///file:x?mode=memory&uri=true",
+     "sqlite:x.db", "sqlite+pysqlite://"],
+)  # fmt: skip
+def test_a_database_in_memory_is_no_store(address):
+    with pytest.raises(TrackingError, match="is no file, and would be gone with the process"):
+        tracking_uri(address)
+
+
 def test_a_second_store_of_a_process_leaves_the_locks_of_the_first_alone(store):
     database = local_database(store)
     ensure_database(database)
