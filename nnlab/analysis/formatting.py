@@ -2,10 +2,12 @@
 
 import math
 from collections.abc import Collection, Mapping, Sequence
-
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from nnlab.safe_text import spreadsheet_cell
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 METRIC_NAMES = {
     "late_val_accuracy": "late validation accuracy",
@@ -82,7 +84,7 @@ def markdown_table(
     return "\n".join("| " + " | ".join(map(_cell, line)) + " |" for line in lines)
 
 
-def csv_text(table: pd.DataFrame) -> str:
+def csv_text(table: "pd.DataFrame") -> str:
     """Write a table as CSV for people: without its index, without anything that is a formula."""
     safe = table.map(spreadsheet_cell).rename(columns=spreadsheet_cell)
     return safe.to_csv(index=False)

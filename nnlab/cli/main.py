@@ -9,6 +9,7 @@ import click
 from nnlab import __version__
 from nnlab.app import exit_on_error
 from nnlab.cli.confirming import confirm
+from nnlab.cli.listing import ls, show
 from nnlab.cli.options import URI
 from nnlab.cli.reproduction import explain, reproduce
 from nnlab.errors import ConfigError
@@ -22,6 +23,8 @@ class Commands(click.Group):
     def invoke(self, ctx: click.Context) -> object:
         """Run the command that was typed."""
         ensure_home()
+        for stream in (sys.stdout, sys.stderr):  # a terminal may lack letters
+            stream.reconfigure(errors="replace")  # type: ignore[union-attr]
         with terminable(), exit_on_error():
             return super().invoke(ctx)
 
@@ -41,6 +44,8 @@ def main() -> None:
 
 main.add_command(reproduce)
 main.add_command(explain)
+main.add_command(ls)
+main.add_command(show)
 
 
 @main.command(

@@ -50,3 +50,11 @@ class Tag:
     NAME = "mlflow.runName"
     USER = "mlflow.user"
     DESCRIPTION = "mlflow.note.content"
+
+
+NAMES = frozenset(value for name, value in vars(Tag).items() if name.isupper())
+
+
+def is_reserved(name: str) -> bool:
+    """Tell whether a tag belongs to nnlab or to MLflow, and not to the user."""
+    return name in NAMES or name.startswith(("mlflow.", f"{Tag.LOOKS}/"))

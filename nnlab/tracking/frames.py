@@ -8,18 +8,14 @@ import pandas as pd
 
 from nnlab.errors import TrackingError
 from nnlab.jobs.tags import Tag
-from nnlab.system.stored_files import parse_column
 from nnlab.tracking.late_accuracy import late_accuracies
 from nnlab.tracking.locations import tracking_uri
-from nnlab.tracking.lookup import LAST, find_run, last_sweep
 from nnlab.tracking.readers import Reader, open_reader
-from nnlab.tracking.records import RunRecord
+from nnlab.tracking.selection import Selected, select
 from nnlab.training.outcomes import LATE
 
-ID = re.compile(r"[0-9a-f]{1,32}")
 LONGEST_INTEGER = 18  # digits, so that it fits into 64 bits
 INTEGER = re.compile(r"[+-]?\d+")
-Selected = tuple[RunRecord, str | None]  # a run, and the sweep by which it was selected
 INFO = (
     "run_id",
     "name",
@@ -68,15 +64,8 @@ def read_runs(uri: str | None, selection: Sequence[str] | None) -> pd.DataFrame:
         experiments = store.experiments()
         everything = [(run, None) for name in experiments for run in store.in_experiment(name)]
         return _frame(store, everything, f"{store.uri} has no runs yet")
-    if not selection:
-        runs = _runs_of(store, last_sweep(store).run_id)
-        return _frame(store, runs, f"{store.uri} has no runs yet in its last sweep")
-    chosen: dict[str, Selected] = {}
-    for entry in selection:
-        for word in filter(None, entry.split(",")):
-            for run, sweep in _selected(store, word):
-                chosen.setdefault(run.run_id, (run, sweep))
-    return _frame(store, chosen.values(), f"{store.uri} has no runs yet in {', '.join(selection)}")
+    where = f"in {', '.join(selection)}" if selection else "in its last sweep"
+    return _frame(store, select(store, selection), f"{store.uri} has no runs yet {where}")
 
 
 def read_tagged(uri: str | None, tag: str, values: Iterable[str]) -> pd.DataFrame:
@@ -135,39 +124,6 @@ def read_curves(uri: str | None, run_ids: Sequence[str], metrics: Sequence[str])
 def read_file(uri: str | None, run_id: str, name: str) -> str | None:
     """Return the text of one of a run's files, or None where there is none."""
     return open_reader(tracking_uri(uri)).read_file(run_id, name)
-
-
-def _selected(store: Reader, word: str) -> list[Selected]:
-    """Return the runs that a word selects."""
-    if word == LAST:
-        record = find_run(store, word)
-        return _runs_of(store, record.run_id) if record.is_sweep else [(record, None)]
-    for experiment_id, name in store.experiments().items():
-        if name == word:
-            return [(run, None) for run in store.in_experiment(experiment_id)]
-    runs = store.beginning_with(word) if ID.fullmatch(word) else []
-    if len(runs) == 1:
-        return _runs_of(store, runs[0].run_id) if runs[0].is_sweep else [(runs[0], None)]
-    if runs:
-        raise TrackingError(
-            f"In {store.uri} {len(runs)} runs begin with {word}: give more of the id."
-        )
-    raise TrackingError(
-        f"{word} is nothing in {store.uri}: give the id of a sweep or of a run (or its "
-        f"beginning), the name of an experiment ({', '.join(store.experiments().values())}), or "
-        f"`{LAST}` for what was started last."
-    )
-
-
-def _runs_of(store: Reader, sweep: str) -> list[Selected]:
-    """Return a sweep's runs: its own, and those of earlier sweeps that it reused."""
-    runs = {run.run_id: run for run in store.tagged(Tag.PARENT, sweep)}
-    table = store.read_file(sweep, "runs.csv")  # the sweep's own list, written at its end
-    if table is not None:
-        listed = parse_column(table, "run_id", f"runs.csv of {sweep[:8]}")
-        reused = store.read([run_id for run_id in listed if run_id and run_id not in runs])
-        runs.update((run.run_id, run) for run in reused)
-    return [(run, sweep) for run in runs.values()]
 
 
 def _frame(store: Reader, selected: Collection[Selected], nothing: str) -> pd.DataFrame:

@@ -4,14 +4,16 @@ import csv
 import io
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
-import pandas as pd
 
 from nnlab.errors import StoredFileError, TrackingError
 from nnlab.tracking.records import RunRecord
 from nnlab.training.outcomes import LATE, LATE_PART, late_mean
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 FINAL = "final_val_accuracy"  # only a run with a final network has it
 CURVE = "val/accuracy"
@@ -28,7 +30,7 @@ class Files(Protocol):
 class Curves(Files, Protocol):
     """What reads the curves of many runs, too."""
 
-    def curves(self, run_ids: Sequence[str], metrics: Sequence[str]) -> pd.DataFrame:
+    def curves(self, run_ids: Sequence[str], metrics: Sequence[str]) -> "pd.DataFrame":
         """Return ``run_id``, ``epoch`` and a column for each metric."""
 
 

@@ -19,6 +19,7 @@ class Runs(Protocol):
     """What look-ups ask of a store."""
 
     uri: str
+    trash: bool  # whether it holds what is in MLflow's trash, and not the other runs
 
     def beginning_with(self, letters: str) -> Sequence[RunRecord]:
         """Return the runs whose ids begin with these letters; two are enough."""
@@ -27,7 +28,7 @@ class Runs(Protocol):
         """Return the runs whose ids before an import begin with these letters; two are enough."""
 
     def heads(self) -> Iterator[RunRecord]:
-        """Yield the runs that are under no other one, the newest first."""
+        """Yield the runs that are under no other one of these, the newest first."""
 
 
 def find_run(store: Runs, which: str, kind: Kind | None = None) -> RunRecord:
@@ -86,7 +87,12 @@ def _last(store: Runs) -> RunRecord:
     for record in store.heads():
         if {Tag.JOB, Tag.KIND} & record.tags.keys() and not ADDITIONS & record.tags.keys():
             return record
-    raise TrackingError(f"{store.uri} has no run yet.")
+    raise TrackingError(f"{place(store)} has no run yet.")
+
+
+def place(store: Runs) -> str:
+    """Name a store, or its trash, in a sentence."""
+    return f"the trash of {store.uri}" if store.trash else store.uri
 
 
 def _by_id(store: Runs, beginning: str) -> RunRecord:
@@ -101,6 +107,8 @@ def _by_id(store: Runs, beginning: str) -> RunRecord:
             return records[0]
         if records:
             raise TrackingError(
-                f"In {store.uri} several runs begin with {beginning}: give more of the id."
+                f"In {place(store)} several runs begin with {beginning}: give more of the id."
             )
-    raise TrackingError(f"In {store.uri} no run begins with {beginning}: check the id and --uri.")
+    raise TrackingError(
+        f"In {place(store)} no run begins with {beginning}: check the id and --uri."
+    )

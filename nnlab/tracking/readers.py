@@ -1,6 +1,8 @@
 """Reading many runs at once: what a reader is, and the reader of tracking servers."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -8,7 +10,7 @@ import numpy as np
 from nnlab.system.stored_files import parse_table
 from nnlab.tracking.locations import local_database
 from nnlab.tracking.lookup import Runs
-from nnlab.tracking.records import RunRecord
+from nnlab.tracking.records import Measurement, RunRecord
 from nnlab.tracking.sqlite_reader import DatabaseReader
 from nnlab.tracking.store import Store
 
@@ -39,12 +41,30 @@ class Reader(Runs, Protocol):
     def read_file(self, run_id: str, name: str) -> str | None:
         """Return the text of one of a run's files, or None where there is none."""
 
+    def some_files(self, run_id: str, names: Iterable[str]) -> AbstractContextManager[Path]:
+        """Provide a folder with some of a run's files for a while."""
+
+    def file_sizes(self, run_id: str) -> dict[str, int]:
+        """Return the sizes of a run's files, in bytes, by their names."""
+
+    def dataset_schemas(self, run_id: str) -> list[str]:
+        """Return the schemas, in JSON, of the datasets that a run names as its inputs."""
+
+    def measurements(self, run_id: str, metrics: Sequence[str]) -> Iterator[Measurement]:
+        """Yield every value of some metrics, as they were logged."""
+
     def curves(self, run_ids: Sequence[str], metrics: Sequence[str]) -> "pd.DataFrame":
         """Return ``run_id``, ``epoch`` and a column for each metric, NaN where it has no value."""
 
 
-def open_reader(uri: str) -> Reader:
+def open_reader(uri: str, *, trash: bool = False) -> Reader:
     """Open a store for reading.
+
+    Parameters
+    ----------
+    uri : str
+    trash : bool
+        Whether to read what is in MLflow's trash, instead of the other runs.
 
     Raises
     ------
@@ -52,7 +72,9 @@ def open_reader(uri: str) -> Reader:
         Where it is not there.
     """
     database = local_database(uri)
-    return ServerReader(uri) if database is None else DatabaseReader(uri, database)
+    if database is None:
+        return ServerReader(uri, trash=trash)
+    return DatabaseReader(uri, database, trash=trash)
 
 
 class ServerReader(Store):
@@ -84,6 +106,10 @@ class ServerReader(Store):
     def in_experiment(self, experiment_id: str) -> list[RunRecord]:
         """Return an experiment's runs, the newest first."""
         return [run for run in self.search() if run.experiment_id == experiment_id]
+
+    def dataset_schemas(self, run_id: str) -> list[str]:
+        """Return the schemas, in JSON, of the datasets that a run names as its inputs."""
+        return [dataset.data_schema or "" for dataset in self.details(run_id).datasets]
 
     def curves(self, run_ids: Sequence[str], metrics: Sequence[str]) -> "pd.DataFrame":
         """Return ``run_id``, ``epoch`` and a column for each metric, NaN where it has no value."""

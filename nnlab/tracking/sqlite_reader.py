@@ -6,8 +6,9 @@ database itself returns a thousand runs in a fraction of a second.
 
 import json
 import math
+import os
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,10 +25,12 @@ from nnlab.tracking.records import Measurement, RunRecord
 if TYPE_CHECKING:
     import pandas as pd
 
+RUNS_AT_ONCE = 50
+
 # All ids are one argument, a JSON list: SQLite limits the number of arguments.
 RUNS = """
     SELECT run_uuid, experiment_id, name, status, start_time, end_time FROM runs
-    WHERE lifecycle_stage = 'active' AND run_uuid IN (SELECT value FROM json_each(?))
+    WHERE run_uuid IN (SELECT value FROM json_each(?)) AND lifecycle_stage = ?
 """
 TAGS = "SELECT run_uuid, key, value FROM tags WHERE run_uuid IN (SELECT value FROM json_each(?))"
 PARAMS = (
@@ -37,12 +40,20 @@ METRICS = """
     SELECT run_uuid, key, CASE WHEN is_nan THEN NULL ELSE value END, step FROM latest_metrics
     WHERE run_uuid IN (SELECT value FROM json_each(?))
 """
+HEADS = """
+    run_uuid NOT IN (
+        SELECT tags.run_uuid FROM tags JOIN runs AS parents ON parents.run_uuid = tags.value
+        WHERE tags.key = ? AND parents.lifecycle_stage = ?
+    )
+"""
 CURVE = """
     SELECT step, CASE WHEN is_nan THEN NULL ELSE value END FROM metrics
     WHERE run_uuid = ? AND key = ? ORDER BY step, timestamp
 """
-
-
+SCHEMAS = """
+    SELECT dataset_schema FROM datasets JOIN inputs ON source_id = dataset_uuid
+    WHERE destination_id = ? AND destination_type = 'RUN' ORDER BY name, digest
+"""
 MEASUREMENTS = """
     SELECT key, CASE WHEN is_nan THEN NULL ELSE value END, timestamp, step FROM metrics
     WHERE run_uuid = ? AND key IN (SELECT value FROM json_each(?)) ORDER BY timestamp, step
@@ -52,14 +63,23 @@ MEASUREMENTS = """
 class DatabaseReader:
     """Reads a local SQLite store without MLflow.
 
+    Parameters
+    ----------
+    uri : str
+    database : Path
+    trash : bool
+        Whether to read what is in MLflow's trash, instead of the other runs.
+
     Raises
     ------
     TrackingError
         From any method, where the database cannot be read.
     """
 
-    def __init__(self, uri: str, database: Path) -> None:
+    def __init__(self, uri: str, database: Path, *, trash: bool = False) -> None:
         self.uri = uri
+        self.trash = trash
+        self._stage = "deleted" if trash else "active"
         self._database = database
         if not database.exists():
             raise TrackingError(
@@ -86,10 +106,10 @@ class DatabaseReader:
         )  # fmt: skip
 
     def heads(self) -> Iterator[RunRecord]:
-        """Yield the runs that are under no other one, the newest first."""
-        under = "run_uuid NOT IN (SELECT run_uuid FROM tags WHERE key = ?)"
-        for run_id in self._ids(under, Tag.PARENT):
-            yield from self.read([run_id])
+        """Yield the runs that are under no other one of these, the newest first."""
+        ids = self._ids(HEADS, Tag.PARENT, self._stage)
+        for first in range(0, len(ids), RUNS_AT_ONCE):
+            yield from self.read(ids[first : first + RUNS_AT_ONCE])
 
     def tagged(self, key: str, value: str) -> list[RunRecord]:
         """Return the runs with this tag, the newest first."""
@@ -107,7 +127,9 @@ class DatabaseReader:
         records: dict[str, RunRecord] = {}
         with self._connection() as connection:
             connection.execute("BEGIN")  # one snapshot for all tables
-            for run_id, experiment, name, status, start, end in connection.execute(RUNS, ids):
+            for run_id, experiment, name, status, start, end in connection.execute(
+                RUNS, (*ids, self._stage)
+            ):
                 records[run_id] = RunRecord(
                     run_id, str(experiment), _text(name or ""), _text(status), {}, {}, {}, {},
                     int(start or 0), end_time=None if end is None else int(end),
@@ -126,10 +148,25 @@ class DatabaseReader:
 
     def read_file(self, run_id: str, name: str) -> str | None:
         """Return the text of one of a run's files, or None where there is none."""
+        with self.some_files(run_id, [name]) as folder:
+            path = folder / name
+            return read_text(path) if path.is_file() else None
+
+    @contextmanager
+    def some_files(self, run_id: str, names: Iterable[str]) -> Iterator[Path]:  # noqa: ARG002 - all
+        """Provide the folder of a run's files."""
         ((uri,),) = self._fetch("SELECT artifact_uri FROM runs WHERE run_uuid = ?", run_id)
-        folder = local_path(own_folder(uri, run_id))
-        path = None if folder is None else Path(folder) / name
-        return read_text(path) if path is not None and path.is_file() else None
+        yield Path(local_path(own_folder(uri, run_id)) or os.devnull)
+
+    def file_sizes(self, run_id: str) -> dict[str, int]:
+        """Return the sizes of a run's files, in bytes, by their names."""
+        with self.some_files(run_id, ()) as folder:
+            files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
+            return {path.relative_to(folder).as_posix(): path.lstat().st_size for path in files}
+
+    def dataset_schemas(self, run_id: str) -> list[str]:
+        """Return the schemas, in JSON, of the datasets that a run names as its inputs."""
+        return [_text(schema or "") for (schema,) in self._fetch(SCHEMAS, run_id)]
 
     def curves(self, run_ids: Sequence[str], metrics: Sequence[str]) -> "pd.DataFrame":
         """Return ``run_id``, ``epoch`` and a column for each metric, NaN where it has no value."""
@@ -168,10 +205,11 @@ class DatabaseReader:
 
     def _ids(self, condition: str, *arguments: object) -> list[str]:
         ids = self._fetch(
-            "SELECT run_uuid FROM runs WHERE lifecycle_stage = 'active' "  # noqa: S608 - conditions of this class
+            "SELECT run_uuid FROM runs WHERE lifecycle_stage = ? "  # noqa: S608 - conditions of this class
             "AND experiment_id IN "
             "(SELECT experiment_id FROM experiments WHERE lifecycle_stage = 'active') "
             f"AND {condition} ORDER BY start_time DESC, run_uuid",
+            self._stage,
             *arguments,
         )
         return [run_id for (run_id,) in ids]

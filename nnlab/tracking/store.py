@@ -33,14 +33,21 @@ class Store:
     A local store is made where there is none. MLflow is imported when something needs it:
     ``find_run`` reads the rows of a local store, so that a wrong id is answered at once.
 
+    Parameters
+    ----------
+    uri : str
+    trash : bool
+        Whether to search what is in MLflow's trash, instead of the other runs.
+
     Raises
     ------
     TrackingError
         From any method, where the store cannot be reached.
     """
 
-    def __init__(self, uri: str) -> None:
+    def __init__(self, uri: str, *, trash: bool = False) -> None:
         self.uri = uri
+        self.trash = trash
         self._database = local_database(uri)
         if self._database is None:
             self._connection  # noqa: B018 - opened now: a server may not answer
@@ -85,7 +92,8 @@ class Store:
     def _page(
         self, experiments: list[str], condition: str, size: int, token: str | None
     ) -> tuple[list[RunRecord], str | None]:
-        runs = self._client.search_runs(experiments, condition, max_results=size, page_token=token)
+        stage = 2 if self.trash else 1  # of mlflow.entities.ViewType
+        runs = self._client.search_runs(experiments, condition, stage, size, page_token=token)
         return [RunRecord.of(run) for run in runs], runs.token
 
     def get(self, run_id: str) -> RunRecord:
@@ -116,7 +124,11 @@ class Store:
 
     @property
     def _runs(self) -> "lookup.Runs":
-        return self if self._database is None else DatabaseReader(self.uri, self._database)
+        return (
+            self
+            if self._database is None
+            else DatabaseReader(self.uri, self._database, trash=self.trash)
+        )
 
     def beginning_with(self, letters: str) -> list[RunRecord]:
         """Return the first two runs whose ids begin with these letters."""
@@ -127,8 +139,12 @@ class Store:
         return list(islice(self.search(f"tags.{Tag.IMPORTED_FROM} LIKE '{letters}%'"), 2))
 
     def heads(self) -> Iterator[RunRecord]:
-        """Yield the runs that are under no other one, the newest first."""
-        return (record for record in self.search() if record.parent is None)
+        """Yield the runs that are under no other one of these, the newest first."""
+        records = self.search()
+        if not self.trash:
+            return (record for record in records if record.parent is None)
+        runs = {record.run_id: record for record in records}
+        return (record for record in runs.values() if record.parent not in runs)
 
     def experiments(self) -> dict[str, str]:
         """Return the names of all experiments by their ids."""
@@ -201,6 +217,14 @@ class Store:
             for name in names:
                 self.download(run_id, name, folder)
             yield folder
+
+    def file_sizes(self, run_id: str, folder: str | None = None) -> dict[str, int]:
+        """Return the sizes of a run's files, in bytes, by their names."""
+        sizes: dict[str, int] = {}
+        for file in self._call(self._client.list_artifacts, run_id, folder):
+            inner = self.file_sizes(run_id, file.path) if file.is_dir else {}
+            sizes |= inner or {str(file.path): int(file.file_size or 0)}
+        return sizes
 
     def read_file(self, run_id: str, name: str) -> str | None:
         """Return the text of one of a run's files, or None where there is none."""

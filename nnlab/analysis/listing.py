@@ -1,0 +1,233 @@
+"""What a store holds, listed for ``nnlab ls``: sweeps and runs, the newest first."""
+
+import csv
+import io
+import json
+import math
+import shutil
+import sys
+import textwrap
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import islice
+from typing import Literal
+
+from rich.markup import escape
+
+from nnlab.analysis.formatting import number
+from nnlab.analysis.ranking import ENDINGS, LAST, METRIC
+from nnlab.analysis.terminal import PLAIN_WIDTH, SafeConsole, echo
+from nnlab.errors import TrackingError
+from nnlab.jobs.tags import Tag
+from nnlab.safe_text import one_line, spreadsheet_cell
+from nnlab.tracking.late_accuracy import from_history, lacks
+from nnlab.tracking.locations import tracking_uri
+from nnlab.tracking.lookup import place
+from nnlab.tracking.readers import Reader, open_reader
+from nnlab.tracking.records import RunRecord
+from nnlab.tracking.selection import select
+
+Form = Literal["table", "csv", "json"]
+
+ROWS = 20  # of the table; the other formats have all rows
+NARROW = 80  # columns of a terminal below which the time is left out
+CURVE = "val/accuracy"
+
+
+@dataclass(frozen=True)
+class Filters:
+    """Which sweeps and runs are listed; each field that is None admits all.
+
+    Attributes
+    ----------
+    where : str or None
+        A condition on runs, see ``conditions.runs_where``.
+    status : str or None
+        As MLflow has it: RUNNING, FINISHED, FAILED, KILLED.
+    tag : str or None
+        ``NAME`` or ``NAME=VALUE``.
+    """
+
+    where: str | None = None
+    status: str | None = None
+    tag: str | None = None
+
+    def admits(self, record: RunRecord) -> bool:
+        """Tell whether a record has this status and this tag."""
+        name, equals, value = (self.tag or "").partition("=")
+        tagged = record.tags.get(name) == value if equals else name in record.tags
+        return self.status in (None, record.status) and (self.tag is None or tagged)
+
+
+def list_runs(
+    selection: Sequence[str],
+    form: Form,
+    *,
+    uri: str | None = None,
+    filters: Filters,
+    runs: bool = False,
+    trash: bool = False,
+    limit: int | None = None,
+) -> None:
+    """Print what a store holds, the newest first.
+
+    Parameters
+    ----------
+    selection : sequence of str
+        Sweeps, runs and experiments, whose runs are listed; empty for all sweeps and single runs.
+    form : {"table", "csv", "json"}
+    uri : str or None
+        Of the store; None as in the config.
+    filters : Filters
+    runs : bool
+        List runs instead of sweeps; so do a selection and a condition.
+    trash : bool
+        List what is in MLflow's trash.
+    limit : int or None
+        Number of rows; None for 20 of the table, and all of the others.
+    """
+    store = open_reader(tracking_uri(uri), trash=trash)
+    listed = _records(store, selection, filters.where, runs=runs)
+    admitted = filter(filters.admits, listed)
+    most = ROWS if limit is None and form == "table" else limit
+    records = list(islice(admitted, most))
+    rows = [row_of(store, record) for record in records]
+    if form == "csv":
+        file = io.StringIO()
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(COLUMNS)
+        writer.writerows(map(spreadsheet_cell, row.values()) for row in rows)
+        echo(file.getvalue(), nl=False)
+    elif form == "json":
+        echo(json.dumps(rows, indent=1, ensure_ascii=False, allow_nan=False))
+    elif not rows:
+        echo(f"nothing to list in {place(store)}")
+    else:
+        print_rows(rows, sum(1 for _ in admitted))
+
+
+def _records(
+    store: Reader, selection: Sequence[str], where: str | None, *, runs: bool
+) -> Iterator[RunRecord]:
+    if where is not None:
+        from nnlab.analysis.conditions import runs_where
+        from nnlab.tracking.frames import read_runs
+
+        if store.trash:
+            raise TrackingError("--where looks at runs that are not in the trash: leave one out.")
+        chosen = runs_where(read_runs(store.uri, selection or None), where)
+        yield from store.read(chosen["run_id"].tolist())
+    elif selection:
+        records = [run for run, _ in select(store, selection)]
+        yield from sorted(records, key=lambda run: run.start_time, reverse=True)
+    elif runs:
+        records = [run for name in store.experiments() for run in store.in_experiment(name)]
+        trained = [run for run in records if Tag.JOB in run.tags]
+        yield from sorted(trained, key=lambda run: run.start_time, reverse=True)
+    else:
+        yield from store.heads()
+
+
+# Column -> cell; of a sweep, the metrics are those of its best run.
+Row = Mapping[str, object]
+COLUMNS = (
+    "run_id", "kind", "name", "sweep", "status", "outcome", "epoch", "runs", "learned", "started",
+    "ended", METRIC, CURVE,
+)  # fmt: skip
+
+
+def row_of(store: Reader, record: RunRecord) -> Row:
+    """Return what is listed of a sweep or run."""
+    kind = record.tags.get(Tag.KIND, "run") if record.parent is None else "run"
+    endings = Counter[str]() if kind == "run" else _endings(store, record)
+    metrics = record.metrics | (from_history(store, record) if lacks(record) else {})
+    diverged_at = record.metrics.get("diverged_at")
+    epoch = record.steps.get(CURVE) if diverged_at is None else diverged_at
+    cells = (
+        record.run_id, kind, record.name, record.parent, record.status,
+        record.tags.get(Tag.OUTCOME), None if epoch is None or kind != "run" else int(epoch),
+        None if kind == "run" else sum(endings.values()),
+        None if kind == "run" else endings["learned"],
+        _iso(record.start_time), _iso(record.end_time),
+        _finite(metrics.get(METRIC, metrics.get(LAST))),
+        _finite(record.metrics.get(CURVE)),
+    )  # fmt: skip
+    return dict(zip(COLUMNS, cells, strict=True))
+
+
+def _endings(store: Reader, record: RunRecord) -> Counter[str]:
+    """Count how the runs of a sweep ended, as it says itself, or else as they say."""
+    planned = record.metrics.get("runs/planned")
+    if planned is None:
+        children = store.tagged(Tag.PARENT, record.run_id)
+        return Counter(run.tags.get(Tag.OUTCOME, run.status) for run in children)
+    endings = Counter(
+        {
+            outcome: int(record.metrics[f"runs/{outcome}"])
+            for outcome in ENDINGS
+            if f"runs/{outcome}" in record.metrics
+        }
+    )
+    endings["not complete"] = int(planned) - sum(endings.values())
+    return endings
+
+
+def _iso(milliseconds: int | None) -> str | None:
+    if milliseconds is None:
+        return None
+    return datetime.fromtimestamp(milliseconds / 1000, UTC).isoformat(timespec="seconds")
+
+
+def _finite(value: float | None) -> float | None:
+    return value if value is not None and math.isfinite(value) else None
+
+
+def print_rows(rows: Sequence[Row], more: int = 0) -> None:
+    """Print a table; on a narrow terminal without the time, and with names that are folded."""
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else PLAIN_WIDTH
+    cells = [_cells(row) for row in rows]
+    *titles, last = (title for title in cells[0] if width >= NARROW or title != "started")
+    widths = {title: max(len(title), *(len(row[title]) for row in cells)) for title in titles}
+    left = max(width - sum(widths.values()) - 2 * len(widths), len("a name"))
+    console = SafeConsole(highlight=False, soft_wrap=True)
+    head = [f"{title:{widths[title]}}" for title in titles]
+    console.print("  ".join([*head, last]), style="bold")
+    for row, texts in zip(rows, cells, strict=True):
+        parts = {title: escape(f"{texts[title]:{widths[title]}}") for title in titles}
+        style = ENDINGS.get(str(row["outcome"] or row["status"]))
+        if style:
+            parts["outcome"] = f"[{style}]{parts['outcome']}[/]"
+        first, *rest = textwrap.wrap(texts[last], left) or [""]
+        console.print("  ".join([*parts.values(), escape(first)]))
+        for line in rest:
+            console.print(" " * (width - left) + escape(line))
+    if more:
+        console.print(f"… and {more} more: --limit {len(rows) + more}")
+
+
+def outcome_text(row: Row) -> str:
+    """Write how a run or a sweep ended: of a run that came to no end, its last epoch as well."""
+    outcome, status = row["outcome"], row["status"]
+    if row["kind"] != "run":
+        learned = f"{row['learned']} of {row['runs']} learned"
+        return learned if status == "FINISHED" else f"{status}, {learned}"
+    text = str(outcome or status)
+    if outcome in (None, "diverged", "pruned") and row["epoch"] is not None:
+        text += f" at {row['epoch']}"
+    return text
+
+
+def _cells(row: Row) -> dict[str, str]:
+    """Return a row of the table: title -> cell."""
+    unfinished = row["kind"] == "run" and row["outcome"] in (None, "pruned")
+    accuracy = row[CURVE if unfinished else METRIC]
+    started = datetime.fromisoformat(str(row["started"])).astimezone()
+    return {
+        "id": str(row["run_id"])[:8],
+        "started": f"{started:%Y-%m-%d %H:%M}",
+        "outcome": outcome_text(row),
+        "accuracy": number(accuracy if isinstance(accuracy, float) else None),
+        "name": one_line(str(row["name"])),
+    }
