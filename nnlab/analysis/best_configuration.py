@@ -8,6 +8,7 @@ from nnlab.analysis.confirmation import Confirmation, confirmation_sentence
 from nnlab.analysis.formatting import counted, interval, metric_name, number
 from nnlab.analysis.groups import RunGroup, against_best, shown_worse
 from nnlab.analysis.image_sampling import TEST_ACCURACY
+from nnlab.analysis.looks import look_level
 from nnlab.analysis.paired_statistics import MIN_SEEDS, PairedDifference
 from nnlab.analysis.ranking import lower_is_better, tally
 
@@ -99,17 +100,47 @@ def _rivals(best: RunGroup, compared: Sequence[tuple[RunGroup, PairedDifference]
     pairs = len(compared) * (len(compared) + 1) // 2
     holm = f"by tests that together err in 5 of 100 sweeps (Holm, all {pairs} pairs)"
     if not level:
-        return f"It is better than each of the other {len(compared)}, seed by seed, {holm}."
+        return f"It is better than each of the other {len(compared)}, seed by seed, {holm}." + (
+            _between_the_levels(compared)
+        )
     listed = "; ".join(
         f"{other.label} ({lead(difference, best.metric)})" for other, difference in level[:NAMED]
     )
     more = f"; and {len(level) - NAMED} more" if len(level) > NAMED else ""
+    more += "." + _decided_alone(level, pairs)
     if len(level) == len(compared):
-        return f"These seeds do not tell it from any other configuration: {listed}{more}."
+        return f"These seeds do not tell it from any other configuration: {listed}{more}"
     return (
         f"Seed by seed, these seeds do not tell it from {len(level)} of the other {len(compared)} "
-        f"configurations: {listed}{more}. So {len(level) + 1} may be the best. The rest are worse, "
+        f"configurations: {listed}{more} So {len(level) + 1} may be the best. The rest are worse, "
         f"{holm}."
+    )
+
+
+def _between_the_levels(compared: Sequence[tuple[RunGroup, PairedDifference]]) -> str:
+    """Say where the first look of a sequence of looks would not decide what one look decides."""
+    (_, difference), *others = compared
+    if others or difference.p_value <= look_level(1):
+        return ""
+    return (
+        f" The p-value is {difference.p_value:.3f}: enough for one look at the seeds that were "
+        f"planned. `nnlab compare` of the two allows for more looks, begins at {look_level(1):g}, "
+        "and leaves it open."
+    )
+
+
+def _decided_alone(open_: Sequence[tuple[RunGroup, PairedDifference]], pairs: int) -> str:
+    """Say of how many pairs that are open here each would be decided if it were the only one."""
+    alone = sum(
+        difference.testable and difference.a_is_better and difference.p_value <= look_level(1)
+        for _, difference in open_
+    )
+    if pairs == 1 or not alone:
+        return ""
+    would = "it would" if len(open_) == 1 else f"{alone} of these would"
+    return (
+        f" As the only pair, named before the runs, {would} be told apart by `nnlab compare`; as "
+        f"one of {pairs}, not."
     )
 
 

@@ -40,8 +40,14 @@ class Confirmation:
 
 
 def confirming_sweeps(uri: str | None, sweep: str) -> list[str]:
-    """Return the ids of the sweeps that confirm a sweep, the newest first."""
-    records = open_reader(tracking_uri(uri)).tagged(Tag.CONFIRMS, sweep)
+    """Return the ids of the sweeps that confirm a sweep, the newest first.
+
+    One that came out of an archive before the sweep did names it by its first id.
+    """
+    reader = open_reader(tracking_uri(uri))
+    origins = [record.tags.get(Tag.IMPORTED_FROM, sweep) for record in reader.read([sweep])]
+    names = dict.fromkeys((sweep, *origins))
+    records = [record for name in names for record in reader.tagged(Tag.CONFIRMS, name)]
     return [record.run_id for record in records if record.is_sweep]
 
 

@@ -12,9 +12,11 @@ from nnlab.analysis.groups import RunGroup
 from nnlab.analysis.image_sampling import TEST_ACCURACY
 from nnlab.analysis.looks import count_look, look_level
 from nnlab.analysis.matching import Key, matching, with_all_seeds
+from nnlab.analysis.mean_test import ALPHA
 from nnlab.analysis.paired_statistics import MIN_SEEDS, PairedDifference, as_family
 from nnlab.analysis.ranking import METRIC, SEED
 from nnlab.analysis.seed_commands import seeds_command
+from nnlab.analysis.selection import selection_notes
 from nnlab.errors import ComparisonError
 from nnlab.tracking.frames import read_runs
 
@@ -203,6 +205,9 @@ def compare_pairs(
     ]
     added = int((~once["run_id"].isin(set.union(*chosen))).sum())
     notes = left_out + _notes(pairs, added)
+    notes += [
+        note.replace("`", "") for note in selection_notes([pair.groups for pair in pairs], uri)
+    ]
     return Pairs(pairs, fields, shared, name, unused, params, notes)
 
 
@@ -253,6 +258,12 @@ def _notes(pairs: Sequence[Pair], added: int) -> list[str]:
             f"decided at a level of {look_level(look):.3g}: each look halves it, so that all looks "
             "together err in 5 of 100 cases, and their intervals hold together."
         )
+        between = [found.difference.p_value for found in tested if not found.difference.decided]
+        if len(tested) == 1 and between and between[0] <= ALPHA:
+            notes.append(
+                f"Its p-value, {between[0]:.3f}, is between this level and {ALPHA:g}, at which a "
+                "single look at a planned number of seeds decides, as in nnlab report."
+            )
     if len(tested) > 1:
         notes.append(f"The {len(tested)} comparisons are one family (Holm).")
     if not all(found.recorded for found in pairs):

@@ -3,6 +3,7 @@
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from nnlab.analysis.confirmation import confirming_sweeps
 from nnlab.errors import ArchiveError
 from nnlab.jobs.tags import Tag
 from nnlab.system.stored_files import parse_column
@@ -41,7 +42,7 @@ class ExportResult:
 
 
 def export_runs(which: str, out: Path, uri: str | None = None) -> ExportResult:
-    """Write a run into an archive; of a sweep, all its runs, and those that it reused.
+    """Write a run into an archive; with a sweep all its runs, reused ones, and what confirms it.
 
     Parameters
     ----------
@@ -88,14 +89,16 @@ def export_runs(which: str, out: Path, uri: str | None = None) -> ExportResult:
 def _with_descendants(store: Store, head: RunRecord) -> tuple[list[RunRecord], tuple[str, ...]]:
     """Return a run, those below it, and those that its sweeps reused; and the ids of missing ones.
 
-    A reused run belongs to another sweep: only the sweep's own table lists it.
+    A reused run belongs to another sweep: only the sweep's own table lists it. The sweeps that
+    confirm a sweep belong to it.
     """
     runs = {head.run_id: head}
     missing: list[str] = []
     waiting = [head]
     while waiting:
         run = waiting.pop()
-        children = store.children(run.run_id)
+        confirming = confirming_sweeps(store.uri, run.run_id) if run.is_sweep else []
+        children = store.children(run.run_id) + list(map(store.get, confirming))
         # A sweep that the store has below itself is taken once.
         waiting += [child for child in children if child.is_sweep and child.run_id not in runs]
         runs.update((child.run_id, child) for child in children)

@@ -23,6 +23,7 @@ from nnlab.analysis.explanations import (
     variation_shares,
 )
 from nnlab.analysis.groups import RunGroup, following_levels, grouped, levels
+from nnlab.analysis.mean_test import p_values
 from nnlab.jobs.study import Reference
 
 ACCURACY, LATE = "final_val_accuracy", "late_val_accuracy"
@@ -66,6 +67,30 @@ def test_fewer_than_five_seeds_have_no_interval():
 def test_what_every_paired_seed_decides_is_called_better():
     lines = said(made({"he": [0.90, 0.92, 0.91, 0.9, 0.91], "randn": [0.4, 0.5, 0.45, 0.4, 0.5]}))
     assert lines[1].startswith("It is better than each of the other 1, seed by seed")
+
+
+def test_a_pair_between_the_levels_of_one_look_and_of_many_says_so():
+    """Differences of p = 0.03: enough for one look at 5 %, not for the first of several."""
+    base, drop = np.array([0.90, 0.92, 0.91, 0.9, 0.91]), np.array([0.02, 0.03, 0.01, 0.02, 0.05])
+    drop = next(d for d in (drop + shift for shift in np.arange(0, 0.05, 0.0005))
+                if 0.025 < p_values(d) < 0.05)  # fmt: skip
+    line = said(made({"he": base, "randn": base - drop}))[1]
+    assert line.startswith("It is better than each of the other 1, seed by seed")
+    assert re.search(
+        r"The p-value is 0.0\d\d: enough for one look .* begins at 0.025, and leaves it op", line
+    )
+
+
+def test_a_pair_that_is_open_as_one_of_many_says_that_it_would_not_be_alone():
+    base, drop = np.array([0.90, 0.92, 0.91, 0.9, 0.91]), np.array([0.02, 0.03, 0.01, 0.02, 0.05])
+    drop = next(d for d in (drop + shift for shift in np.arange(0, 0.05, 0.0005))
+                if 0.018 < p_values(d) < 0.025)  # fmt: skip
+    line = said(made({"he": base, "randn": base - drop, "bad": base - 0.5 * drop}))[1]
+    assert "do not tell it from any other" in line
+    assert (
+        "As the only pair, named before the runs, 2 of these would be told apart by "
+        "`nnlab compare`; as one of 3, not." in line
+    )
 
 
 def test_what_the_seeds_do_not_tell_apart_is_not_called_better():

@@ -17,6 +17,7 @@ from support.servers import mlflow_server
 from support.stopped import stopped_sweep
 from support.zips import ONE, TWO
 
+from nnlab.analysis.confirmation import confirming_sweeps
 from nnlab.cli.main import main
 from nnlab.errors import TrackingError
 from nnlab.tracking.store import Store
@@ -259,6 +260,40 @@ def test_every_value_arrives_to_the_bit_and_ids_in_tags_are_those_of_the_new_sto
         "imported_from": run_id,
     }
     assert after == before
+
+
+@pytest.fixture
+def confirmed(tracker):
+    """The ids of a sweep of one run, and of a sweep that confirms it."""
+    sweep = tracker.start("sweep", {}, {"kind": "sweep"})
+    again = tracker.start("confirmation", {}, {"kind": "sweep", "confirms": sweep})
+    for parent in (sweep, again):
+        tracker.finish(tracker.start("run", {}, {"job": "0"}, parent=parent), "FINISHED")
+        tracker.finish(parent, "FINISHED")
+    return sweep, again
+
+
+def test_a_sweep_takes_along_what_confirms_it_and_the_link(confirmed, tracker, other, out):
+    sweep, again = confirmed
+    assert export_runs(sweep, out, tracker.store.uri).runs == 4
+    made = import_runs(out, other).created
+    assert confirming_sweeps(other, made[sweep]) == [made[again]]
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_a_confirmation_that_comes_in_an_archive_of_its_own_finds_its_sweep(
+    order, confirmed, tracker, other, tmp_path
+):
+    """The sweep's own archive is of before it was confirmed."""
+    sweep, again = confirmed
+    client = mlflow.MlflowClient(tracker.store.uri)
+    made = {}
+    for place in order:
+        client.set_tag(again, "confirms", ("elsewhere", sweep)[place])
+        path = tmp_path / f"{place}.zip"
+        export_runs(confirmed[place], path, tracker.store.uri)
+        made |= import_runs(path, other).created
+    assert confirming_sweeps(other, made[sweep]) == [made[again]]
 
 
 def test_runs_that_have_not_ended_are_not_exported(tracker, out):
