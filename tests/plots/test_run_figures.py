@@ -1,6 +1,7 @@
 """The figures of a run: what they draw is what was measured, and all of it is legible."""
 
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import matplotlib as mpl
@@ -474,3 +475,9 @@ def test_the_sharpness_is_drawn_where_it_was_measured_with_2_over_the_learning_r
     assert edge.get_ydata() == [4, 4]
     assert axes.get_ylim()[1] > 4
     assert "2 / lr 4" in words(figure)
+
+
+def test_letters_that_no_font_has_are_escaped_and_none_is_drawn_as_a_box(tmp_path: Path) -> None:
+    figure = run_figure("curves", replace(run_data(), title="名 ü × 𐎀"))
+    save(figure, tmp_path / "figure.png")  # a missing letter is a warning, and so an error
+    assert r"ü × \U00010380" in words(figure)
