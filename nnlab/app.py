@@ -20,6 +20,7 @@ from nnlab.launcher import sweep_of_command
 from nnlab.safe_text import masked, printable
 from nnlab.system.home import ensure_home
 from nnlab.system.processor import check_kernels
+from nnlab.system.standard_streams import StandardStreams
 
 DEBUG = "NNLAB_FULL_ERROR"  # 1: foreseen errors come with their tracebacks
 
@@ -46,7 +47,7 @@ def run(main: Callable[[], object]) -> None:
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra hands its exceptions over instead of exiting
     resolvers.register()
     ensure_home()
-    with terminable(), exit_on_error(), sweep_of_command():
+    with StandardStreams(), terminable(), exit_on_error(), sweep_of_command():
         if any(word.startswith("--config-from") for word in sys.argv[1:]):
             from nnlab.reproduction.config_from import apply_config_from
 

@@ -1,8 +1,10 @@
 """The ``nnlab`` command."""
 
+import ast
+import inspect
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import click
 
@@ -15,16 +17,24 @@ from nnlab.cli.reproduction import explain, reproduce
 from nnlab.errors import ConfigError
 from nnlab.interrupts import terminable
 from nnlab.system.home import ensure_home
+from nnlab.system.standard_streams import StandardStreams
 
 
 class Commands(click.Group):
     """Commands that end with a sentence and an exit code, not a traceback."""
 
+    def main(self, *args: Any, **options: Any) -> Any:  # noqa: ANN401 - as in the base class
+        """Run the command line, with help texts under ``python -OO`` too."""
+        if sys.flags.optimize > 1:  # docstrings are left out of functions; the source has them
+            for command in (self, *self.commands.values()):
+                tree = ast.parse(inspect.getsource(command.callback or Commands))
+                command.help = ast.get_docstring(cast("ast.FunctionDef", tree.body[0]))
+        with StandardStreams():
+            return super().main(*args, **options)
+
     def invoke(self, ctx: click.Context) -> object:
         """Run the command that was typed."""
         ensure_home()
-        for stream in (sys.stdout, sys.stderr):  # a terminal may lack letters
-            stream.reconfigure(errors="replace")  # type: ignore[union-attr]
         with terminable(), exit_on_error():
             return super().invoke(ctx)
 
