@@ -145,9 +145,8 @@ def best_value_trend(rows: Sequence[BestValue], field: str, across: str) -> str 
         if all(value in row.candidates for row, _ in known)
     ]
     if everywhere:
-        return (
-            f"{text}, and {written(everywhere[0])} may be the best everywhere: no change is shown."
-        )
+        likely = max(everywhere, key=lambda value: sum(best == value for best in bests))
+        return f"{text}, and {written(likely)} may be the best everywhere: no change is shown."
     numbers = [(float(row.at), best) for row, best in known if isinstance(row.at, int | float)]
     if len(numbers) < max(TREND_VALUES, len(known)):
         return f"{text}."

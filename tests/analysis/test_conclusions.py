@@ -307,6 +307,11 @@ def test_no_trend_is_claimed_where_one_value_may_be_the_best_in_every_row():
     )
 
 
+def test_of_the_values_that_may_be_the_best_everywhere_the_one_that_is_most_often_is_named():
+    line = best_value_trend(rows([1, 2, 3], [0.5, 0.5, 0.8], [(0.1, 0.5, 0.8)] * 3), "x", "lr")
+    assert line.endswith("and 0.5 may be the best everywhere: no change is shown.")
+
+
 def test_how_many_best_values_are_uncertain_is_said():
     candidates = [(3.0,), (1.0, 2.0), (0.5,), (0.3, 0.4), (0.3,)]
     line = best_value_trend(rows([1, 2, 3, 4, 5], [3.0, 2.0, 0.5, 0.4, 0.3], candidates), "x", "lr")
