@@ -10,8 +10,8 @@ from support.modules import MODULES, PACKAGE, imports_of, name_of
 
 # A part may import those of a lower rank, and itself.
 RANKS = {
-    "safe_text": -2, "errors": -1, "interrupts": 0, "arrays": 0, "system": 0.5, "data": 1,
-    "plots": 1, "training": 2, "jobs": 3, "tracking": 4, "analysis": 5, "execution": 6,
+    "safe_text": -2, "wording": -2, "errors": -1, "interrupts": 0, "arrays": 0, "system": 0.5,
+    "data": 1, "plots": 1, "training": 2, "jobs": 3, "tracking": 4, "analysis": 5, "execution": 6,
     "reproduction": 7, "transfer": 8, "api": 8.5, "launcher": 9, "search": 10, "app": 11, "cli": 12,
     "__main__": 13,
 }  # fmt: skip

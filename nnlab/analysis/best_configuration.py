@@ -5,12 +5,13 @@ from collections.abc import Iterator, Sequence
 import pandas as pd
 
 from nnlab.analysis.confirmation import Confirmation, confirmation_sentence
-from nnlab.analysis.formatting import counted, interval, metric_name, number
+from nnlab.analysis.formatting import interval, metric_name, number
 from nnlab.analysis.groups import RunGroup, against_best, shown_worse
 from nnlab.analysis.image_sampling import TEST_ACCURACY
 from nnlab.analysis.looks import look_level
 from nnlab.analysis.paired_statistics import MIN_SEEDS, PairedDifference
 from nnlab.analysis.ranking import lower_is_better, tally
+from nnlab.wording import counted
 
 NAMED = 3  # configurations that a sentence lists before it counts them
 NUMBERS = ("no", "one", "two", "three", "four")

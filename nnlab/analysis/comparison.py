@@ -2,12 +2,14 @@
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from statistics import fmean
 from typing import Any
 
 import pandas as pd
 
+from nnlab.analysis.compared import about, last_of_stopped
 from nnlab.analysis.conclusions import late_notes
 from nnlab.analysis.conditions import column, left_out_note, runs_where
 from nnlab.analysis.configurations import (
@@ -33,6 +35,7 @@ from nnlab.jobs.tags import Tag
 from nnlab.tracking.frames import read_runs
 from nnlab.tracking.locations import tracking_uri
 from nnlab.tracking.readers import open_reader
+from nnlab.wording import counted
 
 PIVOTED = ("mean", "low", "high", "interval", "seeds")  # columns that a pivoted comparison keeps
 
@@ -79,7 +82,8 @@ def compare(
         ``time_to_target``). With ``by``: a row for each configuration of the rest, and columns
         ``(figure, value)``, so that ``table["mean"]`` is a grid of numbers. ``attrs``:
         ``metric``, ``fields``, ``runs`` (their number), ``notes`` (sentences that a reader must
-        know).
+        know), ``compared`` (what is compared), ``common`` (parameter -> value, of those that do
+        not vary).
 
     Raises
     ------
@@ -95,7 +99,8 @@ def compare(
     present = set(endings(runs))
     counts = [ending for ending in ENDINGS if ending in present]
     groups = grouped(runs, fields, name)
-    table = pd.DataFrame([_row(group, counts) for group in groups])
+    last = last_of_stopped(runs, uri)
+    table = pd.DataFrame([_row(group, counts) | _stopped(group, last) for group in groups])
     notes += _notes(runs, table, name)
     if where is None and len(groups) > 1:
         notes += _confirmation(groups, uri)
@@ -103,7 +108,10 @@ def compare(
         notes += seed_sentences(runs, fields, name)
     if by is not None:
         table = _pivoted(table, fields, by, name)
-    table.attrs.update(metric=name, fields=fields, runs=len(runs), notes=notes)
+    table.attrs.update(
+        metric=name, fields=fields, runs=len(runs), notes=notes,
+        **about(runs, counted(len(groups), "configuration"), where),
+    )  # fmt: skip
     return table
 
 
@@ -154,8 +162,9 @@ def importance(
     if learned is not None:
         notes.append(variation_shares(learned, name, among))
     table.attrs.update(
-        metric=name, fields=fields, runs=len(runs), notes=notes, among=among, learned=learned
-    )
+        metric=name, fields=fields, runs=len(runs), notes=notes, among=among, learned=learned,
+        **about(runs, counted(configurations, "configuration"), where),
+    )  # fmt: skip
     return table
 
 
@@ -241,6 +250,18 @@ def _row(group: RunGroup, counts: Sequence[str]) -> dict[str, Any]:
         "reached": time.reached,
         "ended": time.n,
         "epochs_to_target": time.median,
+    }
+
+
+def _stopped(group: RunGroup, last: Mapping[str, tuple[float, int]]) -> dict[str, Any]:
+    """Describe a configuration's runs that stopped on their way; nothing where none of all did."""
+    if not last:
+        return {}
+    ended = [last[run_id] for run_id in group.runs["run_id"] if run_id in last]
+    epochs = sorted({epoch for _, epoch in ended})
+    return {
+        "stopped_accuracy": fmean(value for value, _ in ended) if ended else math.nan,
+        "stopped_epochs": " to ".join(map(str, epochs[:1] + epochs[1:][-1:])),
     }
 
 

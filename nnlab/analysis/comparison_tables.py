@@ -1,103 +1,22 @@
-"""Comparisons as people read them: in the terminal, or as CSV, JSON or Markdown."""
+"""Comparisons as tables of text."""
 
-import json
 import math
-from collections.abc import Hashable, Mapping, Sequence
-from typing import Any, Literal
+from collections.abc import Hashable, Mapping
+from typing import Any
 
 import pandas as pd
-from rich.markup import escape
 
-from nnlab.analysis.comparison import PIVOTED, compare, importance
-from nnlab.analysis.formatting import csv_text, interval, markdown_table, number, written
-from nnlab.analysis.paired import pair
+from nnlab.analysis.comparison import PIVOTED
+from nnlab.analysis.formatting import interval, markdown_table, number, written
 from nnlab.analysis.paired_statistics import MIN_SEEDS
-from nnlab.analysis.ranking import ENDINGS, METRIC, LearnedShare, lower_is_better
+from nnlab.analysis.ranking import ENDINGS, LearnedShare, lower_is_better
 from nnlab.analysis.seed_commands import MAX_FURTHER
-from nnlab.analysis.terminal import ROWS, echo, results_console, results_table
-from nnlab.errors import ComparisonError
+from nnlab.wording import counted
 
-Form = Literal["table", "csv", "json", "markdown"]
 Row = Mapping[Hashable, Any]  # column -> cell
 
-BOTH = 2  # selections that are compared with each other
 LEFT = ("cause", "a", "b", "outcomes", "verdict")  # columns of words
-
-
-def show(
-    selection: Sequence[str],
-    form: Form = "table",
-    *,
-    uri: str | None = None,
-    metric: str | None = None,
-    by: str | None = None,
-    where: str | None = None,
-    by_importance: bool = False,
-    notes: Sequence[str] = (),
-) -> None:
-    """Compare runs as ``comparison`` does, and print the result with the notes on it, and more."""
-    fields = None if by is None else [field for field in by.split(",") if field]
-    table = comparison(
-        selection, uri=uri, metric=metric, by=fields, where=where, by_importance=by_importance
-    )
-    table.attrs["notes"] = [*table.attrs["notes"], *notes]
-    write(table, form)
-
-
-def comparison(
-    selection: Sequence[str],
-    *,
-    uri: str | None = None,
-    metric: str | None = None,
-    by: Sequence[str] | None = None,
-    where: str | None = None,
-    by_importance: bool = False,
-) -> pd.DataFrame:
-    """Compare what was selected: two selections with each other, else configurations.
-
-    Returns
-    -------
-    DataFrame
-        See ``pair``, ``compare`` and, with ``by_importance``, ``importance``.
-
-    Raises
-    ------
-    NnlabError
-        If there is nothing to compare, or a name, condition or combination is not understood.
-    """
-    name, fields = metric or METRIC, by
-    if fields is not None and not fields:
-        raise ComparisonError("--by names no field: give some, such as --by init.name,lr.")
-    if fields is not None and (by_importance or len(selection) == BOTH):
-        other = "--importance" if by_importance else "Two selections, compared seed by seed,"
-        raise ComparisonError(f"{other} and --by do not go together: leave one of them out.")
-    if by_importance:
-        return importance(selection, uri, name, where)
-    if len(selection) == BOTH:
-        return pair(selection[0], selection[1], uri, name, where)
-    return compare(selection, uri, name, fields, where)
-
-
-def write(table: pd.DataFrame, form: Form) -> None:
-    """Print what ``compare``, ``importance`` or ``pair`` returned.
-
-    The notes on CSV, which other programs read, go to the error output.
-    """
-    notes = [f"Metric: {table.attrs['metric']}.", *table.attrs["notes"]]
-    if form == "csv":
-        echo(csv_text(_flat(table)), nl=False)
-        echo("\n".join(notes), err=True)
-    elif form == "json":
-        rows = [
-            {str(name): _plain(value) for name, value in row.items()}
-            for row in _flat(table).to_dict(orient="records")
-        ]
-        content = {"metric": table.attrs["metric"], "notes": table.attrs["notes"], "rows": rows}
-        echo(json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False))
-    elif form == "markdown":
-        echo(markdown(as_text(table)) + "\n" + "\n".join(f"- {note}" for note in notes))
-    else:
-        _print(as_text(table), notes, _commands(table))
+STOPPED = "where stopped"
 
 
 def as_text(table: pd.DataFrame) -> pd.DataFrame:
@@ -138,9 +57,20 @@ def _configurations(table: pd.DataFrame) -> pd.DataFrame:
                 **({"mean of learned": number(learned.mean)} if mixed else {}),
                 "to target": _to_target(row),
                 "outcomes": ", ".join(f"{row[name]} {name}" for name in outcomes if row[name]),
+                **({STOPPED: _where_stopped(row)} if "stopped_accuracy" in row else {}),
             }
         )
     return pd.DataFrame(rows)
+
+
+def _where_stopped(row: Row) -> str:
+    """Write the last accuracy of runs without a result, and its epochs."""
+    epochs = row["stopped_epochs"]
+    return (
+        f"{number(row['stopped_accuracy'])} at epoch{'s' * (' ' in epochs)} {epochs}"
+        if epochs
+        else "-"
+    )
 
 
 def _to_target(row: Row) -> str:
@@ -210,47 +140,9 @@ def _pair_verdict(row: Row, *, a_is_better: bool) -> str:
     if row["further"] > MAX_FURTHER:
         return f"open: more than {MAX_FURTHER} more seeds"
     if row["seeds"] < MIN_SEEDS:
-        return f"open: {row['further']:.0f} more seed{'s' * (row['further'] > 1)} at least"
-    seeds = f"{row['further']:.0f} more seed{'s' * (row['further'] > 1)}"
+        return f"open: {counted(round(row['further']), 'more seed')} at least"
+    seeds = counted(round(row["further"]), "more seed")
     return f"open: about {seeds} (chance {row['chance']:.0%})"
-
-
-def _commands(table: pd.DataFrame) -> list[str]:
-    commands = table.get("command", pd.Series(dtype=object)).dropna()
-    return list(dict.fromkeys(line for command in commands for line in command.splitlines()))
-
-
-def _print(cells: pd.DataFrame, notes: Sequence[str], commands: Sequence[str]) -> None:
-    console = results_console()
-    table = results_table(list(map(str, cells.columns)), LEFT)
-    for row in cells.head(ROWS).to_numpy().tolist():
-        table.add_row(*map(escape, row))
-    console.print(table)
-    if len(cells) > ROWS:
-        console.print(f"… and {len(cells) - ROWS} more: --format csv has every row")
-    for line in ("", *notes):
-        console.print(line, soft_wrap=True, markup=False)
-    if commands:
-        console.print("The further seeds, and nothing else:", soft_wrap=True)
-    for line in commands:
-        console.print(f"  {line}", soft_wrap=True, markup=False)
-
-
-def _flat(table: pd.DataFrame) -> pd.DataFrame:
-    """Return a table with plain columns: of a pivoted one, ``mean lr=0.1`` and so on."""
-    if not isinstance(table.columns, pd.MultiIndex):
-        return table
-    across = table.columns.names[1]
-    names = [f"{figure} {across}={written(value)}" for figure, value in table.columns]
-    return table.set_axis(names, axis=1).reset_index()
-
-
-def _plain(value: Any) -> Any:  # noqa: ANN401 - any cell
-    """Return a cell as JSON has it; numbers that are not finite become null."""
-    value = value.item() if hasattr(value, "item") else value
-    return (
-        None if value is None or (isinstance(value, float) and not math.isfinite(value)) else value
-    )
 
 
 def _interval(row: Row, sign: str = "") -> str:

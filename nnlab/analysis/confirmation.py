@@ -8,12 +8,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from nnlab.analysis.configurations import one_run_per_seed
-from nnlab.analysis.formatting import counted, interval, number
+from nnlab.analysis.formatting import interval, number
 from nnlab.analysis.groups import RunGroup, grouped
 from nnlab.jobs.tags import Tag
 from nnlab.tracking.frames import read_runs
 from nnlab.tracking.locations import tracking_uri
 from nnlab.tracking.readers import open_reader
+from nnlab.wording import counted
 
 
 @dataclass(frozen=True)

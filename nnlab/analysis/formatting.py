@@ -39,11 +39,6 @@ def interval(low: float | None, high: float | None, sign: str = "") -> str:
     return f"[{number(low, sign)}, {number(high, sign)}]" if low != high else "all equal"
 
 
-def counted(count: int, noun: str) -> str:
-    """Write a number of things: ``1 seed``, ``5 seeds``."""
-    return f"{count} {noun}{'s' * (count != 1)}"
-
-
 def metric_name(metric: str) -> str:
     """Return a metric's name as it is said in a sentence."""
     return METRIC_NAMES.get(metric, metric.replace("_", " ").replace("/", " "))

@@ -18,7 +18,7 @@ from rich.markup import escape
 
 from nnlab.analysis.formatting import number
 from nnlab.analysis.ranking import ENDINGS, LAST, METRIC
-from nnlab.analysis.terminal import PLAIN_WIDTH, SafeConsole, echo
+from nnlab.analysis.terminal import SafeConsole, echo
 from nnlab.errors import TrackingError
 from nnlab.jobs.tags import Tag
 from nnlab.safe_text import one_line, spreadsheet_cell
@@ -31,6 +31,7 @@ from nnlab.tracking.selection import select
 
 Form = Literal["table", "csv", "json"]
 
+PLAIN_WIDTH = 200  # columns of a table that goes to a file or a pipe
 ROWS = 20  # of the table; the other formats have all rows
 NARROW = 80  # columns of a terminal below which the time is left out
 CURVE = "val/accuracy"

@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 
+from nnlab.analysis.compared import common_values
 from nnlab.analysis.conditions import left_out_note, runs_where
 from nnlab.analysis.configurations import metric_of, one_run_per_seed, varying_fields
 from nnlab.analysis.groups import RunGroup
@@ -19,6 +20,7 @@ from nnlab.analysis.seed_commands import seeds_command
 from nnlab.analysis.selection import selection_notes
 from nnlab.errors import ComparisonError
 from nnlab.tracking.frames import read_runs
+from nnlab.wording import counted
 
 
 @dataclass(frozen=True)
@@ -81,6 +83,8 @@ class Pairs:
         The lowest seed above all that were used.
     params : list of str
         The columns of runs that hold parameters.
+    common : dict
+        Parameter -> value, of those that do not vary.
     notes : list of str
     """
 
@@ -90,6 +94,7 @@ class Pairs:
     metric: str
     unused_seed: int
     params: list[str]
+    common: dict[str, Any]
     notes: list[str]
 
     def label(self, key: Key) -> str:
@@ -138,7 +143,8 @@ def pair(
         the interval leaves 0 out; ``look``, its number; ``further``, about how many more seeds
         would decide it at the next look (see ``mean_test.further_seeds``; NaN if that is not
         known), and ``chance``, the probability that they do; ``command``, which runs just these,
-        or None. ``attrs``: ``metric``, ``notes``.
+        or None. ``attrs``: ``metric``, ``notes``, ``compared``, ``common``, as in
+        ``comparison.compare``.
 
     Raises
     ------
@@ -159,7 +165,11 @@ def pair(
         for found in compared.pairs
     ]
     table = pd.DataFrame(rows)
-    table.attrs.update(metric=compared.metric, notes=compared.notes)
+    table.attrs.update(
+        metric=compared.metric, notes=compared.notes, common=compared.common,
+        compared=f"A = {a} and B = {b}, seed by seed: {counted(len(table), 'pair')} of "
+        "configurations" + ("" if where is None else f", where {where}"),
+    )  # fmt: skip
     return table
 
 
@@ -208,7 +218,7 @@ def compare_pairs(
     notes += [
         note.replace("`", "") for note in selection_notes([pair.groups for pair in pairs], uri)
     ]
-    return Pairs(pairs, fields, shared, name, unused, params, notes)
+    return Pairs(pairs, fields, shared, name, unused, params, common_values(pool), notes)
 
 
 def _row(found: Pair) -> dict[str, Any]:

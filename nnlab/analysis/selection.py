@@ -4,10 +4,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from nnlab.analysis.configurations import one_run_per_seed, varying_fields
-from nnlab.analysis.formatting import counted, interval, number
+from nnlab.analysis.formatting import interval, number
 from nnlab.analysis.groups import RunGroup, grouped
 from nnlab.errors import NnlabError
 from nnlab.tracking.frames import read_runs
+from nnlab.wording import counted
 
 FEWEST = 3  # configurations of a sweep: the better one of two was selected from nothing
 

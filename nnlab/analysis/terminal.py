@@ -1,19 +1,27 @@
 """What is printed: on consoles that show control characters and keep passwords to themselves."""
 
+import re
+import shutil
 import sys
-from collections.abc import Collection, Sequence
-from typing import Any
+import textwrap
+import time
+from collections.abc import Iterator, Sequence
+from typing import Any, TypeVar
 
 import click
 from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
 from nnlab.safe_text import masked, printable
+from nnlab.system import status_line
 
-ROWS = 40  # of a table in the terminal; files and the other formats have all rows
-PLAIN_WIDTH = 200  # columns of a table that goes to a file or a pipe, so that no cell is folded
+T = TypeVar("T")
+
+LINE_SECONDS = 5.0  # between two lines of progress
+# What a sentence tells to type: it is copied from one line.
+COMMAND = re.compile(r"`[^`]+`|\bnnlab [a-z]+(?: [0-9a-f]{8,32}\b| --?[a-z][-\w]*)*")
+GLUE = "\x1f"  # stands for the blanks of a command while lines are folded
 
 
 def in_notebook() -> bool:
@@ -28,28 +36,65 @@ class SafeConsole(Console):
 
     def __init__(self, **options: Any) -> None:  # noqa: ANN401 - as in the base class
         # In a notebook, rich would need widgets for a bar, and colour what is printed.
-        plain = {"force_terminal": False, "no_color": True} if in_notebook() else {}
-        super().__init__(**{"force_jupyter": False, **plain, **options})
+        plain: dict[str, Any] = {"force_terminal": False, "no_color": True} if in_notebook() else {}
+        if not options.get("stderr"):  # that of a pipe is not as wide as the terminal beside it
+            plain["width"], plain["height"] = shutil.get_terminal_size()
+        super().__init__(**{"force_jupyter": False, "highlight": False, **plain, **options})
+
+    def print(self, *objects: Any, **options: Any) -> None:  # noqa: ANN401 - as in the base class
+        """Print as the base class does, in place of the status line."""
+        status_line.clear()
+        super().print(*objects, **options)
 
     def render_str(self, text: str, **options: Any) -> Text:  # noqa: ANN401 - as in the base class
         """Render a text, of a line or of a table's cell."""
         return super().render_str(printable(masked(text)), **options)
 
 
-def results_console() -> Console:
-    """Return the console that prints results: standard output, wide where it is no terminal."""
-    return SafeConsole(highlight=False, width=None if sys.stdout.isatty() else PLAIN_WIDTH)
+def print_line(console: Console, line: str, style: str | None = None) -> None:
+    """Print a line without markup: on a terminal folded between words, else whole.
+
+    Commands are not folded: they are copied.
+    """
+    if console.is_terminal:
+        line = folded(line, console.width)
+    console.print(line, style=style, markup=False, soft_wrap=True)
+
+
+def folded(text: str, width: int) -> str:
+    """Return a text in lines of a width, where its words allow it; commands stay in one line."""
+    glued = COMMAND.sub(lambda command: command[0].replace(" ", GLUE), text)
+    lines = [
+        textwrap.fill(line, width, break_long_words=False, break_on_hyphens=False)
+        for line in glued.splitlines()
+    ]
+    return "\n".join(lines).replace(GLUE, " ")
 
 
 def echo(text: str, *, err: bool = False, nl: bool = True) -> None:
     """Print plain text from a store, for pipes and files too."""
+    status_line.clear()
     click.echo(printable(masked(text)), err=err, nl=nl)
 
 
-def results_table(titles: Sequence[str], left: Collection[str] = ()) -> Table:
-    """Return an empty table; columns are aligned to the right unless ``left`` names them."""
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for title in titles:
-        justify = "left" if title in left else "right"
-        table.add_column(escape(title), justify=justify, overflow="fold")  # type: ignore[arg-type]
-    return table
+def track(items: Sequence[T], description: str) -> Iterator[T]:
+    """Yield the items; a command shows how many of them are done, on the error stream."""
+    if not status_line.allowed():
+        yield from items
+        return
+    console = SafeConsole(stderr=True)
+    if console.is_terminal:
+        status_line.clear()
+        columns = (
+            TextColumn("{task.description}"), MofNCompleteColumn(), BarColumn(bar_width=20),
+            TimeRemainingColumn(compact=True),
+        )  # fmt: skip
+        with Progress(*columns, console=console, transient=True) as bar:
+            yield from bar.track(items, description=description)
+        return
+    last_line = time.monotonic()
+    for done, item in enumerate(items):
+        if time.monotonic() - last_line > LINE_SECONDS:
+            last_line = time.monotonic()
+            console.print(f"{description} {done}/{len(items)}", markup=False, soft_wrap=True)
+        yield item

@@ -203,7 +203,7 @@ class Sweep(Handle):
         DataFrame
             ``cause``, ``df``, ``sum_of_squares``, ``eta_squared``, ``omega_squared``.
         """
-        from nnlab.analysis.comparison_tables import comparison
+        from nnlab.analysis.comparison_output import comparison
 
         return comparison([self.id], uri=self.uri, metric=metric, where=where, by_importance=True)
 

@@ -32,7 +32,7 @@ def comparison_table(
     uri: str | None,
 ) -> "pd.DataFrame":
     """Compare what was selected; see ``reading.compare``."""
-    from nnlab.analysis.comparison_tables import comparison
+    from nnlab.analysis.comparison_output import comparison
 
     fields = [field for field in by.split(",") if field] if isinstance(by, str) else by
     return comparison(selection, uri=uri, metric=metric, by=fields, where=where)

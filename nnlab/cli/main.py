@@ -183,7 +183,7 @@ def compare(
     experiment's name, or `last`, the sweep or run that was started last. Exactly two are compared
     with each other, seed by seed.
     """
-    from nnlab.analysis.comparison_tables import BOTH, show
+    from nnlab.analysis.comparison_output import BOTH, show
 
     if until is not None:
         from nnlab.execution.until_decided import Goal, compare_until

@@ -2,8 +2,10 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from statistics import fmean
 
 from rich.markup import escape
+from rich.text import Text
 
 from nnlab.analysis.formatting import number
 from nnlab.analysis.ranking import (
@@ -17,10 +19,19 @@ from nnlab.analysis.ranking import (
     ranked,
     value_of,
 )
-from nnlab.analysis.terminal import ROWS, SafeConsole, results_console, results_table
+from nnlab.analysis.terminal import SafeConsole, print_line
+from nnlab.analysis.terminal_tables import FOLD, Cell, print_table
 from nnlab.jobs.run import Run
+from nnlab.tracking.locations import uri_option
+from nnlab.wording import counted
 
 LEFT = ("outcome", "outcomes", "run", "best run")  # columns of words
+STOPPED = "where stopped"
+# Columns that a narrow terminal leaves out, the first ones first.
+OPTIONAL = (
+    "mean of learned", "learned", "train loss", "to target", FOLD, "best", "worst", "last",
+    "#", "seeds", "outcomes",
+)  # fmt: skip
 
 
 def report_run(run: Run, artifacts: str) -> None:
@@ -29,7 +40,7 @@ def report_run(run: Run, artifacts: str) -> None:
     assert run.state.outcome is not None
     metrics, reused = run.state.metrics, f"reuse={run.job.config.reuse}".lower()
     lines = {
-        "outcome": _coloured(run.state.outcome)
+        "outcome": f"[{ENDINGS[run.state.outcome]}]{run.state.outcome}[/]"
         + (f" at epoch {metrics['diverged_at']:.0f}" if run.state.outcome == "diverged" else ""),
         "val accuracy": _number(run, LAST)
         + (f", late {number(metrics[METRIC])}" if METRIC in metrics else ""),
@@ -39,7 +50,7 @@ def report_run(run: Run, artifacts: str) -> None:
         "train loss": _number(run, "final_train_loss"),
         "run": run.state.run_id + (f" (of before: {reused})" if run.state.reused else ""),
         "artifacts": escape(_relative(artifacts)),
-        "open it": f"nnlab ui {run.state.run_id[:8]}",
+        "open it": escape(f"nnlab ui {run.state.run_id[:8]}{_store_option(run)}"),
     }
     console.print(f"[bold]{escape(run.job.name)}[/]")
     for label, text in lines.items():
@@ -47,40 +58,38 @@ def report_run(run: Run, artifacts: str) -> None:
             console.print(f"  {label:14}{text}")
 
 
-def report_sweep(
-    runs: Sequence[Run], varying: Sequence[str], parent: str, failed_by: BaseException | None
-) -> None:
+def report_sweep(runs: Sequence[Run], varying: Sequence[str], parent: str) -> None:
     """Print a sweep's runs from best to worst, what failed and why, and what can be done next."""
-    console = results_console()
+    console = SafeConsole()
     rows = result_rows(runs, varying)
-    table = results_table(("#", *rows[0]), LEFT)
-    for place, row in enumerate(rows[:ROWS], start=1):
-        cells = {name: escape(cell) for name, cell in row.items()}
-        if "outcome" in cells:
-            cells["outcome"] = _coloured(cells["outcome"])
-        table.add_row(str(place), *cells.values())
-    console.print(table)
-    if len(rows) > ROWS:
-        console.print(f"… and {len(rows) - ROWS} more: runs.csv of sweep {parent[:8]} has them all")
+    cells: list[list[Cell]] = [[str(place), *row.values()] for place, row in enumerate(rows, 1)]
+    if "outcome" in rows[0]:
+        column = ("#", *rows[0]).index("outcome")
+        for row in cells:
+            row[column] = Text(str(row[column]), ENDINGS[str(row[column])])
+    print_table(
+        console, ("#", *rows[0]), cells, left=LEFT, folded=(*varying, "outcomes", STOPPED),
+        optional=OPTIONAL, rest=f"runs.csv among the files of sweep {parent[:8]}",
+    )  # fmt: skip
     for run in runs:
         if run.state.status == "FAILED":
-            console.print(
-                f"{run.job.name}: {run.state.status} ({run.state.reason})",
-                style="red",
-                markup=False,
-            )
+            print_line(console, f"{run.job.name}: FAILED ({run.state.reason})", "red")
     counts = {
         "reused": sum(run.state.reused for run in runs),
         "pruned": sum(run.state.outcome == "pruned" for run in runs),
     }
     notes = "".join(f", {count} {word}" for word, count in counts.items() if count)
-    console.print(f"\nsweep {parent}: {len(runs)} runs{notes}", soft_wrap=True)
+    console.print(f"\nsweep {parent}: {counted(len(runs), 'run')}{notes}", soft_wrap=True)
     left = sum(not run.complete for run in runs)
+    rest = f" {parent[:8]}{_store_option(runs[0])}"
     if left:
-        text = "of its runs are not complete; to go on with them"
-        console.print(f"{left} {text}: nnlab resume {parent[:8]}", soft_wrap=True)
-    if failed_by is None or left < len(runs):
-        console.print(f"compare them: nnlab ui {parent[:8]}", soft_wrap=True)
+        are = "is" if left == 1 else "are"
+        print_line(console, f"{counted(left, 'run')} {are} not complete; to go on:")
+        console.print(f"  nnlab resume{rest}", markup=False, soft_wrap=True)
+    if left < len(runs):
+        console.print("next:")
+        for command in ("compare", "report", "ui"):
+            console.print(f"  nnlab {command}{rest}", markup=False, soft_wrap=True)
 
 
 def result_rows(runs: Sequence[Run], varying: Sequence[str]) -> list[dict[str, str]]:
@@ -91,14 +100,18 @@ def result_rows(runs: Sequence[Run], varying: Sequence[str]) -> list[dict[str, s
     list of dict
         Title -> cell: a row for each run, or for each configuration if a seed varies.
     """
+    stopped = any(map(_has_stopped, runs))
     if not set(SEEDS) & set(varying):
-        return [_run_row(run, varying) for run in ranked(runs)]
+        return [_run_row(run, varying, stopped=stopped) for run in ranked(runs)]
     configurations = over_seeds(runs, varying)
     mixed = any(configuration.share.mixed for configuration in configurations)
-    return [_configuration_row(configuration, mixed=mixed) for configuration in configurations]
+    return [
+        _configuration_row(configuration, mixed=mixed, stopped=stopped)
+        for configuration in configurations
+    ]
 
 
-def _run_row(run: Run, fields: Sequence[str]) -> dict[str, str]:
+def _run_row(run: Run, fields: Sequence[str], *, stopped: bool) -> dict[str, str]:
     reached = run.state.metrics.get("epochs_to_target")
     return {
         **{field: value_of(run, field) for field in fields},
@@ -108,11 +121,14 @@ def _run_row(run: Run, fields: Sequence[str]) -> dict[str, str]:
         "train loss": _number(run, "final_train_loss"),
         "to target": "-" if reached is None else f"{reached:.0f}",
         "outcome": outcome_of(run),
+        **({STOPPED: where_stopped([run])} if stopped else {}),
         "run": run.state.run_id[:8],
     }
 
 
-def _configuration_row(configuration: Configuration, *, mixed: bool) -> dict[str, str]:
+def _configuration_row(
+    configuration: Configuration, *, mixed: bool, stopped: bool
+) -> dict[str, str]:
     known, share = configuration.known, configuration.share
     return {
         **configuration.settings,
@@ -123,18 +139,34 @@ def _configuration_row(configuration: Configuration, *, mixed: bool) -> dict[str
         "learned": str(share),
         **({"mean of learned": number(share.mean)} if mixed else {}),
         "outcomes": configuration.outcomes,
+        **({STOPPED: where_stopped(configuration.runs)} if stopped else {}),
         "best run": ranked(configuration.runs)[0].state.run_id[:8],
     }
+
+
+def _has_stopped(run: Run) -> bool:
+    """Tell whether a run was pruned, failed or killed on its way."""
+    return run.state.last is not None and run.state.outcome in (None, "pruned")
+
+
+def where_stopped(runs: Sequence[Run]) -> str:
+    """Write the last validation accuracy of those runs that stopped on their way, and its epoch."""
+    last = [run.state.last for run in runs if run.state.last and _has_stopped(run)]
+    if not last:
+        return ""
+    epochs = sorted({epoch for _, epoch in last})
+    place = f"epoch {epochs[0]}" if len(epochs) == 1 else f"epochs {epochs[0]} to {epochs[-1]}"
+    return f"{number(fmean(accuracy for accuracy, _ in last))} at {place}"
+
+
+def _store_option(run: Run) -> str:
+    return uri_option(run.job.config.tracking.uri)
 
 
 def _relative(path: str) -> str:
     """Return a folder below the working directory relative to it; any other as it is."""
     here = Path.cwd()
     return str(Path(path).relative_to(here)) if Path(path).is_relative_to(here) else path
-
-
-def _coloured(outcome: str) -> str:
-    return f"[{ENDINGS[outcome]}]{outcome}[/]"
 
 
 def _number(run: Run, metric: str) -> str:

@@ -155,7 +155,7 @@ def restore(run: Run, record: RunRecord, store: Store, checkpoints: Checkpoints)
     state.run_id, state.logged, state.suspended = record.run_id, record.steps, True
     checkpoint = checkpoints.load(run.index)
     if checkpoint is not None:
-        state.epoch, state.curve = checkpoint.epoch, checkpoint.curve
+        state.advance(checkpoint.epoch, checkpoint.curve)
 
 
 def _adopt(run: Run, record: RunRecord, store: Store) -> None:
@@ -166,6 +166,9 @@ def _adopt(run: Run, record: RunRecord, store: Store) -> None:
     state.outcome = record.tags[Tag.OUTCOME]
     state.reason = record.tags.get(Tag.REASON)
     metrics = _with_late(store, record)
+    state.best = record.metrics.get("best_val_accuracy")
+    if "val/accuracy" in record.metrics:
+        state.last = record.metrics["val/accuracy"], record.steps["val/accuracy"]
     state.metrics = {name: value for name, value in metrics.items() if name not in CURVES}
     ended_at = record.metrics.get("diverged_at", record.metrics.get("pruned_at"))
     state.epoch = run.job.config.epochs if ended_at is None else int(ended_at)

@@ -221,7 +221,7 @@ class Session(ABC):
             if all(run.complete for run in self.runs):
                 self._ledger(self.head).close()
             if self._show:
-                self._report(error)
+                self._report()
 
     @abstractmethod
     def _freeze(self, runs: Sequence[Run]) -> None:
@@ -248,5 +248,5 @@ class Session(ABC):
         """Say in the store how the session ended."""
 
     @abstractmethod
-    def _report(self, error: BaseException | None) -> None:
+    def _report(self) -> None:
         """Print the results."""

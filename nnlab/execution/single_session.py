@@ -7,12 +7,13 @@ from nnlab.execution.ledger import Plan
 from nnlab.execution.pictures import draw
 from nnlab.execution.progress import print_note
 from nnlab.execution.recorder import Recorder
-from nnlab.execution.results import report_run
+from nnlab.execution.results import report_run, where_stopped
 from nnlab.execution.session import Session
 from nnlab.jobs.config import RunConfig
 from nnlab.jobs.launch_config import LaunchConfig
 from nnlab.jobs.run import Job, Run, plan_runs
 from nnlab.jobs.sweep import DEFAULTS, job_name
+from nnlab.tracking.locations import uri_option
 from nnlab.tracking.lookup import Kind
 from nnlab.tracking.records import RunRecord
 
@@ -50,12 +51,17 @@ class SingleSession(Session):
         if error is not None and self.runs[0].state.status is None:
             self._recorder().break_off(self.runs[0], error)
 
-    def _report(self, error: BaseException | None) -> None:  # noqa: ARG002 - of sweeps
+    def _report(self) -> None:
         (run,) = self.runs
         if run.complete:
             report_run(run, self.tracker.store.artifacts(self.head))
         else:
-            print_note(f"To go on with it: nnlab resume {self.head[:8]}")
+            stopped = where_stopped(self.runs)
+            print_note(
+                (f"Stopped with a validation accuracy of {stopped}. " if stopped else "")
+                + f"To go on with it: nnlab resume {self.head[:8]}"
+                + uri_option(run.job.config.tracking.uri)
+            )
 
 
 def single_job(config: RunConfig, overrides: Sequence[str]) -> Job:

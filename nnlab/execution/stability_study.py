@@ -7,13 +7,13 @@ from contextlib import contextmanager, suppress
 from statistics import geometric_mean
 
 import pandas as pd
-from rich.markup import escape
-from rich.table import Table
+from rich.console import Console
 
 from nnlab.analysis.configurations import DIGEST
 from nnlab.analysis.ranking import SEED, value_of
 from nnlab.analysis.stability_verdict import LEGEND, TITLES, add_rates, stability_verdict
-from nnlab.analysis.terminal import results_console, results_table
+from nnlab.analysis.terminal import SafeConsole, print_line
+from nnlab.analysis.terminal_tables import FOLD, print_table
 from nnlab.errors import ConfigError, TrackingError
 from nnlab.execution.failures import status_and_reason
 from nnlab.execution.progress import print_note
@@ -28,10 +28,11 @@ from nnlab.jobs.sweep import Sweep
 from nnlab.jobs.tags import Tag
 from nnlab.safe_text import spreadsheet_cell
 from nnlab.tracking import artifacts
-from nnlab.tracking.locations import tracking_uri
+from nnlab.tracking.locations import tracking_uri, uri_option
 from nnlab.tracking.store import Store
 from nnlab.tracking.tracker import Tracker
 from nnlab.training.stability_edges import EDGES, HORIZONS, Bracket
+from nnlab.wording import counted
 
 
 def study_stability(overrides: Sequence[str], tolerance: float) -> list[Network]:
@@ -171,29 +172,35 @@ def _csv_text(rows: Sequence[Mapping[str, object]]) -> str:
 
 def _report(networks: Sequence[Network], fields: Sequence[str], parent: str) -> None:
     """Print a table of the networks, one of the configs over their seeds, and a verdict."""
-    console = results_console()
-    console.print(_networks_table(networks, fields))
+    console = SafeConsole()
+    rest = f"stability.csv among the files of {parent[:8]}"
+    _print_networks(console, networks, fields, rest)
     groups: dict[tuple[str, ...], list[Network]] = {}
     for network in networks:
         key = tuple(value_of(network.run, field) for field in fields)
         groups.setdefault(key, []).append(network)
     if len(groups) < len(networks):
         console.print()
-        console.print(_seeds_table(groups, fields))
-    console.print(f"\n{LEGEND}", soft_wrap=True)
-    console.print("\n" + " ".join(verdict(networks)), soft_wrap=True)
-    console.print(f"\nrun {parent}: {len(networks)} networks", soft_wrap=True)
-    console.print(f"look at it: nnlab ui {parent[:8]}", soft_wrap=True)
+        _print_seeds(console, groups, fields, rest)
+    for line in ("", LEGEND, "", " ".join(verdict(networks)), ""):
+        print_line(console, line)
+    console.print(f"run {parent}: {counted(len(networks), 'network')}", soft_wrap=True)
+    rest = f" {parent[:8]}{uri_option(networks[0].run.job.config.tracking.uri)}"
+    console.print("next:")
+    for command in ("report", "ui"):
+        console.print(f"  nnlab {command}{rest}", markup=False, soft_wrap=True)
 
 
-def _networks_table(networks: Sequence[Network], fields: Sequence[str]) -> Table:
+def _print_networks(
+    console: Console, networks: Sequence[Network], fields: Sequence[str], rest: str
+) -> None:
     edges = _known_edges(networks)
-    titles = (TITLES[edge] for edge in edges)
-    table = results_table((*fields, SEED, "sharpness", "2/sharpness", *titles))
+    titles = [TITLES[edge] for edge in edges]
+    rows = []
     for network in networks:
         figures = network.figures
-        table.add_row(
-            *(escape(value_of(network.run, field)) for field in fields),
+        row = (
+            *(value_of(network.run, field) for field in fields),
             str(network.run.job.config.seed),
             f"{network.sharpness:.4g}",
             f"{network.predicted:.4g}",
@@ -204,18 +211,30 @@ def _networks_table(networks: Sequence[Network], fields: Sequence[str]) -> Table
                 for edge in edges
             ),
         )
-    return table
+        rows.append(row)
+    print_table(
+        console, (*fields, SEED, "sharpness", "2/sharpness", *titles), rows,
+        folded=(*fields, *titles), optional=("sharpness", FOLD, *reversed(titles)), rest=rest,
+    )  # fmt: skip
 
 
-def _seeds_table(groups: Mapping[tuple[str, ...], list[Network]], fields: Sequence[str]) -> Table:
+def _print_seeds(
+    console: Console,
+    groups: Mapping[tuple[str, ...], list[Network]],
+    fields: Sequence[str],
+    rest: str,
+) -> None:
     edges = _known_edges([network for members in groups.values() for network in members])
-    titles = (f"{TITLES[edge]} ×" for edge in edges)
-    table = results_table((*fields, "seeds", "2/sharpness", *titles))
+    titles = [f"{TITLES[edge]} ×" for edge in edges]
+    rows = []
     for values, members in groups.items():
         ratios = (_spread(_known(members, f"{edge}_over_predicted")) for edge in edges)
         predicted = _spread(_known(members, "lr_predicted"))
-        table.add_row(*map(escape, values), str(len(members)), predicted, *ratios)
-    return table
+        rows.append((*values, str(len(members)), predicted, *ratios))
+    print_table(
+        console, (*fields, "seeds", "2/sharpness", *titles), rows,
+        folded=(*fields, "2/sharpness", *titles), optional=(FOLD, *reversed(titles)), rest=rest,
+    )  # fmt: skip
 
 
 def verdict(networks: Sequence[Network]) -> list[str]:

@@ -84,8 +84,8 @@ class SweepSession(Session):
     def _record_end(self, error: BaseException | None) -> None:
         write_end(self.tracker, self.head, self.runs, self.varying, error, self._study)
 
-    def _report(self, error: BaseException | None) -> None:
-        report_sweep(self.runs, self.varying, self.head, failed_by=error)
+    def _report(self) -> None:
+        report_sweep(self.runs, self.varying, self.head)
 
 
 def _common_params(runs: Sequence[Run]) -> dict[str, str]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from scipy import stats
 
-from nnlab.analysis.formatting import counted, interval, number
+from nnlab.analysis.formatting import interval, number
 from nnlab.analysis.looks import comparison_id
 from nnlab.analysis.mean_test import all_equal
 from nnlab.analysis.paired import Pair, Pairs, compare_pairs
@@ -19,6 +19,7 @@ from nnlab.execution.resume import resume
 from nnlab.jobs.tags import Tag
 from nnlab.tracking.frames import read_runs
 from nnlab.tracking.store import Store, existing_store
+from nnlab.wording import counted
 
 HOPELESS = 0.05  # the chance of deciding within the budget, below which no more seeds are trained
 

@@ -59,6 +59,10 @@ class RunState:
         See ``training.outcomes``; None unless the run was trained to its end, or pruned.
     metrics : dict[str, float]
         The summary metrics of a run that has an outcome.
+    best : float or None
+        The best validation accuracy so far, at finite losses.
+    last : tuple[float, int] or None
+        The last such accuracy, and its epoch.
     reason : str or None
         Why the run failed, was interrupted or was pruned.
     error : BaseException or None
@@ -74,12 +78,19 @@ class RunState:
     status: Status | None = None
     outcome: str | None = None
     metrics: dict[str, float] = field(default_factory=dict)
+    best: float | None = None
+    last: tuple[float, int] | None = None
     reason: str | None = None
     error: BaseException | None = None
 
     def advance(self, epoch: int, piece: Curve) -> Curve:
         """Add the measurements up to an epoch, and return the whole curve."""
         self.epoch = epoch
+        accuracy, losses = (piece.values[name] for name in ("val/accuracy", "val/loss"))
+        rows = np.flatnonzero(np.isfinite(losses))
+        if rows.size:
+            self.best = max(self.best or 0.0, float(accuracy[rows].max()))
+            self.last = float(accuracy[rows[-1]]), int(piece.epochs[rows[-1]])
         self.curve = piece if self.curve is None else self.curve.then(piece)
         return self.curve
 

@@ -1,6 +1,5 @@
 """Certificates and explanations on the terminal."""
 
-import shlex
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
@@ -10,6 +9,7 @@ from nnlab.analysis.terminal import SafeConsole
 from nnlab.reproduction.certificate import Certificate, Deviation
 from nnlab.reproduction.differences import Difference
 from nnlab.reproduction.explanation import Explanation
+from nnlab.tracking.locations import uri_option
 
 COLOURS = {"bit-identical": "green", "within tolerance": "yellow", "different": "red"}
 LABEL_WIDTH = 16  # columns
@@ -18,7 +18,7 @@ MAX_NAMED = 6  # differences without effect that are named
 
 def print_certificates(certificates: Sequence[Certificate], uri: str | None) -> None:
     """Print certificates: one in full; several with a line each and a summary."""
-    console = SafeConsole(highlight=False, soft_wrap=True)
+    console = SafeConsole(soft_wrap=True)
     if len(certificates) == 1:
         _print_certificate(console, certificates[0], uri)
         return
@@ -44,7 +44,7 @@ def print_certificates(certificates: Sequence[Certificate], uri: str | None) -> 
 
 def print_explanation(explanation: Explanation) -> None:
     """Print what differs between two runs, and where their curves part."""
-    console = SafeConsole(highlight=False, soft_wrap=True)
+    console = SafeConsole(soft_wrap=True)
     for label, name, result in (("A", *explanation.one), ("B", *explanation.other)):
         console.print(f"[bold]{label}[/]  {escape(name)}  {escape(result)}")
     if not explanation.differences:
@@ -86,7 +86,7 @@ def _print_certificate(console: SafeConsole, certificate: Certificate, uri: str 
         lines["losses part"] = str(certificate.growth)
     if certificate.causes:
         lines["cause"] = escape(", ".join(certificate.causes))
-    store = "" if uri is None else f" --uri {escape(shlex.quote(uri))}"
+    store = escape(uri_option(uri))
     new = certificate.reproduction
     lines["expected"] = escape(certificate.expected)
     lines["logged as"] = f"{new}  (nnlab ui {new[:8]}{store})"

@@ -206,7 +206,7 @@ class Search:
             lines = {**found, **lines}
         if self._sampler != "grid":
             lines["to go on"] = f"the same command with hydra.sweeper.n_trials={2 * study.n_trials}"
-        console = SafeConsole(highlight=False, soft_wrap=True, markup=False)
+        console = SafeConsole(soft_wrap=True, markup=False)
         console.print(head, style="bold")
         for label, text in lines.items():
             console.print(f"  {label:20}{text}")

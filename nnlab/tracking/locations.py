@@ -2,12 +2,14 @@
 
 import os
 import re
+import shlex
 from pathlib import Path
 from urllib.parse import urlparse
 from urllib.request import url2pathname
 
 from nnlab.errors import TrackingError
 from nnlab.jobs.provenance import project_root
+from nnlab.safe_text import masked
 
 OPTIONS = re.compile(r"\?\w+=[^/?]*$")  # of SQLAlchemy, behind the path of a database
 
@@ -28,6 +30,16 @@ def tracking_uri(configured: str | None) -> str:
         return f"sqlite:///{project_root() / 'mlruns' / 'mlflow.db'}"
     database = local_database(uri)
     return uri if database is None else f"sqlite:///{database}"
+
+
+def uri_option(uri: str | None) -> str:
+    """Return what a command needs to find a store: `` --uri …``, empty for the one of the config.
+
+    A password is masked: it is printed.
+    """
+    if tracking_uri(uri) == tracking_uri(None):
+        return ""
+    return f" --uri {shlex.quote(masked(str(uri)))}"
 
 
 def local_database(uri: str) -> Path | None:

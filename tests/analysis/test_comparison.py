@@ -54,7 +54,8 @@ def run_of(compared, **values):
 
 
 def compared_by_command(*arguments):
-    done = CliRunner().invoke(main, ["compare", *arguments], catch_exceptions=False)
+    env = {"COLUMNS": "200"}
+    done = CliRunner().invoke(main, ["compare", *arguments], env=env, catch_exceptions=False)
     assert done.exit_code == 0, done.output
     return done
 
@@ -357,7 +358,7 @@ def test_csv_and_json_carry_every_number_in_full(compared, first):
     rows = list(csv.DictReader(io.StringIO(done.stdout)))
     assert [float(row["mean"]) for row in rows] == table["mean"].tolist()
     assert rows[0].keys() == set(table.columns)
-    assert "Metric: late_val_accuracy." in done.stderr
+    assert "4 configurations, by late_val_accuracy (the highest first)." in done.stderr
     content = json.loads(compared_by_command(first, "--uri", compared, "--format", "json").stdout)
     assert [row["high"] for row in content["rows"]] == table["high"].tolist()
     assert content["metric"] == ACCURACY

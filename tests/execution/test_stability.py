@@ -215,7 +215,7 @@ def study(tmp_path_factory):
     store = f"sqlite:///{tmp_path_factory.mktemp('study')}/mlflow.db"
     done = nnlab(
         "stability", *SMALL, "init=he,randn_minus_half", "seed=range(0,2)", "--tolerance", "0.2",
-        f"tracking.uri={store}", "tracking.experiment=edges",
+        f"tracking.uri={store}", "tracking.experiment=edges", env={"COLUMNS": "200"},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     client = mlflow.MlflowClient(store)
