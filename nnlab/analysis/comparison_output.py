@@ -12,7 +12,7 @@ from nnlab.analysis.comparison_tables import LEFT, as_text, markdown
 from nnlab.analysis.formatting import csv_text, settings_text, written
 from nnlab.analysis.paired import pair
 from nnlab.analysis.ranking import METRIC, lower_is_better
-from nnlab.analysis.terminal import SafeConsole, echo, print_line
+from nnlab.analysis.terminal import SafeConsole, echo, folded, print_line
 from nnlab.analysis.terminal_tables import FOLD, print_table
 from nnlab.errors import ComparisonError
 from nnlab.system.status_line import status
@@ -139,7 +139,7 @@ def _head(table: pd.DataFrame) -> list[str]:
 def _print(table: pd.DataFrame, head: Sequence[str]) -> None:
     console, cells = SafeConsole(), as_text(table)
     for line in head:
-        print_line(console, line)
+        console.print(folded(line, console.width), markup=False, soft_wrap=True)
     console.print()
     titles = list(map(str, cells.columns))
     print_table(
