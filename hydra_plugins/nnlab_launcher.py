@@ -10,7 +10,6 @@ from hydra.core.config_search_path import ConfigSearchPath
 from hydra.core.override_parser.types import Override
 from hydra.plugins.search_path_plugin import SearchPathPlugin
 
-from nnlab.jobs.grid import jobs_of
 from nnlab.jobs.words import hydra_words
 from nnlab.launcher import StackLauncher
 
@@ -39,6 +38,8 @@ class NnlabSweeper(BasicSweeper):
         overrides: list[Override], max_batch_size: int | None
     ) -> list[list[list[str]]]:
         """Return the overrides of each job, in batches."""
+        from nnlab.jobs.grid import jobs_of
+
         jobs = jobs_of(overrides)
         if max_batch_size is None:
             return [jobs]

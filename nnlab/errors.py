@@ -3,6 +3,12 @@
 from nnlab.safe_text import masked
 
 
+def reason_of(error: Exception) -> str:
+    """Return what an error says in one line: of the system's errors, its words without number."""
+    words = error.strerror if isinstance(error, OSError) else None
+    return " ".join((words or str(error)).split())
+
+
 class NnlabError(Exception):
     """A foreseen failure; its text is written for the user at the terminal.
 

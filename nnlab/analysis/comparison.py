@@ -37,6 +37,7 @@ from nnlab.tracking.locations import tracking_uri
 from nnlab.tracking.readers import open_reader
 from nnlab.wording import counted
 
+VARIED = "varied"  # attribute of selected runs: the fields that vary before a condition is met
 PIVOTED = ("mean", "low", "high", "interval", "seeds")  # columns that a pivoted comparison keeps
 
 
@@ -98,7 +99,8 @@ def compare(
     fields += [seed for seed in varying_seeds(runs) if seed in asked]
     present = set(endings(runs))
     counts = [ending for ending in ENDINGS if ending in present]
-    groups = grouped(runs, fields, name)
+    columns = list(dict.fromkeys([*runs.attrs[VARIED], *fields]))
+    groups = grouped(runs, columns, name)
     last = last_of_stopped(runs, uri)
     table = pd.DataFrame([_row(group, counts) | _stopped(group, last) for group in groups])
     notes += _notes(runs, table, name)
@@ -210,10 +212,11 @@ def _select(
     """Return the runs to compare, the metric's whole name, and notes on the selection."""
     runs = read_runs(uri, selection)
     name = metric_of(runs, metric)
-    left_out = []
+    left_out, varied = [], varying_fields(runs)
     if where is not None:
         runs, left_out = runs_where(runs, where), left_out_note(runs, where)
     once = one_run_per_seed(runs, varying_fields(runs))
+    once.attrs[VARIED] = varied  # a condition takes no column away
     repeated = len(runs) - len(once)
     notes = [
         f"{repeated} runs repeat a configuration and seed of others, and are not counted again."

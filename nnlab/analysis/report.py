@@ -17,7 +17,7 @@ from nnlab.analysis.stability_report import StabilityResults, stability_document
 from nnlab.analysis.sweep_report import sweep_document
 from nnlab.analysis.sweep_results import SweepResults
 from nnlab.data.files import write_whole
-from nnlab.errors import ReportError
+from nnlab.errors import ReportError, reason_of
 from nnlab.interrupts import deferred
 from nnlab.jobs import provenance
 from nnlab.jobs.tags import Tag
@@ -104,7 +104,7 @@ def report(
                 (folder / file.name).write_bytes(file.read_bytes())
         except OSError as error:
             raise ReportError(
-                f"{folder} cannot be written: {error}. Name another folder with --out."
+                f"{folder} cannot be written: {reason_of(error)}. Name another folder with --out."
             ) from error
         if not store.read_only:
             _attach(store, parent, [made / PAGE, *sorted(made.glob("*.png"))])

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 
 from nnlab.arrays import Array
 from nnlab.data.array_files import read_arrays, write_arrays
-from nnlab.errors import StoredFileError, TrackingError
+from nnlab.errors import StoredFileError, TrackingError, reason_of
 from nnlab.system.stored_files import NUMPY_ERRORS
 from nnlab.training.history import JUDGED
 from nnlab.training.network import Params
@@ -142,6 +142,7 @@ def writing(folder: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise TrackingError(
-            f"{folder} cannot be written: {error}. Check its permissions and free space; what was "
+            f"{folder} cannot be written: {reason_of(error)}. "
+            "Check its permissions and free space; what was "
             "written before is complete."
         ) from error

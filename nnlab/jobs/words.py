@@ -6,23 +6,25 @@ field whose value is a text takes what was typed.
 
 import re
 import shlex
-from collections.abc import Iterator, Sequence
-from typing import Any, get_args
+from collections.abc import Sequence
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
-from pydantic import BaseModel
 
 from nnlab.errors import ConfigError
-from nnlab.jobs.config import RunConfig
 from nnlab.jobs.hydra_errors import BELONGS_TO
-from nnlab.jobs.sweep import field_of
 
 PAIR_TAG = "zip:"  # before the name of a pairing, in the tags of the fields that it pairs
 PAIRING = re.compile(r"([A-Za-z_]\w*)=zip\((.*)\)", re.DOTALL)
 FUNCTION = re.compile(r"(choice|sort|shuffle)\((.*)\)", re.DOTALL)
-OF_THE_LAUNCH = ("hydra.launcher.address", "hydra.sweeper.storage", "hydra.sweeper.study_name")
+# Not read from the config's model, which takes NumPy to import: --help has no need of it.
+TEXT_FIELDS = (
+    "run_name", "derived_from", "tracking.uri", "tracking.experiment", "data.name", "data.dir",
+    "data.path", "data.test_path", "data.cwd", "data.label_column", "hydra.launcher.address",
+    "hydra.sweeper.storage", "hydra.sweeper.study_name",
+)  # fmt: skip
+LISTS_OF_TEXTS = ("data.drop_columns",)
 CLOSING = {"(": ")", "[": "]", "{": "}"}
 
 
@@ -51,14 +53,14 @@ def hydra_words(words: Sequence[str], *, several: bool) -> list[str]:
     words = [word for typed in words for word in _unpaired(typed, several=several)]
     words = [_with_text(word, several=several) for word in words]
     if several:
-        swept = {field_of(word) for word in words if _is_sweep(word)}
+        swept = {_field(word) for word in words if _is_sweep(word)}
         words = [_of_the_jobs(word, swept) for word in words]
     return words
 
 
 def asks_for_several(words: Sequence[str]) -> bool:
     """Tell whether words ask for a sweep; a study is one without ``-m``."""
-    return any(word in ("-m", "--multirun") or field_of(word) == "experiment" for word in words)
+    return any(word in ("-m", "--multirun") or _field(word) == "experiment" for word in words)
 
 
 def quoted(text: str) -> str:
@@ -76,20 +78,6 @@ def for_shell(word: str) -> str:
     return shlex.quote(word) if re.search(r'["$`\\!]', word) else f'"{word}"'
 
 
-def _text_fields(model: type[BaseModel] = RunConfig, prefix: str = "") -> Iterator[str]:
-    """Yield the fields whose value is any text."""
-    for name, declared in model.model_fields.items():
-        kind: Any = declared.annotation
-        if isinstance(kind, type) and issubclass(kind, BaseModel):
-            yield from _text_fields(kind, f"{name}.")
-        elif str in (kind, *get_args(kind)):
-            yield prefix + name
-
-
-TEXT_FIELDS = (*_text_fields(), *OF_THE_LAUNCH)
-LISTS_OF_TEXTS = ("data.drop_columns",)
-
-
 def _with_text(word: str, *, several: bool) -> str:
     """Quote what Hydra would not read as text in a word that sets a text.
 
@@ -101,7 +89,7 @@ def _with_text(word: str, *, several: bool) -> str:
     field, equals, value = word.partition("=")
     if field in LISTS_OF_TEXTS and value.startswith("[") and value.endswith("]"):
         return f"{field}=[{_texts(value[1:-1])}]"
-    if not equals or field.lstrip("+") not in TEXT_FIELDS or not value:
+    if not equals or _field(word) not in TEXT_FIELDS or not value:
         return word
     if not several and len(parts_of(value)) > 1 and _is_sweep(f"field={_texts(value)}"):
         raise ConfigError(
@@ -123,6 +111,10 @@ def _texts(value: str) -> str:
         return quoted(value)
     is_text = parsed.is_sweep_override() or isinstance(parsed.value(), str | None)
     return value if is_text else quoted(value)
+
+
+def _field(word: str) -> str:
+    return word.partition("=")[0].lstrip("+")
 
 
 def _parsed(word: str) -> Override | None:
@@ -159,6 +151,8 @@ def _unpaired(word: str, *, several: bool) -> list[str]:
         return [word]
     if not several:
         raise ConfigError(f"{word} pairs the values of a sweep: add -m.")
+    from nnlab.jobs.config import RunConfig
+
     name, inner = pairing.groups()
     members = [part.partition("=") for part in parts_of(inner)]
     fields = [field.strip() for field, _, _ in members]

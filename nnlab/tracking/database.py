@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl
 import click
 
 from nnlab.data.cache import cache_file, cache_folder
-from nnlab.errors import TrackingError
+from nnlab.errors import TrackingError, reason_of
 from nnlab.jobs.provenance import project_root
 from nnlab.system.temporary import MAKING, temporary_folder
 
@@ -93,7 +93,8 @@ def client_address(database: Path) -> str:
 def unusable(store: str, error: Exception) -> TrackingError:
     """Return the error that says why a local store cannot be used."""
     return TrackingError(
-        f"The tracking store {store} cannot be used: {error}. Check the folder's permissions and "
+        f"The tracking store {store} cannot be used: {reason_of(error)}. "
+        "Check the folder's permissions and "
         "free space, or name another store with tracking.uri=… ."
     )
 

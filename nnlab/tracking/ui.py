@@ -47,7 +47,7 @@ def serve(uri: str | None, run: str | None, port: int | None) -> None:
         raise TrackingError(f"{address} is a tracking server already: open it in a browser.")
     database = local_database(address)
     paths = links(Store(address), run)
-    port = port or _free_port(address)
+    reserved, port = _reserved_port(address, port)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends as Ctrl-C does
     base = f"http://127.0.0.1:{port}"
     # Without its job executor the server is 2 processes instead of 15.
@@ -64,9 +64,12 @@ def serve(uri: str | None, run: str | None, port: int | None) -> None:
         "--host", "127.0.0.1", "--port", str(port), "--workers", "1",
     ]  # fmt: skip
     try:
-        with supervised(
-            command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
-        ) as server:
+        with (
+            reserved,
+            supervised(
+                command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+            ) as server,
+        ):
             _wait_for_start(server, base)
             click.echo(f"MLflow UI: {base}/{paths.main}")
             for label, path in paths.others.items():
@@ -78,19 +81,38 @@ def serve(uri: str | None, run: str | None, port: int | None) -> None:
         click.echo("Stopped.")
 
 
-def _free_port(address: str) -> int:
-    """Find a free port, where possible the same one for the same store.
+def _reserved_port(address: str, asked: int | None) -> tuple[socket.socket, int]:
+    """Find a free port, where possible the same one for the same store, and reserve it.
 
     A browser keeps the settings of the UI by its address: with another port they are lost, and
-    with the port of another store they do not fit.
+    with the port of another store they do not fit. The server takes seconds to bind its port; until
+    then, the UDP port of the same number tells other processes of nnlab that it is taken.
+
+    Returns
+    -------
+    reserved : socket.socket
+        It is held as long as the server runs.
+    port : int
+
+    Raises
+    ------
+    TrackingError
+        Where no port is free, or the one that was asked for is taken.
     """
     preferred = FIRST_PORT + zlib.crc32(address.encode()) % PORTS
-    for port in (preferred, 0):
+    for port in (preferred, 0) if asked is None else (asked,):
+        reserved = socket.socket(type=socket.SOCK_DGRAM)
         with socket.socket() as probe, suppress(OSError):
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(("127.0.0.1", port))
-            return int(probe.getsockname()[1])
-    raise TrackingError("No port of 127.0.0.1 is free.")
+            reserved.bind(probe.getsockname())
+            return reserved, int(probe.getsockname()[1])
+        reserved.close()
+    if asked is None:
+        raise TrackingError("No port of 127.0.0.1 is free.")
+    raise TrackingError(
+        f"Port {asked} is taken by another program: leave --port out, or give another."
+    )
 
 
 def _wait_for_start(server: subprocess.Popen[bytes], base: str) -> None:

@@ -9,7 +9,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TypeVar
 
-from nnlab.errors import TrackingError
+from nnlab.errors import TrackingError, reason_of
 from nnlab.jobs.tags import Tag
 from nnlab.safe_text import masked
 from nnlab.system.temporary import temporary_folder
@@ -105,8 +105,8 @@ class Writer:
                 self._call(self._client.log_artifacts, run_id, str(folder))
         except OSError as error:
             raise TrackingError(
-                f"The artifacts of run {run_id[:8]} cannot be written to {location}: {error}. "
-                "Check the folder's permissions and free space."
+                f"The artifacts of run {run_id[:8]} cannot be written to {location}: "
+                f"{reason_of(error)}. Check the folder's permissions and free space."
             ) from error
 
     def remove_tag(self, run_id: str, tag: str) -> None:

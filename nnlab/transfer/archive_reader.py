@@ -14,7 +14,7 @@ from copy import copy
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from nnlab.errors import ArchiveError
+from nnlab.errors import ArchiveError, reason_of
 from nnlab.system.temporary import temporary_folder
 from nnlab.tracking.records import Measurement
 from nnlab.transfer.archive import (
@@ -90,7 +90,7 @@ def open_archive(path: Path, limits: ArchiveLimits | None = None) -> Iterator[li
                 "imported."
             ) from error
         except OSError as error:
-            raise ArchiveError(f"{path} cannot be unpacked: {error}.") from error
+            raise ArchiveError(f"{path} cannot be unpacked: {reason_of(error)}.") from error
         yield runs
 
 

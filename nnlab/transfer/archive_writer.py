@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import IO, Self
 
 from nnlab import __version__
-from nnlab.errors import ArchiveError
+from nnlab.errors import ArchiveError, reason_of
 from nnlab.tracking.records import Measurement
 from nnlab.transfer.archive import (
     ARTIFACTS,
@@ -62,7 +62,8 @@ def create_archive(out: Path, limits: ArchiveLimits | None = None) -> Iterator["
             fresh.unlink(missing_ok=True)
     except OSError as error:
         raise ArchiveError(
-            f"{out} cannot be written: {error}. Check the folder, its permissions and free space."
+            f"{out} cannot be written: {reason_of(error)}. "
+            "Check the folder, its permissions and free space."
         ) from error
 
 

@@ -79,6 +79,13 @@ def test_there_is_one_row_a_configuration_with_the_columns_that_vary_best_first(
         )
 
 
+def test_a_condition_takes_no_column_away(compared):
+    table, fixed = compare(["last"], compared), compare(["last"], compared, where="lr==0.5")
+    assert set(fixed["lr"].astype(float)) == {0.5}
+    assert list(fixed.columns) == [name for name in table.columns if name in fixed]
+    assert set(table.attrs["fields"]) <= set(fixed.columns)
+
+
 def test_where_all_runs_diverged_there_is_a_table_nevertheless(compared):
     (row,) = compare(["last"], compared, where="lr>1").to_dict(orient="records")
     assert (row["mean"], row["seeds"], row["diverged"]) == (0, 4, 4)

@@ -1,12 +1,15 @@
 """Texts in any language are typed as they are, and paired fields move together."""
 
 import shlex
+from typing import get_args
 
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from pydantic import BaseModel
 
 from nnlab.errors import ConfigError
-from nnlab.jobs.words import hydra_words
+from nnlab.jobs.config import RunConfig
+from nnlab.jobs.words import TEXT_FIELDS, hydra_words
 
 
 def read(word, *, several=False):
@@ -92,3 +95,16 @@ def test_a_pairing_that_cannot_be_read_is_answered_with_one_that_can(word, sente
         hydra_words([word], several=True)
     with pytest.raises(ConfigError, match="pairs the values of a sweep: add -m"):
         hydra_words([word], several=False)
+
+
+def test_the_fields_of_text_are_those_that_the_config_declares():
+    def texts(model, prefix=""):
+        for name, declared in model.model_fields.items():
+            kind = declared.annotation
+            if isinstance(kind, type) and issubclass(kind, BaseModel):
+                yield from texts(kind, f"{prefix}{name}.")
+            elif str in (kind, *get_args(kind)):
+                yield prefix + name
+
+    ours = {field for field in TEXT_FIELDS if not field.startswith("hydra.")}
+    assert ours == set(texts(RunConfig))

@@ -11,6 +11,8 @@ from click.testing import CliRunner
 from support.commands import nnlab, run_py, running
 
 from nnlab.cli.main import main
+from nnlab.errors import TrackingError
+from nnlab.tracking.ui import _reserved_port
 
 
 @pytest.mark.parametrize(
@@ -39,6 +41,19 @@ def test_the_ui_shows_the_run_and_leaves_no_process_behind(store, number):
     assert "Traceback" not in errors
     _, alive = psutil.wait_procs(served, timeout=60)
     assert not alive
+
+
+def test_two_that_start_at_once_get_two_ports_and_a_store_has_its_own():
+    first, port = _reserved_port("sqlite:///a.db", None)
+    second, other = _reserved_port("sqlite:///a.db", None)
+    assert port != other
+    with pytest.raises(TrackingError, match=f"Port {port} is taken by another program: leave"):
+        _reserved_port("sqlite:///b.db", port)
+    first.close()
+    again, same = _reserved_port("sqlite:///a.db", None)
+    assert same == port
+    again.close()
+    second.close()
 
 
 @pytest.mark.parametrize(

@@ -304,7 +304,7 @@ def test_a_file_that_is_no_archive_is_refused(refused, path):
 def test_a_file_that_does_not_exist_is_named(tmp_path):
     done = CliRunner().invoke(main, ["import", str(tmp_path / "none.zip")])
     assert done.exit_code == 2
-    assert "none.zip cannot be unpacked: [Errno 2] No such file" in done.output
+    assert "none.zip cannot be unpacked: No such file or directory." in done.output
 
 
 def test_whatever_byte_is_changed_an_archive_reads_as_it_was_or_not_at_all(path):
