@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnlab.arrays import Array
+from nnlab.data.permutation import permutation
 from nnlab.errors import DataError
 
 MAX_CLASSES = 256  # labels are bytes in every format that is read
@@ -157,7 +158,7 @@ def split_dataset(dataset: Dataset, val_size: int, seed: int) -> Split:
             f"data.val_size={val_size} is not allowed: {dataset.name} has {images} images, so "
             f"data.val_size must be from 1 to {images - 1}."
         )
-    order = np.random.Generator(np.random.PCG64(_spawn(seed)[0])).permutation(images)
+    order = permutation(_spawn(seed)[0], images)
     return Split(train=order[val_size:], val=order[:val_size])
 
 
@@ -183,7 +184,7 @@ def batch_order(seed: int, epoch: int, samples: int) -> NDArray[np.int64]:
     """
     root = _spawn(seed)[1]  # has a child for each epoch, which is made without those before it
     sequence = np.random.SeedSequence(root.entropy, spawn_key=(*root.spawn_key, epoch))
-    return np.random.Generator(np.random.PCG64(sequence)).permutation(samples)
+    return permutation(sequence, samples)
 
 
 def data_digest(dataset: Dataset, split: Split) -> str:

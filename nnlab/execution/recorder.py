@@ -19,6 +19,7 @@ from nnlab.tracking.records import RunRecord
 from nnlab.tracking.serving import save_model
 from nnlab.tracking.tracker import DatasetRecord, Tracker
 from nnlab.tracking.writer import Point
+from nnlab.training.arithmetic import arithmetic_of
 from nnlab.training.full_batch import predict
 from nnlab.training.history import LAYERS, OBSERVATIONS
 from nnlab.training.network import Params
@@ -198,7 +199,7 @@ def _test_accuracy(run: Run, final: Params) -> dict[str, float]:
 
 def _distances(run: Run, final: Params) -> dict[str, float]:
     """Measure how far each layer has moved: little where the features are those of the start."""
-    distances = relative_change(run.initial(), final)[0]
+    distances = relative_change(run.initial(), final, arithmetic_of(run.job.config.dtype))[0]
     named = {
         f"distance_{layer}": float(value) for layer, value in zip(LAYERS, distances, strict=True)
     }

@@ -24,6 +24,7 @@ from nnlab.system.stored_files import read_text
 from nnlab.tracking.locations import ledger_folder, sweeps_folder, tracking_uri
 from nnlab.tracking.lookup import Kind
 from nnlab.tracking.store import Store
+from nnlab.training.arithmetic import EXACT
 
 OF_THE_PLAN = ("stack", "on_error")  # settings that a plan may decide, wherever it comes from
 JOB_TAGS = (Tag.REPRODUCES,)  # that a plan may give its runs
@@ -127,7 +128,8 @@ def _complete(
     ]
     runs = plan_runs(jobs)
     changed = _changed(plan, runs)
-    for difference in differences(plan.platform, provenance.numerics()):
+    inexact = any(job.config.dtype != EXACT for job in jobs)
+    for difference in differences(plan.platform, provenance.numerics()) if inexact else ():
         print_note(f"Note: {difference}; the bits may not be those of an undisturbed sweep.")
     with SESSIONS[plan.kind](plan.name, jobs[0].config, settings, show=show) as session:
         session.take_up(head, plan, runs, changed, restart=restart)

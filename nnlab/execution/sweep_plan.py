@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from statistics import median
 
-import numpy as np
 import pandas as pd
 
 from nnlab.analysis.paired_statistics import MIN_SEEDS
@@ -27,6 +26,7 @@ from nnlab.tracking.frames import read_runs
 from nnlab.tracking.locations import tracking_uri
 from nnlab.tracking.readers import Reader, open_reader
 from nnlab.tracking.records import RunRecord
+from nnlab.training.arithmetic import arithmetic_of
 from nnlab.training.history import METRICS
 
 SIMILAR = ("data.name", "data.val_size", "batch_size", "dtype")  # runs that cost alike
@@ -201,7 +201,7 @@ def _size(runs: Sequence[Run]) -> float:
         pixels, classes = run.prepared.dataset.pixels.shape[1], run.prepared.dataset.classes
         weights = config.hidden_size * (pixels + 1) + classes * (config.hidden_size + 1)
         points = config.epochs // config.tracking.every + 1
-        total += 2 * weights * np.dtype(config.dtype).itemsize
+        total += 2 * weights * arithmetic_of(config.dtype).dtype.itemsize
         total += config.epochs * OF_AN_EPOCH + points * len(METRICS) * OF_A_METRIC + OF_A_RUN
     pictures = min(len(runs), runs[0].job.config.pictures)
     return total + pictures * OF_PICTURES + OF_A_SWEEP

@@ -15,6 +15,7 @@ from nnlab.errors import ConfigError
 from nnlab.jobs.roles import Role, declared_roles
 from nnlab.jobs.validation import StrictModel, validated
 from nnlab.safe_text import masked
+from nnlab.training.arithmetic import EXACT
 from nnlab.training.history import snapshot_epochs
 from nnlab.training.initializers import FREE_INITS, INIT_NAMES, Bias, Initializer, InitName, named
 
@@ -193,8 +194,8 @@ class RunConfig(StrictModel):
     batch_size: Annotated[int | None, Role.HYPERPARAMETER] = Field(
         ge=1, description="a whole number, 1 or more, or null for the full batch"
     )
-    dtype: Annotated[Literal["float32", "float64"], Role.HYPERPARAMETER] = Field(
-        description="float32 or float64"
+    dtype: Annotated[Literal["float32", "float64", "exact"], Role.HYPERPARAMETER] = Field(
+        description="float32, float64 or exact"
     )
     target_accuracy: Annotated[float, Role.HYPERPARAMETER] = Field(
         gt=0, le=1, description="a number above 0, up to 1"
@@ -315,6 +316,12 @@ def from_mapping(plain: Mapping[str, Any]) -> RunConfig:
         raise ConfigError(
             f"order_seed={config.order_seed} is not allowed with the full batch, which has no "
             "order: give batch_size too, or leave it out."
+        )
+    if config.sharpness.every is not None and config.dtype == EXACT:
+        raise ConfigError(
+            f"sharpness.every={config.sharpness.every} is not allowed with dtype=exact: the "
+            "eigenvalue comes from LAPACK, whose bits depend on the machine; leave it out, or use "
+            "dtype=float64."
         )
     if config.init.name not in FREE_INITS:
         for field, default in (("scale", 1.0), ("shift", 0.0)):

@@ -40,7 +40,7 @@ class PreparedData:
 
     @cache  # noqa: B019 - lives as long as the session, like the data itself
     def _training(self, dtype: str, batch_size: int | None, seed: int | None) -> TrainingData:
-        return TrainingData.prepare(self.dataset, self.split, np.dtype(dtype), batch_size, seed)
+        return TrainingData.prepare(self.dataset, self.split, dtype, batch_size, seed)
 
     @cache  # noqa: B019 - lives as long as the session, like the data itself
     def test(self, dtype: str) -> tuple[Block, ...]:
@@ -48,16 +48,14 @@ class PreparedData:
         dataset = self.dataset
         if dataset.test_pixels is None or dataset.test_labels is None:
             return ()
-        return make_blocks(
-            dataset.test_pixels, dataset.test_labels, dataset.image_shape, np.dtype(dtype)
-        )
+        return make_blocks(dataset.test_pixels, dataset.test_labels, dataset.image_shape, dtype)
 
     @cache  # noqa: B019 - lives as long as the session, like the data itself
     def validation(self, dtype: str) -> tuple[Block, ...]:
         """Return the blocks of the validation images alone, made once."""
         dataset, chosen = self.dataset, self.split.val
         return make_blocks(
-            dataset.pixels[chosen], dataset.labels[chosen], dataset.image_shape, np.dtype(dtype)
+            dataset.pixels[chosen], dataset.labels[chosen], dataset.image_shape, dtype
         )
 
     @cached_property

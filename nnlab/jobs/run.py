@@ -133,7 +133,7 @@ class Run:
             pixels=self.prepared.dataset.pixels.shape[1],
             hidden=config.hidden_size,
             classes=self.prepared.dataset.classes,
-            dtype=np.dtype(config.dtype),
+            dtype=config.dtype,
         )
 
 

@@ -18,6 +18,8 @@ Verdict = Literal["bit-identical", "within tolerance", "different"]
 # 2e-6 apart, and one or two images in a thousand may change their class. Where it is unstable, as
 # at lr=0.5, the rounding errors grow until the curves part: no tolerance is right there.
 TOLERANCE = 2e-3
+# What alone can give a run of dtype=exact other bits, where record, data, config and code agree.
+FAULT = "a fault of nnlab or of the hardware, or tampering"
 ONLY_PRUNED = ("pruned_at",)  # summaries that a run without pruning does not have
 
 
@@ -81,8 +83,8 @@ class Certificate:
         cannot be compared.
     causes : tuple[str, ...]
         Possible causes of a result with other bits, the most likely first; ``unexplained`` where
-        none is known. Another BLAS or processor rounds otherwise: it is no cause of losses that
-        begin far apart.
+        none is known, or, of a run of ``dtype=exact``, ``FAULT``. Another BLAS or processor
+        rounds otherwise: it is no cause of losses that begin far apart.
     differences : tuple[Difference, ...]
         All differences of record, data, config, code and machine, with or without effect.
     expected : str
@@ -125,6 +127,7 @@ def certify(
     summary is the same float64, and the record does not contradict itself.
     ``within tolerance``: no metric deviates by more than ``tolerance · max(1, |recorded|)``, and
     no weight by more than ``tolerance`` times the largest weight. ``different``: anything else.
+    Runs of ``dtype=exact`` have the same bits on any machine, and so no tolerance.
 
     Parameters
     ----------
@@ -138,6 +141,8 @@ def certify(
     Certificate
         The verdict, the deviations and their possible causes.
     """
+    if recorded.is_exact:
+        tolerance = 0.0
     digests = recorded.weights_sha256, repeated.weights_sha256
     values = _comparable(recorded)
     wrong = deviations(values, _comparable(repeated))
@@ -193,7 +198,7 @@ def expectation(recorded: RecordedRun, differing: tuple[Difference, ...]) -> str
         return "other values"
     if decisive:
         return "agreement to rounding: other libraries or another processor"
-    return "the same bits"
+    return "the same bits, as on any machine" if recorded.is_exact else "the same bits"
 
 
 def _causes(
@@ -204,7 +209,7 @@ def _causes(
     one_step = recorded.config_yaml.get("batch_size") is None
     if parting is not None and parting.begins_large and (one_step or parting.epoch == 0):
         kinds.pop("BLAS or processor", None)
-    return tuple(kinds) or ("unexplained",)
+    return tuple(kinds) or (FAULT if recorded.is_exact else "unexplained",)
 
 
 def _accuracy(recorded: RecordedRun) -> float | None:

@@ -1,7 +1,7 @@
 """The differences between two recorded runs besides their results, and which of them matter."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from nnlab.jobs.config import fields_without
@@ -19,11 +19,12 @@ ABSENT = "absent"
 DECISIVE = frozenset(
     f"{name}.py"
     for name in (
-        "data/dataset", "jobs/config", "jobs/roles", "jobs/validation", "training/blas",
-        "training/blocks", "training/curvature", "training/engine", "training/first_layer",
-        "training/full_batch", "training/history", "training/initializers", "training/minibatches",
-        "training/network", "training/norms", "training/outcomes", "training/row_layout",
-        "training/sharpness", "training/snapshots", "training/training_data",
+        "data/dataset", "data/permutation", "jobs/config", "jobs/roles", "jobs/validation",
+        "training/arithmetic", "training/blas", "training/blocks", "training/curvature",
+        "training/elementary", "training/engine", "training/exact_draws", "training/exact_sums",
+        "training/first_layer", "training/full_batch", "training/history", "training/initializers",
+        "training/minibatches", "training/network", "training/norms", "training/outcomes",
+        "training/row_layout", "training/sharpness", "training/snapshots", "training/training_data",
         "training/workspace",
     )
 )  # fmt: skip
@@ -53,14 +54,22 @@ class Difference:
 
 
 def differences(one: RecordedRun, other: RecordedRun) -> list[Difference]:
-    """List the differences between two runs, the most likely causes first."""
+    """List the differences between two runs, the most likely causes first.
+
+    Libraries and machines decide nothing where both runs are of ``dtype=exact``.
+    """
+    machines = [
+        *_libraries(one.environment, other.environment),
+        *_machine(one.environment, other.environment),
+    ]
+    if one.is_exact and other.is_exact:
+        machines = [replace(difference, decisive=False) for difference in machines]
     listed = [
         *(Difference("record", fault, "", "") for fault in (*one.faults, *other.faults)),
         *_data(one, other),
         *_config(one, other),
         *_code(one, other),
-        *_libraries(one.environment, other.environment),
-        *_machine(one.environment, other.environment),
+        *machines,
     ]
     return sorted(listed, key=lambda difference: not difference.decisive)  # keeps order otherwise
 

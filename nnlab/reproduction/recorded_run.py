@@ -21,6 +21,7 @@ from nnlab.tracking.record_checks import (
 )
 from nnlab.tracking.records import RunRecord
 from nnlab.tracking.store import Store
+from nnlab.training.arithmetic import EXACT
 from nnlab.training.history import CURVES
 from nnlab.training.network import Params
 
@@ -73,6 +74,11 @@ class RecordedRun:
         """The epoch at which it ended: the config's, or the one at which it was pruned."""
         pruned_at = self.run.metrics.get("pruned_at")
         return self.config.epochs if pruned_at is None else int(pruned_at)
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether its bits are the same on any machine."""
+        return self.config.dtype == EXACT
 
     @property
     def semantics(self) -> str:

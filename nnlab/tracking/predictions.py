@@ -22,8 +22,8 @@ from nnlab.tracking.artifacts import read_weights, weights_sha256
 from nnlab.tracking.records import RunRecord
 from nnlab.tracking.store import Store, existing_store
 from nnlab.training import network
+from nnlab.training.arithmetic import arithmetic_of
 from nnlab.training.blas import one_thread
-from nnlab.training.blocks import scaled
 from nnlab.training.network import DenseInput, Params
 
 IMAGES_AT_A_TIME = 4096  # to be held as floats
@@ -199,7 +199,7 @@ def _inputs(images: Images, dtype: DTypeLike, *, invert: bool) -> Iterator[Array
             yield 1 - x if invert else x
         else:
             whole, _ = to_bytes(pixels, images.white)
-            yield scaled(MAX_VALUE - whole if invert else whole, dtype)
+            yield arithmetic_of(dtype).images(MAX_VALUE - whole if invert else whole)
 
 
 def _write(file: TextIO, images: Images, labels: Array, confidence: Array, *, kaggle: bool) -> None:

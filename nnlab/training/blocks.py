@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from nnlab.arrays import Array
+from nnlab.training.arithmetic import Arithmetic, arithmetic_of
 
 TILE = 16  # kernels treat samples and columns in groups of up to 16: no remainder, no special case
 # Measured on full MNIST: smaller blocks keep fewer columns but cost more calls a sample.
@@ -33,7 +34,8 @@ class Block:
         Pixels in [0, 1], one sample a row, (rows, width): the transpose of the notes' ``X``.
         Behind the pixels stands a column of ones, by which the bias is multiplied:
         ``W1 X + b1 = [W1 b1] [X; 1]``. ``rows`` and ``width`` are multiples of 16; rows behind
-        the samples and columns behind that of ones are padding, and zero.
+        the samples and columns behind that of ones are padding, and zero. All is 255 times as
+        large where the arithmetic is exact.
     columns : NDArray[np.int64]
         The pixel that each column holds, (width,); for the column of ones and the padding, the
         number of pixels.
@@ -45,6 +47,8 @@ class Block:
         Indices of the samples among those that ``make_blocks`` was given, (samples,).
     pixels : int
         Pixels of an image.
+    arithmetic : Arithmetic
+        That of products with ``x``.
     """
 
     x: Array
@@ -53,6 +57,7 @@ class Block:
     labels: NDArray[np.int64]
     members: NDArray[np.int64]
     pixels: int
+    arithmetic: Arithmetic
 
     @property
     def samples(self) -> int:
@@ -84,6 +89,11 @@ class Panel:
 
     blocks: tuple[Block, ...]
     labels: NDArray[np.int64]
+
+    @property
+    def arithmetic(self) -> Arithmetic:
+        """That of products with its images."""
+        return self.blocks[0].arithmetic
 
     @property
     def samples(self) -> int:
@@ -136,7 +146,7 @@ def make_blocks(
     image_shape : tuple of int
         Rows and columns of an image, ``rows · columns = pixels``.
     dtype : DTypeLike
-        float32 or float64.
+        float32, float64 or exact.
     samples_a_block : int
         About how many samples a block should hold.
 
@@ -148,7 +158,8 @@ def make_blocks(
     used = pixels > 0
     count = max(1, round(len(pixels) / samples_a_block))
     groups = _group(used, _extents(used, image_shape), np.arange(len(pixels)), count)
-    return tuple(_block(pixels, labels, used, group, dtype) for group in groups)
+    arithmetic = arithmetic_of(dtype)
+    return tuple(_block(pixels, labels, used, group, arithmetic) for group in groups)
 
 
 def _extents(used: NDArray[np.bool_], image_shape: tuple[int, int]) -> tuple[Array, ...]:
@@ -193,19 +204,15 @@ def _block(
     labels: NDArray[np.integer],
     used: NDArray[np.bool_],
     members: NDArray[np.int64],
-    dtype: DTypeLike,
+    arithmetic: Arithmetic,
 ) -> Block:
     kept = np.flatnonzero(used[members].any(axis=0))
     width = up_to_tile(kept.size + 1)
     columns = np.full(width, pixels.shape[1])
     columns[: kept.size] = kept
-    x = np.zeros((up_to_tile(members.size), width), dtype)
-    x[: members.size, : kept.size] = scaled(pixels[np.ix_(members, kept)], dtype)
-    x[: members.size, kept.size] = 1
+    x = np.zeros((up_to_tile(members.size), width), arithmetic.dtype)
+    x[: members.size, : kept.size] = arithmetic.images(pixels[np.ix_(members, kept)])
+    x[: members.size, kept.size] = arithmetic.one
     x.flags.writeable = False
-    return Block(x, columns, kept.size, labels[members].astype(np.int64), members, pixels.shape[1])
-
-
-def scaled(pixels: NDArray[np.uint8], dtype: DTypeLike) -> Array:
-    """Turn bytes into the numbers of the notes' ``X``: pixels / 255."""
-    return np.asarray(pixels.astype(dtype) / np.asarray(255, dtype))
+    classes = labels[members].astype(np.int64)
+    return Block(x, columns, kept.size, classes, members, pixels.shape[1], arithmetic)

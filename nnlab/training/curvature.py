@@ -153,6 +153,8 @@ class Hessian:
         columns = block.columns[: block.used]
         dtype = self._params.w1.dtype
         x = block.x[: block.samples, : block.used].T.astype(dtype, copy=False)
+        if block.arithmetic.exact:
+            x = x / block.arithmetic.one
         with np.errstate(over="ignore", invalid="ignore"):
             return Linearised.of(
                 self._params._replace(w1=self._params.w1[..., columns]), x, block.labels

@@ -175,12 +175,12 @@ def _epoch(
     if data.batches is None:
         record, gradients = full_gradient(params, data, mapper)
         stepped = update(params, gradients, lr)
-        grad_norms = layer_norms(gradients)
+        grad_norms = layer_norms(gradients, data.arithmetic)
     else:
         record = scores(params, data, mapper)
         stepped, grad_norms = mini_batches(params, lr, data.batches, epoch)
 
-    ratios = relative_change(params, stepped)
+    ratios = relative_change(params, stepped, data.arithmetic)
     for place, layer in enumerate(LAYERS):
         record[f"grad_norm/{layer}"] = grad_norms[:, place]
         record[f"update_ratio/{layer}"] = ratios[:, place]

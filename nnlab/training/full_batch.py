@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from nnlab.arrays import Array
 from nnlab.training import network
+from nnlab.training.arithmetic import Arithmetic
 from nnlab.training.blas import one_thread
 from nnlab.training.blocks import Block, Panel, make_panels
 from nnlab.training.first_layer import PanelInput, layout_of, may_share, unpack
@@ -65,25 +66,29 @@ def predict(params: Params, blocks: Sequence[Block]) -> Array:
     Array
         (classes, samples), the samples in the blocks' order.
     """
-    packed, layout, work, probs = PanelInput.pack(params), layout_of(params), Workspace(), []
+    panels, work, probs = make_panels(tuple(blocks)), Workspace(), []
+    arithmetic = panels[0].arithmetic
+    layout = layout_of(params, arithmetic)
+    packed = PanelInput.pack(params, layout, arithmetic)
     with one_thread(), np.errstate(over="ignore", invalid="ignore"):
-        for panel in make_panels(tuple(blocks)):
+        for panel in panels:
             _, z2 = network.forward(packed, PanelInput(panel, layout, work))
-            a2, _ = network.softmax(z2)
+            a2, _ = network.softmax(z2, arithmetic=arithmetic)
             probs.append(a2[0, :, : panel.samples].copy())
     return np.concatenate(probs, axis=-1)
 
 
 def dead_units(params: Params, blocks: Sequence[Block]) -> NDArray[np.bool_]:
     """Tell which hidden units are inactive on all samples, (runs, hidden)."""
-    visit = _visitor(params)
+    panels = make_panels(tuple(blocks))
+    visit = _visitor(params, panels[0].arithmetic)
     with one_thread():
-        return np.asarray(~np.any([visit(panel).active for panel in make_panels(tuple(blocks))], 0))
+        return np.asarray(~np.any([visit(panel).active for panel in panels], 0))
 
 
 def full_gradient(params: Params, data: TrainingData, mapper: Mapper) -> tuple[Scores, Params]:
     """Measure, and average the gradient over all training samples."""
-    visit = _visitor(params)
+    visit = _visitor(params, data.arithmetic)
     train = mapper(partial(visit, with_gradients=True), data.train_panels)
     val = mapper(visit, data.val_panels)
     total = Params(*(np.zeros_like(array) for array in params))
@@ -100,26 +105,31 @@ def full_gradient(params: Params, data: TrainingData, mapper: Mapper) -> tuple[S
 
 def scores(params: Params, data: TrainingData, mapper: Mapper) -> Scores:
     """Measure loss, accuracy and dead units on the training and the validation samples."""
-    visit = _visitor(params)
+    visit = _visitor(params, data.arithmetic)
     return _summary(mapper(visit, data.train_panels), mapper(visit, data.val_panels), data)
 
 
-def _visitor(params: Params) -> Callable[..., PanelResult]:
+def _visitor(params: Params, arithmetic: Arithmetic) -> Callable[..., PanelResult]:
     """Return the function that computes one panel's result; each thread gets its own buffers."""
     thread = local()
-    packed = PanelInput.pack(params), layout_of(params)
+
+    def pack(params: Params) -> tuple[PackedParams, RowLayout]:
+        layout = layout_of(params, arithmetic)
+        return PanelInput.pack(params, layout, arithmetic), layout
+
+    packed = pack(params)
 
     @cache
     def packed_alone() -> list[tuple[PackedParams, RowLayout]]:
-        runs = [params.select(np.array([run])) for run in range(len(params.w1))]
-        return [(PanelInput.pack(run), layout_of(run)) for run in runs]
+        return [pack(params.select(np.array([run]))) for run in range(len(params.w1))]
 
     def visit(panel: Panel, *, with_gradients: bool = False) -> PanelResult:
         if not hasattr(thread, "work"):
             thread.work = Workspace()
         # NumPy's error state belongs to a thread: a diverging run overflows, and is caught later.
         with np.errstate(over="ignore", invalid="ignore"):
-            if may_share(params, (block.x.shape for block in panel.blocks)):
+            arithmetic.settle()
+            if may_share(params, (block.x.shape for block in panel.blocks), arithmetic):
                 return _visit(*packed, panel, thread.work, with_gradients)
             return network.stack(
                 [_visit(*run, panel, thread.work, with_gradients) for run in packed_alone()]
@@ -135,8 +145,8 @@ def _visit(
     a1, z2 = network.forward(params, x)
     # A NaN is not active: fmax passes over it.
     active = np.fmax.reduce(a1[..., : panel.samples], axis=-1) > 0
-    a2, losses, correct = network.evaluate(z2, panel.labels)
-    loss = losses.sum(axis=-1).astype(np.float64)
+    a2, losses, correct = network.evaluate(z2, panel.labels, x.arithmetic)
+    loss = x.arithmetic.sum(losses).astype(np.float64)
     gradients = None
     if with_gradients:
         dz2 = network.output_error(a2, panel.labels, work)

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from nnlab.arrays import Array
+from nnlab.training.arithmetic import arithmetic_of
 from nnlab.training.network import Params
 
 Draw = Literal["normal", "uniform"]
@@ -101,7 +102,8 @@ def draw_params(
     """Draw the parameters of one run: a stack of one.
 
     Each of the four arrays has its own stream, spawned from ``SeedSequence(seed)`` in the order
-    W1, W2, b1, b2. The draw is made in float64 and then rounded to ``dtype``.
+    W1, W2, b1, b2. The draw is made in float64 and then rounded to ``dtype``. Normal draws of
+    ``exact`` are others than those of float32 and float64.
 
     Parameters
     ----------
@@ -110,20 +112,21 @@ def draw_params(
     pixels, hidden, classes : int
         Sizes of the layers.
     dtype : DTypeLike
-        float32 or float64.
+        float32, float64 or exact.
     """
+    arithmetic = arithmetic_of(dtype)
     w1_stream, w2_stream, b1_stream, b2_stream = np.random.SeedSequence(seed).spawn(4)
 
     def weights(stream: np.random.SeedSequence, rows: int, columns: int, fan_in: int) -> Array:
-        rng = np.random.Generator(np.random.PCG64(stream))
         shape = (1, rows, columns)
-        z = rng.standard_normal(shape) if init.draw == "normal" else rng.random(shape)
+        draw = arithmetic.normal if init.draw == "normal" else arithmetic.uniform
+        z = draw(stream, shape)
         scale = fan_scale(init.scale, fan_in, rows) if isinstance(init.scale, str) else init.scale
-        return np.asarray(scale * z + init.shift, dtype)
+        return np.asarray(scale * z + init.shift, arithmetic.dtype)
 
     def biases(stream: np.random.SeedSequence, rows: int, fan_in: int) -> Array:
         if init.bias == "zeros":
-            return np.zeros((1, rows, 1), dtype)
+            return np.zeros((1, rows, 1), arithmetic.dtype)
         return weights(stream, rows, 1, fan_in)
 
     return Params(

@@ -46,7 +46,9 @@ def mini_batches(params: Params, lr: Array, batches: Batches, epoch: int) -> Ste
     runs, _, pixels = params.w1.shape
     sizes = {batches.size, len(batches.labels) % batches.size} - {0}
     with one_thread(), np.errstate(over="ignore", under="ignore", invalid="ignore"):
-        if may_share(params, {BatchInput.shape(size, pixels) for size in sizes}):
+        batches.arithmetic.settle()
+        shapes = {BatchInput.shape(size, pixels) for size in sizes}
+        if may_share(params, shapes, batches.arithmetic):
             return _epoch(params, lr, batches, epoch)
         each_run = np.arange(runs).reshape(runs, 1)
         return network.stack(
@@ -56,8 +58,9 @@ def mini_batches(params: Params, lr: Array, batches: Batches, epoch: int) -> Ste
 
 def _epoch(params: Params, lr: Array, batches: Batches, epoch: int) -> Steps:
     runs, _, pixels = params.w1.shape
-    dtype, layout = params.w1.dtype, layout_of(params)
-    x = BatchInput(layout, pixels, Workspace())
+    dtype, arithmetic = params.w1.dtype, batches.arithmetic
+    layout = layout_of(params, arithmetic)
+    x = BatchInput(layout, pixels, arithmetic, Workspace())
     w1_b1 = layout.pack(params.w1, params.b1, x.shape(1, pixels)[1])
     packed = PackedParams(w1_b1, params.w2.copy(), params.b2.copy())
     lr_of_rows = np.zeros((layout.rows, 1), dtype)
@@ -65,13 +68,13 @@ def _epoch(params: Params, lr: Array, batches: Batches, epoch: int) -> Steps:
     rates = PackedParams(lr_of_rows, lr[:, None, None], lr[:, None, None])
     norms, count = np.zeros((runs, 2)), 0
     for images, labels in batches.of_epoch(epoch):
-        x.load(images, dtype)
+        x.load(images)
         a1, z2 = network.forward(packed, x)
-        a2, _ = network.softmax(z2)
+        a2, _ = network.softmax(z2, arithmetic=arithmetic)
         gradients = network.backward(packed, x, a1, network.output_error(a2, labels, x.work))
         for gradient in gradients:
             np.divide(gradient, dtype.type(labels.size), out=gradient)
-        norms += layer_norms(unpack(gradients, layout, pixels))
+        norms += layer_norms(unpack(gradients, layout, pixels), arithmetic)
         network.update(packed, gradients, rates, out=packed)
         count += 1
     params = Params(*map(np.ascontiguousarray, unpack(packed, layout, pixels)))

@@ -32,6 +32,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nnlab.arrays import Array
+from nnlab.training.arithmetic import NUMPY, Arithmetic
 from nnlab.training.workspace import Workspace
 
 
@@ -77,6 +78,7 @@ class Input(Protocol[P_contra]):
     """The images ``X``, in the form in which the first layer multiplies with them."""
 
     work: Workspace  # buffers; what is in them is overwritten at the next use of this input
+    arithmetic: Arithmetic
 
     def forward(self, params: P_contra) -> Array:
         """Return ``Z1 = W1 X + b1``, (runs, hidden, samples)."""
@@ -91,6 +93,7 @@ class DenseInput:
     def __init__(self, x: Array) -> None:
         self.x = x
         self.work = Workspace()
+        self.arithmetic = NUMPY
 
     def forward(self, params: Params) -> Array:
         """Return ``Z1 = W1 X + b1``."""
@@ -117,12 +120,15 @@ def forward(params: P, x: Input[P]) -> tuple[Array, Array]:
     # Beside a row of zeros, and not beside the number 0, NumPy is twice as fast.
     a1 = np.maximum(z1, np.zeros(z1.shape[-1], z1.dtype), out=z1)  # A1 = ReLU(Z1)
     shape = len(params.w2), params.w2.shape[1], a1.shape[2]
-    z2 = np.matmul(params.w2, a1, out=x.work.array("z2", shape, a1.dtype))  # Z2 = W2 A1 + b2
+    z2 = x.work.array("z2", shape, a1.dtype)
+    x.arithmetic.matmul(params.w2, a1, z2, x.work)  # Z2 = W2 A1 + b2
     z2 += params.b2
     return a1, z2
 
 
-def softmax(z2: Array, largest: Array | None = None) -> tuple[Array, Array]:
+def softmax(
+    z2: Array, largest: Array | None = None, arithmetic: Arithmetic = NUMPY
+) -> tuple[Array, Array]:
     """Turn logits into ``A2 = softmax(Z2)``, in place.
 
     Shifting by each column's largest logit changes nothing in the quotient and keeps ``exp``
@@ -134,6 +140,7 @@ def softmax(z2: Array, largest: Array | None = None) -> tuple[Array, Array]:
         (runs, classes, samples); overwritten with the probabilities.
     largest : Array, optional
         The largest logit of each column, (runs, 1, samples), where it is known already.
+    arithmetic : Arithmetic
 
     Returns
     -------
@@ -145,13 +152,15 @@ def softmax(z2: Array, largest: Array | None = None) -> tuple[Array, Array]:
     if largest is None:
         largest = z2.max(axis=1, keepdims=True)
     z2 -= largest
-    np.exp(z2, out=z2)
-    total = z2.sum(axis=1, keepdims=True)
+    arithmetic.exp(z2)
+    total = arithmetic.sum(z2, axis=1)[:, None]
     z2 /= total
-    return z2, np.log(total) + largest
+    return z2, arithmetic.log(total) + largest
 
 
-def evaluate(z2: Array, labels: Array) -> tuple[Array, Array, NDArray[np.bool_]]:
+def evaluate(
+    z2: Array, labels: Array, arithmetic: Arithmetic = NUMPY
+) -> tuple[Array, Array, NDArray[np.bool_]]:
     """Turn logits into ``A2 = softmax(Z2)``, in place, and compare them with the labels.
 
     Parameters
@@ -160,6 +169,7 @@ def evaluate(z2: Array, labels: Array) -> tuple[Array, Array, NDArray[np.bool_]]
         (runs, classes, columns), C-contiguous; overwritten with the probabilities.
     labels : Array
         Integers, (samples,). Columns past the labels are padding.
+    arithmetic : Arithmetic
 
     Returns
     -------
@@ -180,7 +190,7 @@ def evaluate(z2: Array, labels: Array) -> tuple[Array, Array, NDArray[np.bool_]]
         # Ties (a dead network has nothing but) or NaN: rare, and argmax costs 20 times as much.
         runs, columns = np.nonzero(on_top.sum(axis=1) != 1)
         correct[runs, columns] = z2[runs, :, columns].argmax(axis=1) == labels[columns]
-    a2, log_partition = softmax(z2, largest)
+    a2, log_partition = softmax(z2, largest, arithmetic)
     return a2, log_partition[:, 0, :samples] - at_label, correct
 
 
@@ -208,11 +218,12 @@ def backward(params: P, x: Input[P], a1: Array, dz2: Array) -> P:
     a1, dz2 : Array
         ``A1`` and ``dZ2 = A2 − Y``, with the samples on the last axis.
     """
-    dw2 = np.matmul(dz2, a1.transpose(0, 2, 1))  # dW2 = dZ2 A1ᵀ
-    db2 = dz2.sum(axis=-1, keepdims=True)  # db2 = Σ dZ2
+    arithmetic = x.arithmetic
+    dw2 = arithmetic.over_samples(dz2, a1, x.work)  # dW2 = dZ2 A1ᵀ
+    db2 = arithmetic.sum(dz2)[..., None]  # db2 = Σ dZ2
     active = np.greater(a1, 0, out=x.work.array("active", a1.shape, bool))  # ReLU′(Z1)
     dz1 = x.work.array("dz1", a1.shape, a1.dtype)
-    np.matmul(params.w2.transpose(0, 2, 1), dz2, out=dz1)  # W2ᵀ dZ2
+    arithmetic.matmul(params.w2.transpose(0, 2, 1), dz2, dz1, x.work)  # W2ᵀ dZ2
     dz1 *= active  # dZ1 = W2ᵀ dZ2 ∗ ReLU′(Z1)
     dw1_db1: tuple[Array, ...] = x.backward(dz1)  # dW1 = dZ1 Xᵀ, db1 = Σ dZ1
     return type(params)._make((*dw1_db1, dw2, db2))

@@ -1,5 +1,6 @@
 """How a run ended: its whole curve, its outcome, and the numbers that summarise it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -10,6 +11,7 @@ from nnlab.training.history import JUDGED, History, Snapshots, continued
 
 Outcome = Literal["learned", "stalled", "dead", "diverged", "pruned"]
 LATE = "late_val_accuracy"
+PAIRWISE, LANES = 128, 8  # of NumPy's summation: numbers added without halving, running sums
 LATE_PART = 10  # it is the mean over the last one of so many parts of the epochs
 Status = Literal["FINISHED", "FAILED", "KILLED"]  # of a run that has ended, as MLflow has it
 
@@ -138,4 +140,26 @@ def late_mean(epochs: NDArray[np.int64], values: NDArray[np.float64]) -> float:
         (rows,), in order.
     """
     late = epochs > epochs[-1] - max(1, epochs[-1] // LATE_PART)
-    return float(values[late].mean())
+    chosen = values[late]
+    return float(_sum(chosen) / chosen.size)
+
+
+def _sum(values: NDArray[np.float64]) -> float:
+    """Add up in the order of NumPy's pairwise summation, which NumPy does not promise."""
+    if values.size > PAIRWISE:
+        half = values.size // 2 // LANES * LANES
+        return _sum(values[:half]) + _sum(values[half:])
+    numbers = values.tolist()
+    if values.size < LANES:
+        return _in_order(numbers)
+    whole = values.size // LANES * LANES
+    a, b, c, d, e, f, g, h = (_in_order(numbers[lane:whole:LANES]) for lane in range(LANES))
+    return _in_order([((a + b) + (c + d)) + ((e + f) + (g + h)), *numbers[whole:]])
+
+
+def _in_order(numbers: Sequence[float]) -> float:
+    """Add up one after another (Python's own ``sum`` compensates for rounding from 3.12 on)."""
+    total = 0.0
+    for number in numbers:
+        total += number
+    return total

@@ -54,7 +54,9 @@ def observe(params: Params, panels: Iterable[Panel], mapper: Mapper) -> Counts:
 
 
 def _observe_run(params: Params, panels: tuple[Panel, ...], mapper: Mapper) -> Counts:
-    packed, layout = PanelInput.pack(params), layout_of(params)
+    arithmetic = panels[0].arithmetic
+    layout = layout_of(params, arithmetic)
+    packed = PanelInput.pack(params, layout, arithmetic)
 
     def visit(panel: Panel) -> tuple[Counts, Counts]:
         x = PanelInput(panel, layout, Workspace())

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from nnlab.data.dataset import Dataset, Split, batch_order
+from nnlab.training.arithmetic import Arithmetic, arithmetic_of
 from nnlab.training.blocks import Block, Panel, make_blocks, make_panels
 
 
@@ -25,12 +26,14 @@ class Batches:
         Samples in a batch; the last one may be smaller.
     seed : int
         ``order_seed``, or else ``data.seed``; with the epoch it decides the order.
+    arithmetic : Arithmetic
     """
 
     pixels: NDArray[np.uint8]
     labels: NDArray[np.int64]
     size: int
     seed: int
+    arithmetic: Arithmetic
 
     def of_epoch(self, epoch: int) -> Iterator[tuple[NDArray[np.uint8], NDArray[np.int64]]]:
         """Yield ``(pixels, labels)`` batch by batch, every training sample once."""
@@ -55,6 +58,11 @@ class TrainingData:
     train: tuple[Block, ...]
     val: tuple[Block, ...]
     batches: Batches | None = None
+
+    @property
+    def arithmetic(self) -> Arithmetic:
+        """The arithmetic of training and of all metrics."""
+        return self.train[0].arithmetic
 
     @cached_property
     def train_panels(self) -> tuple[Panel, ...]:
@@ -82,7 +90,7 @@ class TrainingData:
         dataset : Dataset
         split : Split
         dtype : DTypeLike
-            float32 or float64.
+            float32, float64 or exact.
         batch_size : int or None
             Samples in a mini-batch; None for the full batch.
         seed : int or None
@@ -97,5 +105,7 @@ class TrainingData:
         batches = None
         if batch_size is not None and seed is not None:
             labels = dataset.labels[split.train].astype(np.int64)
-            batches = Batches(dataset.pixels[split.train], labels, batch_size, seed)
+            batches = Batches(
+                dataset.pixels[split.train], labels, batch_size, seed, arithmetic_of(dtype)
+            )
         return cls(blocks(split.train), blocks(split.val), batches)

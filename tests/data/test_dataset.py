@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from nnlab.data.dataset import Dataset, Split, batch_order, data_digest, split_dataset
+from nnlab.data.permutation import permutation
 from nnlab.errors import DataError
 
 
@@ -199,3 +200,11 @@ def test_the_digest_tells_apart_splits_that_run_together_to_the_same_indices():
         data_digest(make(), Split(np.arange(size), np.arange(size, 10))) for size in range(1, 10)
     }
     assert len(digests) == 9
+
+
+@pytest.mark.parametrize("size", [0, 1, 2, 3, 64, 1000, 33_000])
+def test_permutations_are_those_that_numpys_generator_has_made_so_far(size):
+    for seed in range(3):
+        sequence = np.random.SeedSequence(seed)
+        expected = np.random.Generator(np.random.PCG64(sequence)).permutation(size)
+        np.testing.assert_array_equal(permutation(sequence, size), expected)

@@ -26,7 +26,11 @@ from nnlab.jobs.run import Job, plan_runs
         ({"hidden_size": 0}, "hidden_size=0 is not allowed: .* a whole number, 1 or more"),
         ({"seed": -1}, "seed=-1 is not allowed"),
         ({"batch_size": 0}, "batch_size=0 is not allowed: .* or null for the full batch"),
-        ({"dtype": "float16"}, "dtype=float16 is not allowed: dtype must be float32 or float64"),
+        ({"dtype": "float16"}, "dtype=float16 is not allowed: .* float32, float64 or exact"),
+        (
+            {"dtype": "exact", "sharpness": {"every": 5}},
+            "sharpness.every=5 is not allowed with dtype=exact: the eigenvalue comes from LAPACK",
+        ),
         ({"target_accuracy": 80}, "target_accuracy=80 is not allowed: .* above 0, up to 1"),
         ({"threads": 0}, "threads=0 is not allowed"),
         ({"init__name": "xavier"}, "init.name=xavier is not allowed: init.name must be one of"),

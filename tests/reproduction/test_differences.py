@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 from support.modules import PACKAGE, imports_of
 
-from nnlab.reproduction.certificate import certify
+from nnlab.reproduction.certificate import FAULT, certify
 from nnlab.reproduction.differences import DECISIVE, differences
 from nnlab.reproduction.growth import growth
 from nnlab.training.network import Params
@@ -58,6 +58,7 @@ def record(**changes):
         "config_yaml": {"lr": 0.1, "init": {"name": "randn_small"}, "tracking": {"uri": None}},
         "config": SimpleNamespace(model_dump=lambda: {"lr": 0.1, "momentum": 0.0}, epochs=2),
         "semantics": "3", "modules": modules, "environment": environment, "faults": (),
+        "is_exact": False,
         "weights_sha256": "e" * 64, "last_epoch": 2,
         "points": {("val/loss", 1): 1.0, ("val/loss", 2): 0.5},
         "weights": Params(*(np.ones((1, 2, 2)) for _ in range(4))),
@@ -174,6 +175,18 @@ def test_a_value_that_is_missing_is_a_deviation():
     found = certify(record(), record(points={("val/loss", 1): 1.0}))
     assert found.verdict == "different"
     assert found.first.epoch == 2
+
+
+def test_exact_runs_have_the_same_bits_on_any_machine_or_else_there_is_a_fault():
+    exact = {"is_exact": True}
+    other = changed("environment", processor="B", packages={"numpy": "2.5.0"})
+    again = record(**exact, **other)
+    assert not any(found.decisive for found in differences(record(**exact), again))
+    same = certify(record(**exact), again)
+    assert (same.verdict, same.expected) == ("bit-identical", "the same bits, as on any machine")
+    points = {**record().points, ("val/loss", 2): 0.5 + 1e-12}
+    found = certify(record(**exact), record(**exact, **other, points=points))
+    assert (found.verdict, found.causes) == ("different", (FAULT,))
 
 
 EPOCHS = 40

@@ -18,7 +18,7 @@ def training_data(dtype="float32", batch_size=None, train=640, val=100):
     dataset = load_mnist_sample()
     order = np.random.default_rng(0).permutation(len(dataset.labels))
     split = Split(order[:train], order[train : train + val])
-    return TrainingData.prepare(dataset, split, np.dtype(dtype), batch_size, 0)
+    return TrainingData.prepare(dataset, split, dtype, batch_size, 0)
 
 
 def rows_and_labels(data, which="train"):

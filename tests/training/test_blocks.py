@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from nnlab.training.blocks import TILE, make_blocks, scaled
+from nnlab.training.arithmetic import arithmetic_of
+from nnlab.training.blocks import TILE, make_blocks
 
 
 def sparse_images(rng, count, shape):
@@ -59,5 +60,5 @@ def test_grouping_keeps_fewer_columns_than_the_order_of_the_file():
 
 def test_scaled_pixels_run_from_zero_to_one():
     every = np.arange(256, dtype=np.uint8)
-    np.testing.assert_array_equal(scaled(every, np.float64), np.arange(256) / 255)
-    assert scaled(every, np.float32).dtype == np.float32
+    np.testing.assert_array_equal(arithmetic_of(np.float64).images(every), np.arange(256) / 255)
+    assert arithmetic_of(np.float32).images(every).dtype == np.float32

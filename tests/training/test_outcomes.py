@@ -6,7 +6,7 @@ from support.digits import training_data, untrained
 
 from nnlab.training.engine import measure, train_segment
 from nnlab.training.history import METRICS, History
-from nnlab.training.outcomes import Curve, summarise
+from nnlab.training.outcomes import Curve, late_mean, summarise
 
 
 def curve(accuracy, loss=None, dead=0.0):
@@ -95,3 +95,10 @@ def test_real_training_reaches_each_outcome(outcome, options, epochs):
     state, history = train_segment(untrained(1, **options), data, epochs)
     history = history.then(measure(state, data))
     assert summarise(Curve.of(history, 0), int(state.diverged_at[0]), 0.7).outcome == outcome
+
+
+def test_the_late_mean_is_numpys_mean_to_the_last_bit():
+    for rows in (5, 25, 300, 1400, 3333):
+        values, epochs = np.random.default_rng(rows).random(rows), np.arange(rows)
+        late = values[epochs > rows - 1 - max(1, (rows - 1) // 10)]
+        assert late_mean(epochs, values) == late.mean()

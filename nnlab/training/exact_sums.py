@@ -1,0 +1,190 @@
+"""Sums and products whose bits do not depend on the order of addition.
+
+A float64 holds a whole number of up to 2^53 exactly, times a power of two. So a sum whose terms
+are whole multiples of one power of two, the *grid*, and whose absolute values add up to no more
+than 2^53 of it, is exact, and each of its partial sums is: whatever the order, with or without
+fused multiply-add, with any vector instructions, in any BLAS, on any number of threads.
+Operands are therefore rounded first. ``rounded`` rounds to the nearest multiple of
+``u = 2^(e - bits)``, where every value is below ``2^e`` in size: at most ``2^bits`` grid steps, an
+error of at most ``u / 2``, that is ``2^-(bits + 1)`` of ``2^e``, which is less than twice the
+largest value.
+
+- **Pixels** are whole numbers up to 255 and need no rounding. ``bits_beside_pixels`` leaves room
+  for a sum of ``terms`` of them: ``2^bits · 255 · terms <= 2^53``; 35 bits for the 785 columns of
+  MNIST, 35 for a block of 1,024 samples. Longer sums are taken in parts of ``PART`` terms, so that
+  at least 34 bits are left whatever the shape of the images and the size of a batch.
+- **Products of two real operands** (``product``, ``product_over_samples``) take each operand as
+  two slices of ``b`` bits, ``a ≈ ah + al``, with ``2 b + log2(terms) <= 53`` (Ozaki et al. 2012,
+  "Error-free transformations of matrix multiplication by using fast routines of matrix
+  multiplication and its applications"). ``ah bh``, ``ah bl`` and ``al bh`` are exact, and are added
+  in that order from the last to the first. ``|al| <= u / 2``, and it is rounded to ``u 2^-(b+1)``.
+  What is left out is at most ``2^-(2b+2)`` of the largest product for each of the roundings of
+  ``al`` and ``bl`` and for ``al bl``: in all ``3 terms 2^-(2b+2)`` times the largest ``|a|`` of the
+  row, rounded up to a power of two, times that of the column. With 10 hidden units ``b`` is 24 and
+  the error 3e-14; over a panel of 4,096 samples ``b`` is 20, and over ``PARTS`` of 8,192 as well.
+- **Other sums** (``ordered_sum``) add elements in a fixed order, halves to each other: the rounding
+  error is that of pairwise summation, ``log2(terms) 2^-53`` of the sum of absolute values.
+
+Values below 2^-300 of size are rounded to multiples of a grid that fits 2^-300, so that no product
+is subnormal; a row with a number of 2^900 or more, or one that is not finite, becomes NaN as a
+whole, since BLAS libraries differ in what they make of infinity times zero.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nnlab.training.workspace import Workspace
+
+Floats = NDArray[np.float64]
+
+MANTISSA = 53  # bits of a float64
+WHITE = 255  # the largest pixel
+PART = 2048  # terms of a sum of products with pixels
+IN_CACHE = 25_000  # numbers of an operand that is worked on at a time
+SMALLEST, LARGEST = 2.0**-300, 2.0**900  # between them, numbers are taken as they are
+EXPONENT = 0x7FF0000000000000  # its bits in a float64
+
+
+def _bits_of(number: int) -> int:
+    """Return the binary logarithm of a whole number, rounded up."""
+    return (number - 1).bit_length()
+
+
+def bits_beside_pixels(terms: int) -> int:
+    """Return how many bits an operand may have that is multiplied with so many pixels and added."""
+    return MANTISSA - _bits_of(WHITE * min(terms, PART))
+
+
+def _largest(array: Floats, axis: int) -> Floats:
+    return np.asarray(np.maximum(array.max(axis, keepdims=True), -array.min(axis, keepdims=True)))
+
+
+def _grid(largest: Floats, bits: int) -> Floats:
+    """Return 1.5 · 2^52 times the grid: adding it, and taking it off again, rounds to the grid.
+
+    The exponent's bits of a float, alone, are the largest power of two that is not above it.
+    """
+    power = (largest.view(np.int64) & EXPONENT).view(np.float64)
+    grid = np.maximum(power, SMALLEST) * (1.5 * 2.0 ** (MANTISSA - bits))
+    if not (largest <= LARGEST).all():
+        grid[~(largest <= LARGEST)] = np.nan
+    return np.asarray(grid)
+
+
+def rounded(array: Floats, bits: int, out: Floats | None = None) -> Floats:
+    """Round to so many bits of the largest value of the last axis.
+
+    Parameters
+    ----------
+    array : NDArray[np.float64]
+        Not changed, unless it is ``out``.
+    bits : int
+        At most 51.
+    out : NDArray[np.float64], optional
+        For the result.
+    """
+    grid = _grid(_largest(array, -1), bits)
+    out = np.add(array, grid, out=out)
+    return np.asarray(np.subtract(out, grid, out=out))
+
+
+def _slice(array: Floats, axis: int, bits: int, out: Floats) -> NDArray[np.bool_]:
+    """Write two slices of so many bits, one behind the other on the second axis.
+
+    Returns
+    -------
+    NDArray[np.bool_]
+        Which runs have only numbers that can be sliced, (runs,).
+    """
+    rows = array.shape[1]
+    high, low = out[:, :rows], out[:, rows:]
+    grid = _grid(_largest(array, axis), bits)
+    np.add(array, grid, out=high)
+    np.subtract(high, grid, out=high)
+    np.subtract(array, high, out=low)
+    finer = grid * 2.0 ** -(bits + 1)
+    np.add(low, finer, out=low)
+    np.subtract(low, finer, out=low)
+    return np.asarray(~np.isnan(grid).any(axis=(1, 2)))
+
+
+def _pieces(runs: int, units: int, samples: int) -> Iterator[tuple[slice, slice]]:
+    """Yield pieces, of some runs and some samples each, that stay in the cache."""
+    step = max(1, IN_CACHE // (units * min(samples, PART)))
+    for first in range(0, samples, PART):
+        for run in range(0, runs, step):
+            yield slice(run, run + step), slice(first, min(first + PART, samples))
+
+
+def product(a: Floats, b: Floats, out: Floats, work: Workspace) -> Floats:
+    """Multiply ``A B``, with a short inner axis.
+
+    Parameters
+    ----------
+    a : NDArray[np.float64]
+        (runs, rows, inner).
+    b : NDArray[np.float64]
+        (runs, inner, samples); each column is rounded for itself.
+    out : NDArray[np.float64]
+        For the result, (runs, rows, samples).
+    work : Workspace
+    """
+    runs, rows, inner = a.shape
+    bits = (MANTISSA - _bits_of(inner)) // 2
+    left = work.array("left", (runs, 2 * rows, inner), np.float64)
+    good = _slice(a, -1, bits, left)
+    for some, part in _pieces(runs, max(rows, inner), b.shape[2]):
+        piece, columns = out[some, :, part], b[some, :, part]
+        count, _, samples = piece.shape
+        right = work.array("right", (count, 2 * inner, samples), np.float64)
+        good_too = good[some] & _slice(columns, -2, bits, right)
+        both = work.array("both", (count, 2 * rows, samples), np.float64)
+        rest = work.array("rest", (count, rows, samples), np.float64)
+        np.matmul(left[some], right[:, :inner], out=both)
+        np.matmul(left[some, :rows], right[:, inner:], out=rest)
+        np.add(rest, both[:, rows:], out=rest)
+        np.add(both[:, :rows], rest, out=piece)
+        if not good_too.all():
+            piece[~good_too] = np.nan
+    return out
+
+
+def product_over_samples(a: Floats, b: Floats, work: Workspace) -> Floats:
+    """Multiply ``A Bᵀ``, with samples as the inner axis.
+
+    Parameters
+    ----------
+    a, b : NDArray[np.float64]
+        (runs, rows, samples) and (runs, columns, samples).
+    work : Workspace
+    """
+    runs, rows, _ = a.shape
+    columns = b.shape[1]
+    total = np.zeros((runs, rows, columns))
+    for some, part in _pieces(runs, max(rows, columns), a.shape[2]):
+        one, other = a[some, :, part], b[some, :, part]
+        count, _, samples = one.shape
+        bits = (MANTISSA - _bits_of(samples)) // 2
+        left = work.array("left", (count, 2 * rows, samples), np.float64)
+        right = work.array("right", (count, 2 * columns, samples), np.float64)
+        good = _slice(one, -1, bits, left) & _slice(other, -1, bits, right)
+        both = np.matmul(left, right.transpose(0, 2, 1))
+        result = both[:, :rows, :columns] + (both[:, :rows, columns:] + both[:, rows:, :columns])
+        result[~good] = np.nan
+        total[some] += result
+    return total
+
+
+def ordered_sum(array: Floats, axis: int = -1) -> Floats:
+    """Add up along an axis: its second half to its first, until one element is left."""
+    array = np.moveaxis(array, axis, 0)
+    while len(array) > 1:
+        half = (len(array) + 1) // 2
+        rest = array[half:]
+        halved = np.empty_like(array[:half])
+        np.add(array[: len(rest)], rest, out=halved[: len(rest)])
+        halved[len(rest) :] = array[len(rest) : half]
+        array = halved
+    return np.asarray(array[0])
