@@ -102,7 +102,7 @@ class StackLauncher(Launcher):
         from nnlab.execution.dask_workers import check_address
         from nnlab.execution.progress import print_note
         from nnlab.jobs.compose import Composer, without_hydra
-        from nnlab.jobs.grid import distinct
+        from nnlab.jobs.grid import distinct, with_names_of_data
         from nnlab.jobs.launch_config import launch_config
         from nnlab.jobs.sweep import Sweep
 
@@ -114,7 +114,7 @@ class StackLauncher(Launcher):
         composer = Composer(self._context.config_loader, self._config)
         overrides = [tuple(job) for job in job_overrides]
         jobs = [(job, number) for number, job in enumerate(overrides, start=initial_job_idx)]
-        configs = [composer.compose(*job) for job in jobs]
+        configs = with_names_of_data([composer.compose(*job) for job in jobs])
         places, note = distinct(configs, overrides)
         kept = sorted(set(places))
         sweep = Sweep.of([configs[place] for place in kept], [overrides[place] for place in kept])

@@ -1,6 +1,7 @@
 """How numbers, settings and Markdown tables are written, for all tables and sentences."""
 
 import math
+import re
 from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -8,6 +9,8 @@ from nnlab.safe_text import spreadsheet_cell
 
 if TYPE_CHECKING:
     import pandas as pd
+
+DIGEST = re.compile("[0-9a-f]{64}")  # of which the beginning is shown
 
 METRIC_NAMES = {
     "late_val_accuracy": "late validation accuracy",
@@ -48,7 +51,8 @@ def written(value: object) -> str:
     """Write the value of a parameter as briefly as it can be typed."""
     if value is None or value != value:  # noqa: PLR0124 - NaN
         return "-"
-    return f"{value:.6g}" if isinstance(value, float) else str(value)
+    text = f"{value:.6g}" if isinstance(value, float) else str(value)
+    return text[:8] if DIGEST.fullmatch(text) else text
 
 
 def short(field: str) -> str:

@@ -109,6 +109,13 @@ def _label_place(
         return exact[0]
     if not exact and not labelled:
         return None
+    numbered = [name for name in names if name[-1:].isdigit()]  # as pixels are
+    if not exact and wanted is None and 2 * len(numbered) < len(names):
+        raise DataError(
+            f"{path}: found text that begins {' '.join(names)[:60]!r}, which is no header of a "
+            "table of images, expected label,pixel0,…. If one of its columns is the label, give "
+            "it: data.label_column=…."
+        )
     if not exact:
         count = f"no column `{wanted or LABEL}`"
     elif wanted is None and len({names[place] for place in exact}) > 1:

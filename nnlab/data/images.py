@@ -3,6 +3,7 @@
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import isqrt
 from pathlib import Path
 
 import numpy as np
@@ -80,7 +81,7 @@ def _kind(path: Path) -> Kind:
 
 def load_images(
     paths: Sequence[Path], pixels: int, *,
-    pixel_max: float | None = None, trained_with: float | None = None,
+    pixel_max: float | None = None, trained_with: float | None = None, transpose: bool = False,
 ) -> Images:  # fmt: skip
     """Read the images of some files.
 
@@ -95,6 +96,9 @@ def load_images(
     trained_with : float or None
         The value that was given as white when the network was trained: it counts where the values
         do not tell.
+    transpose : bool
+        Whether the rows and columns of images in a file of many change places, as when the network
+        was trained. Pictures are upright.
 
     Raises
     ------
@@ -132,6 +136,10 @@ def load_images(
             raise
         white = white_of(rows, path, trained_with)
         said = f"{said}; " * bool(said) + f"white is {white:g}, as the run has it"
+    side = isqrt(pixels)
+    if transpose and kind != "picture" and side * side == pixels:
+        rows = rows.reshape(-1, side, side).swapaxes(1, 2).reshape(-1, pixels)
+        said = f"{said}; " * bool(said) + "images transposed, as those that the run trained on"
     return Images(rows, white, labels, names or range(1, len(rows) + 1), said)
 
 

@@ -56,6 +56,12 @@ def white_of(
                 f"{where}: found the pixel value {highest:g}, expected at most "
                 f"{pixel_max:g}, which {option}{pixel_max:g} says is white."
             )
+        if pixel_max > 1 and not are_whole(values):
+            raise DataError(
+                f"{where}: found fractions among the pixel values from {lowest:g} to {highest:g}, "
+                f"expected whole numbers with {option}{pixel_max:g}: round them, or divide them by "
+                f"{pixel_max:g}."
+            )
         return pixel_max
     if highest == 0:
         return MAX_VALUE

@@ -30,7 +30,7 @@ from nnlab.errors import ConfigError
 from nnlab.jobs import resolvers
 from nnlab.jobs.code_version import CONF
 from nnlab.jobs.config import RunConfig, from_mapping
-from nnlab.jobs.grid import distinct, jobs_of
+from nnlab.jobs.grid import distinct, jobs_of, with_names_of_data
 from nnlab.jobs.study import Study
 from nnlab.jobs.sweep import field_of
 from nnlab.jobs.words import hydra_words
@@ -242,7 +242,7 @@ def compose_grid(overrides: Sequence[str]) -> Grid:
         parsed = parser.parse_overrides([*swept, *typed])
         jobs = jobs_of(parsed)
         composer = Composer(loader, master)
-        configs = [composer.compose(job) for job in jobs]
+        configs = with_names_of_data([composer.compose(job) for job in jobs])
         places, note = distinct(configs, jobs)
         kept = sorted(set(places))
         launcher = OmegaConf.to_container(master.hydra.launcher)

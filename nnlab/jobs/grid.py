@@ -77,6 +77,26 @@ def exact_range(value: RangeSweep) -> Iterator[float]:
     return (float(start + step * place) for place in range(int(count)))
 
 
+def with_names_of_data(configs: Sequence[RunConfig]) -> list[RunConfig]:
+    """Return configs in which two data files of one name are told apart by their folders."""
+    files: dict[str, set[str]] = {}
+    for config in configs:
+        files.setdefault(config.data.name, set()).add(_place(config))
+    return [
+        config
+        if len(files[config.data.name]) == 1
+        else config.model_copy(
+            update={"data": config.data.model_copy(update={"name": _place(config)})}
+        )
+        for config in configs
+    ]
+
+
+def _place(config: RunConfig) -> str:
+    """Return where a config's data is, as it was typed; its name where it has no place."""
+    return config.data.path or config.data.dir or config.data.name
+
+
 def distinct(
     configs: Sequence[RunConfig], jobs: Sequence[Sequence[str]]
 ) -> tuple[list[int], str | None]:

@@ -5,6 +5,7 @@ from typing import Any
 
 from nnlab.errors import ConfigError
 from nnlab.jobs.config import DataConfig
+from nnlab.jobs.words import text_of
 
 PATH_FIELDS = ("data.dir", "data.path", "data.test_path")
 LOCAL_FIELDS = (*PATH_FIELDS, "threads")
@@ -80,11 +81,11 @@ def set_local_field(config: Mapping[str, Any], override: str, what: str) -> None
     for part in path:
         section = section[part]
     if field in PATH_FIELDS:
-        _pin_paths(section)
-    section[last] = int(value) if field == "threads" and value.isdigit() else value
+        pin_paths(section)
+    section[last] = int(value) if field == "threads" and value.isdigit() else text_of(value)
 
 
-def _pin_paths(data: dict[str, Any]) -> None:
+def pin_paths(data: dict[str, Any]) -> None:
     """Write relative paths as they are found from where the run was started."""
     config = DataConfig.model_validate(data)
     for field in PATH_FIELDS:

@@ -73,6 +73,13 @@ def quoted(text: str) -> str:
     return "'" + re.sub(r"(\\+)$", lambda match: match[1] * 2, escaped) + "'"
 
 
+def text_of(value: str) -> str:
+    """Return the text that was typed, with or without quotes for Hydra."""
+    parsed = _parsed(f"field={value}")
+    text = None if parsed is None else parsed.value()
+    return text if isinstance(text, str) else value
+
+
 def for_shell(word: str) -> str:
     """Quote a word for a shell, in double quotes where that is easier to read."""
     return shlex.quote(word) if re.search(r'["$`\\!]', word) else f'"{word}"'

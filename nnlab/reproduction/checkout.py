@@ -19,6 +19,7 @@ from nnlab.jobs.commands import commit_of
 from nnlab.jobs.config import DataConfig
 from nnlab.jobs.local_fields import NEEDED, PATH_FIELDS
 from nnlab.jobs.tags import Tag
+from nnlab.jobs.words import quoted
 from nnlab.reproduction.differences import WITHOUT_EFFECT
 from nnlab.reproduction.recorded_run import RecordedRun
 from nnlab.system.supervisor import supervised
@@ -237,6 +238,7 @@ def _quoted(value: Any) -> str:  # noqa: ANN401 - any value of a config
     if value is None:
         return "null"
     if isinstance(value, str):
-        escaped = value.replace("\\", "\\\\").replace("'", "\\'")
-        return f"'{escaped}'"
+        return quoted(value)
+    if isinstance(value, list | tuple):
+        return f"[{','.join(map(_quoted, value))}]"
     return repr(value)

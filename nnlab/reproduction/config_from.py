@@ -15,10 +15,11 @@ import yaml
 from nnlab.errors import ConfigError, RecordError
 from nnlab.jobs.code_version import CONF
 from nnlab.jobs.config import RunConfig, fields_with, from_mapping
-from nnlab.jobs.local_fields import without_foreign_values
+from nnlab.jobs.local_fields import PATH_FIELDS, pin_paths, without_foreign_values
 from nnlab.jobs.roles import Role
 from nnlab.jobs.sweep import field_of
 from nnlab.jobs.tags import Tag
+from nnlab.jobs.words import text_of
 from nnlab.reproduction.recorded_run import read_recorded_run
 from nnlab.tracking.store import existing_store
 from nnlab.training.initializers import FREE_INITS
@@ -51,7 +52,8 @@ def apply_config_from(arguments: Sequence[str], folder: Path) -> list[str]:
     which, rest = _split(arguments)
     if which is None:
         return rest
-    uri = next((word.partition("=")[2] for word in rest if word.startswith("tracking.uri=")), None)
+    uris = [word.partition("=")[2] for word in rest if word.startswith("tracking.uri=")]
+    uri = text_of(uris[0]) if uris else None
     store = existing_store(uri)
     recorded = read_recorded_run(store, store.find_run(which, "run"))
     changed = [fault for fault in recorded.faults if fault.startswith("config.yaml")]
@@ -104,6 +106,8 @@ def config_with(config: RunConfig, run_id: str, overridden: Sequence[str]) -> st
     text = (CONF / "config.yaml").read_text(encoding="utf-8")
     content: dict[str, Any] = yaml.safe_load(text)
     recorded = config.model_dump()
+    if set(PATH_FIELDS) & set(overridden):  # the given one starts from here, and not from there
+        pin_paths(recorded["data"])
     content.update({name: recorded[name] for name in fields_with(Role.INHERITED)})
     content["derived_from"] = run_id
     content["tracking"]["experiment"] = _literal(recorded["tracking"]["experiment"])

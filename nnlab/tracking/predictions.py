@@ -14,7 +14,7 @@ from nnlab.arrays import Array
 from nnlab.data.images import Images, kinds_of, load_images
 from nnlab.data.pixel_values import MAX_VALUE, to_bytes
 from nnlab.errors import DataError, RecordError, StoredFileError
-from nnlab.jobs.config import from_record
+from nnlab.jobs.config import DataConfig, from_record
 from nnlab.jobs.tags import Tag
 from nnlab.safe_text import printable, spreadsheet_cell
 from nnlab.system.stored_files import read_yaml
@@ -75,8 +75,13 @@ def predict_files(
     params = predicting_weights(store, record)
     if record.status != "FINISHED":
         _note(f"run {record.run_id[:8]} did not train to its end: {_status_of(record)}.")
-    trained_with = None if pixel_max is not None else _recorded_white(store, record)
-    images = load_images(paths, params.w1.shape[2], pixel_max=pixel_max, trained_with=trained_with)
+    data = _recorded_data(store, record)
+    # 255 stands in configs from before there was this field.
+    white = None if data is None or data.pixel_max == MAX_VALUE else data.pixel_max
+    images = load_images(
+        paths, params.w1.shape[2], pixel_max=pixel_max, trained_with=None if pixel_max else white,
+        transpose=data is not None and data.transpose,
+    )  # fmt: skip
     if images.said:
         _note(images.said + ".")
     if not invert and images.bright:
@@ -91,13 +96,10 @@ def predict_files(
         click.echo(f"accuracy {accuracy:.4f} on {len(labels):,} labelled images", err=True)
 
 
-def _recorded_white(store: Store, record: RunRecord) -> float | None:
-    """Return the pixel value that was given as white when the run trained; None if none was."""
+def _recorded_data(store: Store, record: RunRecord) -> DataConfig | None:
+    """Return what a run's config says of its data; None where the config is lost."""
     path = store.download(record.run_id, "config.yaml")
-    if not path.exists():
-        return None
-    white = from_record(read_yaml(path)).data.pixel_max
-    return None if white == MAX_VALUE else white
+    return from_record(read_yaml(path)).data if path.exists() else None
 
 
 def predicting_weights(store: Store, record: RunRecord) -> Params:

@@ -181,6 +181,14 @@ def test_a_row_that_is_not_as_long_as_the_header_is_named(refused, rows, line, l
             ),
         ),
         (
+            "# A title\n\nSome text, with a comma.\n",
+            (
+                "found text that begins '# A title', which is no header of a table of images, "
+                "expected label,pixel0,…. If one of its columns is the label, give it: "
+                "data.label_column=…."
+            ),
+        ),
+        (
             "label,label,a\n1,2,3\n",
             (
                 "found 2 columns `label` in the header (it begins 'label,label,a'), expected "

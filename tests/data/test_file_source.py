@@ -46,6 +46,13 @@ def test_values_that_do_not_tell_which_is_white_are_refused_with_the_field(tmp_p
     assert load_file("some", tmp_path, Reading(pixel_max=17)).pixels.max() > 127
 
 
+def test_a_fraction_is_refused_where_the_given_white_is_of_whole_numbers(tmp_path):
+    table = tmp_path / "train.csv"
+    table.write_text("label,p0,p1,p2,p3\n0,0.5,16,3,4\n1,2,3,4,5\n")
+    with pytest.raises(DataError, match=r"fractions .* from 0\.5 to 16, .* divide them by 16\."):
+        load_file("some", table, Reading(pixel_max=16))
+
+
 def test_an_npz_of_keras_is_read_with_its_test_set(tmp_path):
     x, y = random_images(6, 3, 3), np.arange(6) % 3
     np.savez(tmp_path / "mnist.npz", x_train=x, y_train=y, x_test=x[:2], y_test=y[:2])

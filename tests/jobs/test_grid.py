@@ -71,3 +71,9 @@ def test_a_field_of_some_options_is_swept_beside_these_options():
         for config in compose_grid(["init=normal,uniform", "init.scale=2"]).configs
     ]
     assert scales == [2, 2]
+
+
+def test_data_files_of_one_name_are_told_apart_by_what_was_typed():
+    configs = compose_grid(["data=file", "data.path=a/1.csv,b/1.csv,c/2.csv"]).configs
+    assert [config.data.name for config in configs] == ["a/1.csv", "b/1.csv", "2"]
+    assert [compose_grid(["data=file", "data.path=a/1.csv"]).configs[0].data.name] == ["1"]

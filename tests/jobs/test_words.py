@@ -9,7 +9,7 @@ from pydantic import BaseModel
 
 from nnlab.errors import ConfigError
 from nnlab.jobs.config import RunConfig
-from nnlab.jobs.words import TEXT_FIELDS, hydra_words
+from nnlab.jobs.words import TEXT_FIELDS, hydra_words, text_of
 
 
 def read(word, *, several=False):
@@ -74,6 +74,11 @@ def test_a_comma_in_a_text_is_answered_with_the_quoting_that_works(text):
         hydra_words([f"run_name={text}"], several=False)
     (word,) = shlex.split(str(error.value).partition("give ")[2].removesuffix("."))
     assert read(word) == text
+
+
+@pytest.mark.parametrize("typed", ["ä b.csv", "'ä b.csv'", '"ä b.csv"'])
+def test_where_hydra_does_not_read_a_text_its_quotes_may_stay_all_the_same(typed):
+    assert text_of(typed) == "ä b.csv"
 
 
 def test_numbers_flags_and_unknown_fields_are_left_to_hydra():

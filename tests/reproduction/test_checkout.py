@@ -3,10 +3,14 @@
 from types import SimpleNamespace
 
 import pytest
+import yaml
 from support.checkouts import Checkout
+from support.configs import config
 
 from nnlab.errors import RecordError
-from nnlab.reproduction.checkout import recorded_code, train_in_checkout
+from nnlab.jobs.compose import compose_run
+from nnlab.reproduction.checkout import _overrides, recorded_code, train_in_checkout
+from nnlab.reproduction.config_from import config_with
 
 WITH_A_PATCH_THAT_DOES_NOT_FIT = """
 from nnlab.reproduction.checkout import RecordedCode, checked_out
@@ -52,3 +56,35 @@ def test_code_that_fails_is_quoted(tmp_path):
     run = SimpleNamespace(config_yaml=config)
     with pytest.raises(RecordError, match="ended with exit code 1: no such field"):
         train_in_checkout(tmp_path, run, config, tmp_path)
+
+
+def test_a_recorded_config_is_written_as_hydra_reads_it(tmp_path, monkeypatch):
+    (tmp_path / "ä's.csv").touch()
+    monkeypatch.chdir(tmp_path)
+    recorded = config(
+        data__source="file", data__name="x", data__path="ä's.csv",
+        data__drop_columns=["id", "Größe"],
+        data__pixel_max=None, data__label_column=None,
+    )  # fmt: skip
+    monkeypatch.chdir("/")
+    plain = recorded.model_dump()
+    words = _overrides(plain, plain)
+    again, _ = compose_run(words)
+    assert again.data.path == str(tmp_path / "ä's.csv")
+    assert again.data.drop_columns == ("id", "Größe")
+    assert again.identity == recorded.identity
+
+
+def test_a_path_that_is_given_with_a_recorded_config_starts_from_here(tmp_path, monkeypatch):
+    for name in ("train.csv", "test.csv"):
+        (tmp_path / name).touch()
+    monkeypatch.chdir(tmp_path)
+    recorded = config(
+        data__source="file", data__name="x", data__path="train.csv", data__test_path="test.csv"
+    )
+    monkeypatch.chdir("/")
+    data = yaml.safe_load(config_with(recorded, "f" * 32, ["data.path"]))["data"]
+    assert "cwd" not in data
+    assert data["test_path"] == str(tmp_path / "test.csv")
+    data = yaml.safe_load(config_with(recorded, "f" * 32, ["lr"]))["data"]
+    assert (data["path"], data["cwd"]) == ("train.csv", str(tmp_path))

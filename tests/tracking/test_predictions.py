@@ -432,3 +432,30 @@ def test_a_run_that_was_trained_with_another_white_classifies_its_own_file_alike
     refused = CliRunner().invoke(main, ["predict", "last", str(data), "--pixel-max", "15"])
     assert refused.exit_code == 2
     assert "which --pixel-max 15 says is white" in refused.stderr
+
+
+def test_a_run_that_was_trained_on_transposed_images_classifies_such_files_alike(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setenv("NNLAB_ROOT", str(tmp_path))
+    images = np.random.default_rng(0).integers(0, 256, (40, 4, 4), dtype=np.uint8)
+    np.savez(tmp_path / "mnist.npz", x_train=images, y_train=np.arange(40) % 3)
+    Image.fromarray(images[0].T).save(tmp_path / "upright.png")
+    done = run_py(
+        "data=file", f"data.path={tmp_path}/mnist.npz", "data.transpose=true", "data.val_size=8",
+        "epochs=3", "pictures=0", root=tmp_path, check=True,
+    )  # fmt: skip
+    run_id = re.search(r"^  run +(\w+)$", done.stdout, re.MULTILINE)[1]
+    store = Store(f"sqlite:///{tmp_path}/mlruns/mlflow.db")
+    params = read_weights(store.download(run_id, "weights.npz").parent)
+    upright = load_images([tmp_path / "mnist.npz"], 16, transpose=True)
+    labels, _ = classify(params, upright)
+    np.testing.assert_array_equal(upright.pixels, images.transpose(0, 2, 1).reshape(40, 16))
+
+    predicted = CliRunner().invoke(main, ["predict", run_id, str(tmp_path / "mnist.npz")])
+    assert "images transposed, as those that the run trained on" in predicted.stderr
+    rows = list(csv.DictReader(io.StringIO(predicted.stdout)))
+    assert [int(row["label"]) for row in rows] == labels.tolist()
+    picture = CliRunner().invoke(main, ["predict", run_id, str(tmp_path / "upright.png")])
+    (row,) = csv.DictReader(io.StringIO(picture.stdout))
+    assert int(row["label"]) == labels[0]
