@@ -6,7 +6,7 @@ import pandas as pd
 
 from nnlab.analysis.confirmation import Confirmation, confirmation_sentence
 from nnlab.analysis.formatting import interval, metric_name, number
-from nnlab.analysis.groups import RunGroup, against_best, shown_worse
+from nnlab.analysis.groups import RunGroup, against_best, level_with_best, shown_worse
 from nnlab.analysis.image_sampling import TEST_ACCURACY
 from nnlab.analysis.looks import look_level
 from nnlab.analysis.paired_statistics import MIN_SEEDS, PairedDifference
@@ -26,7 +26,7 @@ def about_the_best(groups: Sequence[RunGroup]) -> Iterator[str]:
         The configurations, best first; the first one has results.
     """
     yield _best(groups)
-    if len(groups) == 1:
+    if len(groups) == 1 or len(level_with_best(groups)) == len(groups) - 1:
         return
     yield from _missing(groups)
     compared = against_best(groups)
@@ -38,18 +38,26 @@ def about_the_best(groups: Sequence[RunGroup]) -> Iterator[str]:
 def _best(groups: Sequence[RunGroup]) -> str:
     best, summary = groups[0], groups[0].summary
     between = interval(summary.interval.low, summary.interval.high)
+    spread = f"; the seeds lie between {number(summary.worst)} and {number(summary.best)}"
     if summary.n == 1:
-        note = " (one seed: no interval)"
+        note, spread = " (one seed: no interval)", ""
+    elif summary.worst == summary.best:
+        note, spread = f" ({summary.n} seeds, all equal: no interval)", ""
     elif summary.n < MIN_SEEDS or not between:
         note = f" ({summary.n} seeds: no interval)"
     else:
         note = f" (95 % interval {between}, {summary.n} seeds)"
-    which = f"Best of {len(groups)} configurations: **{best.label}**, with" if best.label else "All"
-    spread = f"; the seeds lie between {number(summary.worst)} and {number(summary.best)}"
-    return (
-        f"{which} a mean {metric_name(best.metric)} of {number(summary.mean)}{note}"
-        f"{spread if summary.n > 1 else ''}.{_learned(best)}"
-    )
+    mean = f"a mean {metric_name(best.metric)} of {number(summary.mean)}{note}{spread}"
+    level = level_with_best(groups)
+    if not best.label:
+        return f"There is one configuration, with {mean}.{_learned(best)}"
+    if level and len(level) == len(groups) - 1:
+        return f"None of {len(groups)} configurations is the best: each has {mean}."
+    if level:
+        more = f" and {len(level) - NAMED} more" if len(level) > NAMED else ""
+        spread = f". So has {', '.join(other.label for other in level[:NAMED])}{more}"
+        mean += spread
+    return f"Best of {len(groups)} configurations: **{best.label}**, with {mean}.{_learned(best)}"
 
 
 def _learned(group: RunGroup) -> str:
@@ -94,16 +102,20 @@ def _rivals(best: RunGroup, compared: Sequence[tuple[RunGroup, PairedDifference]
     if common < MIN_SEEDS:
         return (
             f"With {NUMBERS[common]} seed{'s' * (common > 1)} in common, no difference between "
-            f"configurations can be told from chance: it takes {MIN_SEEDS}. Add "
-            "`'seed=range(0,5)'`."
+            f"configurations can be told from chance: it takes {MIN_SEEDS}. "
+            f"{next_step([best, *(other for other, _ in compared)])}"
         )
     level = [(other, difference) for other, difference in compared if not shown_worse(difference)]
     pairs = len(compared) * (len(compared) + 1) // 2
+    if not level and len(compared) == 1:
+        ((other, difference),) = compared
+        return (
+            f"It is better than {other.label}, seed by seed, by a test that errs in 5 of 100 "
+            f"sweeps: {lead(difference, best.metric)}.{_between_the_levels(difference)}"
+        )
     holm = f"by tests that together err in 5 of 100 sweeps (Holm, all {pairs} pairs)"
     if not level:
-        return f"It is better than each of the other {len(compared)}, seed by seed, {holm}." + (
-            _between_the_levels(compared)
-        )
+        return f"It is better than each of the other {len(compared)}, seed by seed, {holm}."
     listed = "; ".join(
         f"{other.label} ({lead(difference, best.metric)})" for other, difference in level[:NAMED]
     )
@@ -118,10 +130,18 @@ def _rivals(best: RunGroup, compared: Sequence[tuple[RunGroup, PairedDifference]
     )
 
 
-def _between_the_levels(compared: Sequence[tuple[RunGroup, PairedDifference]]) -> str:
+def next_step(groups: Sequence[RunGroup]) -> str:
+    """Say how configurations get the seeds in common that a verdict takes."""
+    if any(group.endings.isin(("FAILED", "KILLED")).any() for group in groups):
+        return "`nnlab resume` completes the runs that failed."
+    if any((group.endings == "pruned").any() for group in groups):
+        return "Pruned runs have no result: leave `prune` out."
+    return "Add `'seed=range(0,5)' reuse=true`, which trains only what is missing."
+
+
+def _between_the_levels(difference: PairedDifference) -> str:
     """Say where the first look of a sequence of looks would not decide what one look decides."""
-    (_, difference), *others = compared
-    if others or difference.p_value <= look_level(1):
+    if difference.p_value <= look_level(1):
         return ""
     return (
         f" The p-value is {difference.p_value:.3f}: enough for one look at the seeds that were "
@@ -193,6 +213,8 @@ def lead(difference: PairedDifference, metric: str) -> str:
         return "no seed in common"
     if difference.mean is None:
         return "no mean difference"
+    if not difference.differences.any():
+        return f"equal in {counted(difference.n, 'common seed')}"
     low, high = difference.interval.low, difference.interval.high
     sign = -1 if lower_is_better(metric) else 1
     if sign * difference.mean < 0:
@@ -220,7 +242,7 @@ def about_confirmation(
         The sweep's id.
     """
     confirmed = confirmation.of(groups[0]) if confirmation else None
-    if len(groups) > 1 or confirmed:
+    if len(level_with_best(groups)) < len(groups) - 1 or confirmed:
         yield confirmation_sentence(groups, confirmation, sweep)
     elif len(groups) == 1:
         yield from test_error(groups[0], "the sweep has no other configuration to choose from")

@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from nnlab.analysis.best_configuration import next_step
 from nnlab.analysis.compared import about, last_of_stopped
 from nnlab.analysis.conclusions import late_notes
 from nnlab.analysis.conditions import column, left_out_note, runs_where
@@ -24,8 +25,9 @@ from nnlab.analysis.configurations import (
 from nnlab.analysis.confirmation import confirmation_sentence, read_confirmation
 from nnlab.analysis.explanations import variation_shares
 from nnlab.analysis.formatting import short, written
-from nnlab.analysis.groups import RunGroup, grouped
+from nnlab.analysis.groups import RunGroup, grouped, level_with_best
 from nnlab.analysis.image_sampling import TEST_ACCURACY
+from nnlab.analysis.mean_test import holm
 from nnlab.analysis.ranking import ENDINGS, METRIC, SEED, lower_is_better, tally, worst_result
 from nnlab.analysis.seed_variance import seed_sentences
 from nnlab.analysis.time_to_target import time_to_target
@@ -103,8 +105,8 @@ def compare(
     groups = grouped(runs, columns, name)
     last = last_of_stopped(runs, uri)
     table = pd.DataFrame([_row(group, counts) | _stopped(group, last) for group in groups])
-    notes += _notes(runs, table, name)
-    if where is None and len(groups) > 1:
+    notes += _notes(runs, table, name, groups)
+    if where is None and len(level_with_best(groups)) < len(groups) - 1:
         notes += _confirmation(groups, uri)
     if (table["seeds"] > 1).any():
         notes += seed_sentences(runs, fields, name)
@@ -134,7 +136,8 @@ def importance(
     -------
     DataFrame
         ``cause`` (a hyper-parameter, an interaction, the seed), ``df``, ``sum_of_squares``,
-        ``eta_squared``, ``omega_squared``; see ``variance.Effect``. The largest
+        ``eta_squared``, ``omega_squared``, ``p_value``; see ``variance.Effect``. ``shown``: whether
+        it is more than chance, by tests that together err in 5 of 100 cases (Holm). The largest
         share comes first, and the seed last. ``attrs``: as in ``compare``; ``learned``, the same
         without the levels with which nothing learned, which can make most of the variation, and
         ``among``, which levels are left; None where that says nothing else.
@@ -173,6 +176,8 @@ def importance(
 def _effects(runs: pd.DataFrame, fields: Sequence[str], name: str) -> pd.DataFrame:
     """Return the effects of fields on a metric: the largest share first, and the seed last."""
     *causes, seed = decompose(runs, fields, name)
+    ordered = sorted(causes, key=lambda effect: -effect.eta)
+    beyond = holm([effect.p_value for effect in ordered])
     return pd.DataFrame(
         {
             "cause": " × ".join(effect.factors),
@@ -180,8 +185,10 @@ def _effects(runs: pd.DataFrame, fields: Sequence[str], name: str) -> pd.DataFra
             "sum_of_squares": effect.sum_of_squares,
             "eta_squared": effect.eta,
             "omega_squared": effect.omega,
+            "p_value": effect.p_value,
+            "shown": shown,
         }
-        for effect in (*sorted(causes, key=lambda effect: -effect.eta), seed)
+        for effect, shown in zip((*ordered, seed), (*beyond, False), strict=True)
     ).astype({"omega_squared": float})
 
 
@@ -291,7 +298,9 @@ def _pivoted(
     return pd.DataFrame([row for _, row in rows], index, columns)
 
 
-def _notes(runs: pd.DataFrame, table: pd.DataFrame, metric: str) -> list[str]:
+def _notes(
+    runs: pd.DataFrame, table: pd.DataFrame, metric: str, groups: Sequence[RunGroup]
+) -> list[str]:
     """Return the sentences that a reader needs to read the numbers right."""
     notes = [*_diverged_note(runs, metric), *late_notes(runs, metric)]
     if metric == TEST_ACCURACY:
@@ -318,7 +327,8 @@ def _notes(runs: pd.DataFrame, table: pd.DataFrame, metric: str) -> list[str]:
     if few:
         notes.append(
             f"{few} of {len(table)} configurations have 2 to 4 seeds: too few for an interval that "
-            "holds the true mean 95 times in 100."
+            "holds the true mean 95 times in 100, and for any verdict. "
+            + next_step(groups).replace("`", "")
         )
     plain = int((table["interval"] == "percentile").sum())
     if plain:

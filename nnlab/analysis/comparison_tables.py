@@ -8,10 +8,8 @@ import pandas as pd
 
 from nnlab.analysis.comparison import PIVOTED
 from nnlab.analysis.formatting import interval, markdown_table, number, written
-from nnlab.analysis.paired_statistics import MIN_SEEDS
+from nnlab.analysis.paired_statistics import further_text
 from nnlab.analysis.ranking import ENDINGS, LearnedShare, lower_is_better
-from nnlab.analysis.seed_commands import MAX_FURTHER
-from nnlab.wording import counted
 
 Row = Mapping[Hashable, Any]  # column -> cell
 
@@ -103,7 +101,8 @@ def _causes(table: pd.DataFrame) -> pd.DataFrame:
             "df": table["df"].astype(str),
             "explained (η²)": [f"{share:.1%}" for share in table["eta_squared"]],
             "beyond chance (ω²)": [
-                "" if pd.isna(share) else f"{share:.1%}" for share in table["omega_squared"]
+                "" if pd.isna(share) else f"{share:.1%}" if shown else "not shown"
+                for share, shown in zip(table["omega_squared"], table["shown"], strict=True)
             ],
         }
     )
@@ -135,14 +134,8 @@ def _pair_verdict(row: Row, *, a_is_better: bool) -> str:
         return f"{'A' if a_is_better else 'B'} is better: the seeds suffice"
     if row["interval"] == "not finite":
         return "no mean difference"
-    if pd.isna(row["further"]):
-        return "open: no difference to go by"
-    if row["further"] > MAX_FURTHER:
-        return f"open: more than {MAX_FURTHER} more seeds"
-    if row["seeds"] < MIN_SEEDS:
-        return f"open: {counted(round(row['further']), 'more seed')} at least"
-    seeds = counted(round(row["further"]), "more seed")
-    return f"open: about {seeds} (chance {row['chance']:.0%})"
+    known = not pd.isna(row["further"])
+    return further_text(int(row["further"]) if known else None, row["seeds"], row["chance"])
 
 
 def _interval(row: Row, sign: str = "") -> str:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from nnlab.analysis.configurations import one_run_per_seed
-from nnlab.analysis.formatting import interval, number
+from nnlab.analysis.formatting import number
 from nnlab.analysis.groups import RunGroup, grouped
 from nnlab.jobs.tags import Tag
 from nnlab.tracking.frames import read_runs
@@ -101,11 +101,8 @@ def confirmation_sentence(
             f"The best mean is optimistic: of {len(groups)} it was selected by these very runs. "
             f"`nnlab confirm {sweep[:8]}` trains the candidates for the best again, on new seeds."
         )
-    summary = confirmed.summary
-    between = interval(summary.interval.low, summary.interval.high)
     text = (
-        f"Confirmed by {counted(summary.n, 'new seed')}, which did not select it (sweep "
-        f"`{confirmation.sweeps[0][:8]}`): {best.label} has a mean of {number(summary.mean)} "
-        f"{between}".rstrip()
+        f"On {counted(confirmed.summary.n, 'new seed')}, which did not select it (sweep "
+        f"`{confirmation.sweeps[0][:8]}`), {best.label} has a mean of {confirmed.mean_text}"
     )
     return f"{text}, after {number(best.summary.mean)} in the sweep that selected it."

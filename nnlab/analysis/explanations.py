@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator, Sequence
+from itertools import permutations
 from typing import NamedTuple
 
 import numpy as np
@@ -19,6 +20,7 @@ from nnlab.jobs.study import Reference
 MAJORITY = 0.5  # share of hidden units, or of seeds, above which a rule speaks of them all
 NEARLY_ALL = 0.9  # share of dead hidden units from which a network is dead on arrival
 TREND_P_VALUE = 0.05  # below it, a rank correlation is called a trend
+FEW_RANKS = 8  # whose 40,320 orders are all tried
 TREND_VALUES = 5  # the number of values that a rank correlation needs at least
 REFERENCE_ROUNDING = 0.005  # references are given to two decimals
 
@@ -74,10 +76,11 @@ def variation_shares(effects: pd.DataFrame, metric: str, among: str = "over this
         Of which runs it is said.
     """
     parts = []
-    columns = effects[["cause", "eta_squared", "omega_squared"]]
-    for cause, share, further in columns.itertuples(index=False):
+    columns = effects[["cause", "eta_squared", "omega_squared", "shown"]]
+    for cause, share, further, shown in columns.itertuples(index=False):
         names = short_cause(str(cause))
-        chance = "" if math.isnan(further) else f" ({further:.1%} beyond chance)"
+        beyond = f"{further:.1%} beyond chance" if shown else "not told from chance"
+        chance = "" if math.isnan(further) else f" ({beyond})"
         parts.append(f"{'the seed' if names == 'seed' else names} {share:.1%}{chance}")
     name = metric_name(metric)
     if len(parts) == 1:
@@ -150,10 +153,24 @@ def best_value_trend(rows: Sequence[BestValue], field: str, across: str) -> str 
     numbers = [(float(row.at), best) for row, best in known if isinstance(row.at, int | float)]
     if len(numbers) < max(TREND_VALUES, len(known)):
         return f"{text}."
-    rho, p = stats.spearmanr(*zip(*numbers, strict=True))
+    rho, p = rank_correlation(*zip(*numbers, strict=True))
     trend = f"it {'rises' if rho > 0 else 'falls'} with {short(field)}"
     judgement = trend if p < TREND_P_VALUE else "no one-way trend is shown"
     return f"{text}: {judgement} (Spearman's ρ = {rho:+.2f}, p = {p:.2g})."
+
+
+def rank_correlation(one: Sequence[float], other: Sequence[float]) -> tuple[float, float]:
+    """Return Spearman's ρ and its p-value; of few values, over all their orders.
+
+    SciPy approximates by Student's t, which gives p = 0 for any few values in order.
+    """
+    rho, p = map(float, stats.spearmanr(one, other))
+    if len(one) <= FEW_RANKS:
+        ranks, others = stats.rankdata(one), stats.rankdata(other)
+        sums = np.array([ranks @ order for order in permutations(others)])
+        middle = sums.mean()
+        p = float(np.mean(np.abs(sums - middle) >= abs(ranks @ others - middle) - 1e-9))
+    return rho, p
 
 
 def dead_on_arrival(states: Sequence[InitialState]) -> Iterator[str]:

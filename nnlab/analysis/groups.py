@@ -1,5 +1,6 @@
 """Runs grouped into configurations, the best first: the basis of tables, figures and sentences."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -8,9 +9,14 @@ import numpy as np
 import pandas as pd
 
 from nnlab.analysis.configurations import endings, run_results, value_key
-from nnlab.analysis.formatting import settings_text
+from nnlab.analysis.formatting import interval, number, settings_text
 from nnlab.analysis.image_sampling import TEST_ACCURACY, test_images, with_sampling
-from nnlab.analysis.paired_statistics import PairedDifference, as_family, paired_difference
+from nnlab.analysis.paired_statistics import (
+    MIN_SEEDS,
+    PairedDifference,
+    as_family,
+    paired_difference,
+)
 from nnlab.analysis.ranking import SEED, SEEDS, LearnedShare, lower_is_better, order_key
 from nnlab.analysis.statistics import Summary, summarise
 
@@ -83,6 +89,13 @@ class RunGroup:
         images = test_images(self.runs[TEST_ACCURACY].dropna())
         return replace(summary, interval=with_sampling(summary.interval, summary.mean, images))
 
+    @property
+    def mean_text(self) -> str:
+        """The mean, with its interval if the seeds are enough for one."""
+        found = self.summary.interval
+        between = interval(found.low, found.high) if self.summary.n >= MIN_SEEDS else ""
+        return f"{number(self.summary.mean)} {between}".rstrip()
+
     @cached_property
     def rank(self) -> tuple[float, float]:
         """The key that sorts groups, the best first; see ``ranking.order_key``."""
@@ -123,7 +136,8 @@ class RunGroup:
         """Compare it with another group over their common seeds."""
         one, two = self.common_results(other)
         lower = lower_is_better(self.metric)
-        return paired_difference(one.tolist(), two.tolist(), lower_is_better=lower)
+        difference = paired_difference(one.tolist(), two.tolist(), lower_is_better=lower)
+        return replace(difference, limit=math.inf if lower else 1.0)
 
 
 def _independent(*results: "pd.Series[float]") -> "list[pd.Series[float]]":
@@ -150,6 +164,11 @@ def grouped(runs: pd.DataFrame, fields: Sequence[str], metric: str) -> list[RunG
     ]
     # Equal groups are sorted by their values: figures must not depend on the order of the store.
     return sorted(groups, key=lambda group: (group.rank, *map(value_key, group.settings.values())))
+
+
+def level_with_best(groups: Sequence[RunGroup]) -> list[RunGroup]:
+    """Return the groups that have the same mean as the first one, and as many missing runs."""
+    return [group for group in groups[1:] if group.rank == groups[0].rank]
 
 
 def against_best(groups: Sequence[RunGroup]) -> list[tuple[RunGroup, PairedDifference]]:

@@ -47,6 +47,16 @@ def p_values(differences: Values) -> Values:
     return np.where(deviation > 0, p, np.where(mean == 0, 1.0, 2.0 ** (1 - n)))
 
 
+def holm(p: Sequence[float]) -> list[bool]:
+    """Return which of some tests reject, where all together err in 5 of 100 cases (Holm 1979)."""
+    rejected, left = [False] * len(p), len(p)
+    for place in sorted(range(len(p)), key=lambda place: p[place]):
+        if p[place] > ALPHA / left:
+            break
+        rejected[place], left = True, left - 1
+    return rejected
+
+
 def mean_interval(values: Sequence[float] | Values, level: float = ALPHA) -> Interval:
     """Return the interval of a mean at the confidence 1 − ``level`` that belongs to ``p_values``.
 

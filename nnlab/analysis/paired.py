@@ -17,6 +17,7 @@ from nnlab.analysis.mean_test import ALPHA
 from nnlab.analysis.paired_statistics import MIN_SEEDS, PairedDifference, as_family
 from nnlab.analysis.ranking import METRIC, SEED
 from nnlab.analysis.seed_commands import seeds_command
+from nnlab.analysis.seed_variance import left_out_of_intervals
 from nnlab.analysis.selection import selection_notes
 from nnlab.errors import ComparisonError
 from nnlab.tracking.frames import read_runs
@@ -215,6 +216,8 @@ def compare_pairs(
     ]
     added = int((~once["run_id"].isin(set.union(*chosen))).sum())
     notes = left_out + _notes(pairs, added)
+    if any(found.difference.testable for found in pairs):
+        notes += left_out_of_intervals(once, fields)
     notes += [
         note.replace("`", "") for note in selection_notes([pair.groups for pair in pairs], uri)
     ]

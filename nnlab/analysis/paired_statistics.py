@@ -16,8 +16,10 @@ from nnlab.analysis.mean_test import (
     p_values,
 )
 from nnlab.analysis.statistics import Interval, Values
+from nnlab.wording import counted
 
 MIN_SEEDS = 5  # in common, below which nothing is decided
+MAX_FURTHER = 1000  # further seeds that are told, and for which a command is given
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,12 +36,15 @@ class PairedDifference:
     level : float
         The p-value up to which the difference is decided: 0.05, or less where it is one of many
         comparisons, or is looked at again and again.
+    limit : float
+        The largest difference that there can be: 1 of accuracies.
     """
 
     differences: Values
     a_beats_b: float
     lower_is_better: bool = False
     level: float = ALPHA
+    limit: float = math.inf
 
     @property
     def n(self) -> int:
@@ -77,7 +82,10 @@ class PairedDifference:
             return Interval(None, None, "few seeds")
         if all_equal(self.differences) and self.mean and not self.decided:
             return Interval(None, None, "equal values")
-        return mean_interval(self.differences, self.level)
+        found = mean_interval(self.differences, self.level)
+        assert found.low is not None
+        assert found.high is not None
+        return replace(found, low=max(found.low, -self.limit), high=min(found.high, self.limit))
 
     @property
     def decided(self) -> bool:
@@ -123,6 +131,18 @@ def paired_difference(
     a_beats_b = float(np.mean(wins + 0.5 * (one == other))) if one.size else math.nan
     with np.errstate(invalid="ignore"):  # infinite minus infinite
         return PairedDifference(one - other, a_beats_b, lower_is_better)
+
+
+def further_text(further: int | None, n: int, chance: float | None = None) -> str:
+    """Say of an undecided difference of n pairs how many more seeds may decide it."""
+    if further is None:
+        return "open: no difference to go by"
+    if further > MAX_FURTHER:
+        return f"open: more than {MAX_FURTHER} more seeds"
+    seeds = counted(further, "more seed")
+    if n < MIN_SEEDS:
+        return f"open: {seeds} at least"
+    return f"open: about {seeds}" + ("" if chance is None else f" (chance {chance:.0%})")
 
 
 def as_family(

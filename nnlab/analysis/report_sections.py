@@ -24,7 +24,7 @@ from nnlab.analysis.explanations import (
 from nnlab.analysis.figures import axis, rows_of
 from nnlab.analysis.formatting import interval, markdown_table, number, short, written
 from nnlab.analysis.groups import RunGroup, grouped, levels, numeric
-from nnlab.analysis.paired_statistics import as_family
+from nnlab.analysis.paired_statistics import as_family, further_text
 from nnlab.analysis.ranking import SEED
 from nnlab.analysis.sweep_results import SweepResults
 from nnlab.errors import ComparisonError
@@ -167,14 +167,13 @@ def _best_across(results: SweepResults) -> SectionAndSentences | None:
         return None
     cells, bests = [], []
     for label, members in rows.items():
-        best, value = members[0].summary, best_across(members, across)
+        value = best_across(members, across)
         candidates = candidates_across(members, across)
         learned = any(member.share("learned") for member in members)
-        between = interval(best.interval.low, best.interval.high)
         cells.append(
             [label, written(value) if value is not None else "any" if learned else "none learned",
              ", ".join(map(written, candidates)) if value is not None else "",
-             f"{number(best.mean)} {between}".strip(), learned_between(members, across)]
+             members[0].mean_text, learned_between(members, across)]
         )  # fmt: skip
         bests.append((members[0].settings, value, candidates))
     name = short(across)
@@ -204,11 +203,9 @@ def _best_rows_compared(rows: Mapping[str, Sequence[RunGroup]], across: str) -> 
     for (better, worse), difference in zip(neighbours, family, strict=True):
         mean = number(difference.mean, "+")
         between = interval(difference.interval.low, difference.interval.high)
-        further = difference.further
-        open_ = "open" if further is None else f"open: about {further} more seeds would tell"
         cells.append(
             [better.label, worse.label, f"{mean} {between}".strip(), f"{difference.a_beats_b:.2f}",
-             "told apart" if difference.decided else open_]
+             "told apart" if difference.decided else further_text(difference.further, difference.n)]
         )  # fmt: skip
     titles = ["A", "B", "A - B", "P(A beats B)", ""]
     table = markdown_table(titles, cells, left=(0, 1))

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from nnlab.analysis.groups import RunGroup
+from nnlab.analysis.paired_statistics import MAX_FURTHER
 from nnlab.jobs.commands import says_what_is_trained
 from nnlab.jobs.config import fields_with
 from nnlab.jobs.roles import Role, is_among
@@ -16,7 +17,6 @@ from nnlab.system.stored_files import parse_yaml
 from nnlab.tracking.frames import read_file
 from nnlab.tracking.locations import tracking_uri
 
-MAX_FURTHER = 1000  # further seeds for which a command is given
 PLAIN = re.compile(r"[\w.+-]+")  # a value that needs no quotes in a list of values
 
 

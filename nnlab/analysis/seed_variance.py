@@ -8,6 +8,7 @@ import pandas as pd
 
 from nnlab.analysis.configurations import run_results, varying_seeds
 from nnlab.analysis.formatting import metric_name, number
+from nnlab.analysis.paired_statistics import MIN_SEEDS
 from nnlab.analysis.ranking import SEEDS
 
 WEIGHTS, SPLIT, ORDER = "the initial weights", "the split", "the order of the mini-batches"
@@ -25,24 +26,9 @@ def seed_sentences(runs: pd.DataFrame, fields: Sequence[str], metric: str) -> It
         What varies between the configurations.
     metric : str
     """
+    yield from left_out_of_intervals(runs, fields)
     seeds = varying_seeds(runs)
-    averaged = _averaged(runs, [seed for seed in seeds if seed not in fields])
     fields = [field for field in fields if field not in SEEDS]
-    drawn, same = _drawn(runs, seeds)
-    if averaged:
-        others = " and ".join(f"{runs[seed].nunique(dropna=False)} `{seed}`" for seed in averaged)
-        kept = " and ".join(f"`{seed}`" for seed in seeds if seed not in averaged)
-        draws = " and ".join(DRAWS[seed] for seed in averaged)
-        yield (
-            f"The seeds are crossed: a {kept} counts once, with the mean over its {others}, and "
-            f"the intervals do not hold what another choice of {draws} would change."
-        )
-    if drawn and same and len(runs) > 1:
-        verb = "are" if len(same) > 1 or same[0] == WEIGHTS else "is"
-        yield (
-            f"The seeds vary {' and '.join(drawn)} alone: {' and '.join(same)} {verb} the same in "
-            f"all runs, so that the intervals do not hold what another choice would change."
-        )
     components = seed_components(runs.assign(_result=run_results(runs, metric)), fields, "_result")
     if components:
         whole = sum(components.values())
@@ -55,7 +41,29 @@ def seed_sentences(runs: pd.DataFrame, fields: Sequence[str], metric: str) -> It
         yield (
             f"Repeated with other seeds, {metric_name(metric)} has a standard deviation of "
             f"{number(math.sqrt(whole))}; its variance comes from {', '.join(parts[:-1])}, and "
-            f"{parts[-1]} (interactions included)."
+            f"{parts[-1]} (interactions included).{_how_sure(runs, seeds)}"
+        )
+
+
+def left_out_of_intervals(runs: pd.DataFrame, fields: Sequence[str]) -> Iterator[str]:
+    """Say which draws the seeds do not vary; the parameters are those of ``seed_sentences``."""
+    seeds = varying_seeds(runs)
+    averaged = _averaged(runs, [seed for seed in seeds if seed not in fields])
+    drawn, same = _drawn(runs, seeds)
+    if averaged:
+        others = " and ".join(f"{runs[seed].nunique(dropna=False)} `{seed}`" for seed in averaged)
+        kept = " and ".join(f"`{seed}`" for seed in seeds if seed not in averaged)
+        draws = " and ".join(DRAWS[seed] for seed in averaged)
+        yield (
+            f"The seeds are crossed: a {kept} counts once, with the mean over its {others}, and "
+            f"the intervals do not hold what another choice of {draws} would change. Shares that "
+            "learned count every run: their intervals are too narrow."
+        )
+    if drawn and same and len(runs) > 1:
+        verb = "are" if len(same) > 1 or same[0] == WEIGHTS else "is"
+        yield (
+            f"The seeds vary {' and '.join(drawn)} alone: {' and '.join(same)} {verb} the same in "
+            f"all runs, so that the intervals do not hold what another choice would change."
         )
 
 
@@ -68,6 +76,13 @@ def _drawn(runs: pd.DataFrame, seeds: Sequence[str]) -> tuple[list[str], list[st
         drawn.append(ORDER)
     all_draws = [WEIGHTS, SPLIT, *([ORDER] if batches else [])]
     return drawn, [draw for draw in all_draws if draw not in drawn]
+
+
+def _how_sure(runs: pd.DataFrame, seeds: Sequence[str]) -> str:
+    """Say where too few values of a seed make its share of the variance."""
+    counts = {seed: runs[seed].nunique(dropna=False) for seed in seeds}
+    few = [f"{count} values of `{seed}`" for seed, count in counts.items() if count < MIN_SEEDS]
+    return f" {' and '.join(few)} say little of it." if few else ""
 
 
 def _averaged(runs: pd.DataFrame, seeds: Sequence[str]) -> list[str]:

@@ -7,6 +7,7 @@ from itertools import combinations
 
 import numpy as np
 import pandas as pd
+from scipy import stats
 
 from nnlab.analysis.ranking import SEED
 
@@ -32,6 +33,8 @@ class Effect:
         The same less the share that chance alone would show, ω² (Hays 1963, *Statistics for
         Psychologists*): what further seeds can be expected to show. None for the seed, against
         which it is measured.
+    p_value : float
+        Of the F-test of ``MS / MS_seed``; 1 for the seed.
     """
 
     factors: tuple[str, ...]
@@ -39,6 +42,7 @@ class Effect:
     df: int
     eta: float
     omega: float | None
+    p_value: float = 1.0
 
 
 def decompose(runs: pd.DataFrame, factors: Sequence[str], value: str) -> list[Effect]:
@@ -115,7 +119,9 @@ def decompose(runs: pd.DataFrame, factors: Sequence[str], value: str) -> list[Ef
     for chosen, squares in list(between.items())[1:]:
         df = math.prod(levels[name] - 1 for name in chosen)
         omega = max(0.0, (squares - df * noise) / (whole + noise))
-        effects.append(Effect(chosen, squares, df, squares / whole, omega))
+        ratio = squares / df / noise if noise else math.inf
+        p_value = float(stats.f.sf(ratio, df, within_df))
+        effects.append(Effect(chosen, squares, df, squares / whole, omega, p_value))
     return [*effects, Effect((SEED,), within, within_df, within / whole, None)]
 
 

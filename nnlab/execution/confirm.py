@@ -2,12 +2,15 @@
 
 from collections.abc import Sequence
 
+import pandas as pd
+
 from nnlab.analysis.best_configuration import about_confirmation
 from nnlab.analysis.configurations import metric_of
 from nnlab.analysis.confirmation import confirming_sweeps, read_confirmation
 from nnlab.analysis.groups import RunGroup, candidates
 from nnlab.analysis.paired_statistics import MIN_SEEDS
 from nnlab.analysis.ranking import METRIC, SEED
+from nnlab.analysis.seed_variance import left_out_of_intervals
 from nnlab.analysis.sweep_results import SweepResults
 from nnlab.errors import ComparisonError, ConfigError
 from nnlab.execution.failures import raise_if_failed
@@ -91,7 +94,11 @@ def confirm(
         new = NewSeeds(store, chosen, range(first, first + count), overrides)
         new.train(f"confirmation of {parent.run_id[:8]}", {Tag.CONFIRMS: parent.run_id})
     confirmation = read_confirmation(store.uri, parent.run_id, results.fields, name)
-    return list(about_confirmation(results.groups, confirmation, parent.run_id))
+    sentences = list(about_confirmation(results.groups, confirmation, parent.run_id))
+    if confirmation:
+        runs = pd.concat([group.runs for group in confirmation.groups])
+        sentences += left_out_of_intervals(runs, results.fields)
+    return sentences
 
 
 def _chosen(groups: Sequence[RunGroup], top: int | None, sweep: str) -> Sequence[RunGroup]:

@@ -132,7 +132,9 @@ def _configuration_row(
     known, share = configuration.known, configuration.share
     return {
         **configuration.settings,
-        "seeds": str(len(configuration.runs)),
+        "seeds": str(
+            max(len({value_of(run, seed) for run in configuration.runs}) for seed in SEEDS)
+        ),
         "mean late val accuracy": number(configuration.mean, missing=""),
         "worst": number(min(known, default=None), missing=""),
         "best": number(max(known, default=None), missing=""),

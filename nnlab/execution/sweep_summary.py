@@ -113,7 +113,7 @@ def describe_sweep(
     best = ranked(runs)[0]
     if METRIC in best.state.metrics:
         accuracy = number(best.state.metrics[METRIC])
-        summary += f". Best: **{best.job.name}**, late validation accuracy {accuracy}, "
+        summary += f". Best run: **{best.job.name}**, late validation accuracy {accuracy}, "
         summary += f"run `{best.state.run_id[:8]}`"
     commands = ["nnlab ui", "nnlab compare", "nnlab reproduce --all"]
     if not all(run.complete for run in runs):

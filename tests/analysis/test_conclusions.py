@@ -20,10 +20,12 @@ from nnlab.analysis.explanations import (
     candidates_across,
     dead_on_arrival,
     learned_between,
+    rank_correlation,
     variation_shares,
 )
 from nnlab.analysis.groups import RunGroup, following_levels, grouped, levels
 from nnlab.analysis.mean_test import p_values
+from nnlab.analysis.paired_statistics import further_text
 from nnlab.jobs.study import Reference
 
 ACCURACY, LATE = "final_val_accuracy", "late_val_accuracy"
@@ -46,7 +48,7 @@ def made(accuracies, outcomes=None, field="init.name", **columns):
 
 
 def said(runs, field="init.name", planned=None, target=0.8):
-    groups = grouped(runs, [field], ACCURACY)
+    groups = grouped(runs, [field] if field else [], ACCURACY)
     return conclusions(groups, runs, planned=planned or len(runs), target=target)
 
 
@@ -66,7 +68,11 @@ def test_fewer_than_five_seeds_have_no_interval():
 
 def test_what_every_paired_seed_decides_is_called_better():
     lines = said(made({"he": [0.90, 0.92, 0.91, 0.9, 0.91], "randn": [0.4, 0.5, 0.45, 0.4, 0.5]}))
-    assert lines[1].startswith("It is better than each of the other 1, seed by seed")
+    assert lines[1].startswith(
+        "It is better than init=randn, seed by seed, by a test that errs in 5 of 100 sweeps: ahead "
+        "by 0.4580 ["
+    )
+    assert lines[1].endswith("], 5 seeds in common.")
 
 
 def test_a_pair_between_the_levels_of_one_look_and_of_many_says_so():
@@ -75,7 +81,7 @@ def test_a_pair_between_the_levels_of_one_look_and_of_many_says_so():
     drop = next(d for d in (drop + shift for shift in np.arange(0, 0.05, 0.0005))
                 if 0.025 < p_values(d) < 0.05)  # fmt: skip
     line = said(made({"he": base, "randn": base - drop}))[1]
-    assert line.startswith("It is better than each of the other 1, seed by seed")
+    assert line.startswith("It is better than init=randn, seed by seed")
     assert re.search(
         r"The p-value is 0.0\d\d: enough for one look .* begins at 0.025, and leaves it op", line
     )
@@ -91,6 +97,56 @@ def test_a_pair_that_is_open_as_one_of_many_says_that_it_would_not_be_alone():
         "As the only pair, named before the runs, 2 of these would be told apart by "
         "`nnlab compare`; as one of 3, not." in line
     )
+
+
+def test_of_configurations_that_are_all_equal_none_is_the_best():
+    """Nor is a mean that was not selected an optimistic one."""
+    runs = made({"he": [0.1] * 5, "randn": [0.1] * 5}, {"he": "dead", "randn": "dead"})
+    first, second, *_ = said(runs)
+    assert first == (
+        "None of 2 configurations is the best: each has a mean final validation accuracy of "
+        "0.1000 (5 seeds, all equal: no interval)."
+    )
+    assert second.startswith("0 of 10 runs learned")
+    groups = grouped(runs, ["init.name"], ACCURACY)
+    assert list(about_confirmation(groups, None, "a" * 32)) == []
+
+
+def test_a_tie_with_the_best_is_told():
+    runs = made({"he": [0.8, 0.9, 0.85] * 2, "glorot": [0.9, 0.8, 0.85] * 2, "bad": [0.1] * 6})
+    first, second, *_ = said(runs)
+    assert "seeds lie between 0.8000 and 0.9000. So has init=he. 6 of its 6 runs" in first
+    assert "**init=glorot**" in first
+    assert "init=he (ahead by 0.0000 [" in second
+    same = grouped(made({"a": [0.8, 0.9], "b": [0.8, 0.9]}), ["init.name"], ACCURACY)
+    assert lead(same[0].against(same[1]), ACCURACY) == "equal in 2 common seeds"
+
+
+def test_one_configuration_is_the_best_of_nothing():
+    (line, *_) = said(made({"he": [0.9] * 4 + [0.91]}).drop(columns="init.name"), field=None)
+    assert line.startswith("There is one configuration, with a mean final validation accuracy of")
+
+
+@pytest.mark.parametrize(
+    ("ending", "step"),
+    [
+        (("learned", "FINISHED"), "Add `'seed=range(0,5)' reuse=true`, which trains only what is"),
+        ((None, "FAILED"), "`nnlab resume` completes the runs that failed."),
+        (("pruned", "FINISHED"), "Pruned runs have no result: leave `prune` out."),
+    ],
+)
+def test_too_few_common_seeds_come_with_the_next_step(ending, step):
+    runs = made({"he": [0.9, 0.8, 0.9], "randn": [0.4, 0.5, 0.4]})
+    runs.loc[5, ["outcome", "status"]] = ending
+    (line,) = [line for line in said(runs) if "told from chance: it takes 5. " in line]
+    assert step in line
+
+
+def test_a_difference_of_accuracies_lies_between_minus_1_and_1():
+    best, other = grouped(
+        made({"a": [0.9] * 5, "b": [0.9, 0.1, 0.9, 0.1, 0.9]}), ["init.name"], ACCURACY
+    )
+    assert best.against(other).interval.high == 1.0
 
 
 def test_what_the_seeds_do_not_tell_apart_is_not_called_better():
@@ -249,8 +305,8 @@ def test_new_seeds_give_the_figure_before_and_after_and_the_test_error():
     groups = grouped(runs, ["init.name"], ACCURACY)
     new = confirmed([0.87, 0.89], "he", **{"test/accuracy": [0.88, 0.90]})
     first, test = about_confirmation(groups, new, "a" * 32)
-    assert "Confirmed by 2 new seeds, which did not select it (sweep `cccccccc`): init=he" in first
-    assert "has a mean of 0.8800" in first
+    assert "On 2 new seeds, which did not select it (sweep `cccccccc`), init=he has a" in first
+    assert "has a mean of 0.8800, after" in first  # no interval: two seeds are too few
     assert first.endswith("after 0.9050 in the sweep that selected it.")
     assert test == (
         "On the test images init=he errs in 11.00% (2 seeds): the sweep chose it by final "
@@ -270,12 +326,32 @@ def test_one_configuration_was_chosen_from_nothing_and_says_so_of_its_test_error
 def test_the_shares_of_a_decomposition_are_said_with_what_is_beyond_chance():
     effects = pd.DataFrame(
         {"cause": ["init.name", "init.name × lr", "seed"], "eta_squared": [0.9, 0.06, 0.04],
-         "omega_squared": [0.89, 0.0, np.nan]}
+         "omega_squared": [0.89, 0.0, np.nan], "shown": [True, False, False]}
     )  # fmt: skip
     assert variation_shares(effects, ACCURACY) == (
         "The variation of final validation accuracy over this grid is accounted for by init 90.0% "
-        "(89.0% beyond chance), init × lr 6.0% (0.0% beyond chance) and the seed 4.0%."
+        "(89.0% beyond chance), init × lr 6.0% (not told from chance) and the seed 4.0%."
     )
+
+
+def test_the_p_value_of_few_ranks_counts_their_orders():
+    """5 values in order are one of 120, and the reverse another; SciPy's own p is 0."""
+    assert rank_correlation([1, 2, 3, 4, 5], [5, 4, 3, 2, 1]) == pytest.approx((-1, 2 / 120))
+    values = np.random.default_rng(1).normal(size=(2, 30))
+    assert rank_correlation(*values) == pytest.approx(stats.spearmanr(*values))
+
+
+@pytest.mark.parametrize(
+    ("further", "n", "text"),
+    [
+        (None, 5, "open: no difference to go by"),
+        (4, 1, "open: 4 more seeds at least"),
+        (1, 9, "open: about 1 more seed (chance 70%)"),
+        (5000, 9, "open: more than 1000 more seeds"),
+    ],
+)
+def test_an_open_pair_says_what_more_seeds_may_do(further, n, text):
+    assert further_text(further, n, 0.7) == text
 
 
 def rows(values, bests, candidates=None):

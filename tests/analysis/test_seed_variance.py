@@ -152,9 +152,11 @@ def test_where_everything_is_drawn_again_nothing_has_to_be_said():
     averaged, sentence = seed_sentences(crossed, ["lr"], METRIC)
     assert averaged == (
         "The seeds are crossed: a `seed` counts once, with the mean over its 2 `data.seed`, and "
-        "the intervals do not hold what another choice of the split would change."
+        "the intervals do not hold what another choice of the split would change. Shares that "
+        "learned count every run: their intervals are too narrow."
     )
     assert (
         "standard deviation of 0.1000; its variance comes from the initial weights 100%, the"
         in sentence
     )
+    assert sentence.endswith("3 values of `seed` and 2 values of `data.seed` say little of it.")

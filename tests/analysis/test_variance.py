@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
+from nnlab.analysis.mean_test import holm
 from nnlab.analysis.variance import DesignError, decompose, levels_that_learned
 
 
@@ -93,6 +94,26 @@ def test_omega_finds_nothing_where_there_is_nothing_but_chance():
         etas.append(effect.eta)
     assert np.mean(etas) == pytest.approx(5 / 35, abs=0.04)  # by degrees of freedom alone
     assert np.mean(omegas) < 0.05
+
+
+def test_the_p_value_of_a_single_factor_is_that_of_scipys_one_way_analysis():
+    runs = grid(seeds=4, noise=1.0, a=[0, 1, 3])
+    effect, seed = decompose(runs, ["a"], "y")
+    samples = [values.to_numpy() for _, values in runs.groupby("a")["y"]]
+    assert effect.p_value == pytest.approx(stats.f_oneway(*samples).pvalue)
+    assert seed.p_value == 1
+
+
+@pytest.mark.parametrize("seeds", [2, 5])
+def test_noise_alone_is_shown_to_matter_in_at_most_five_of_a_hundred_grids(seeds):
+    """Of two fields and their interaction; a seed's luck is the same in all configurations."""
+    rng, wrong, count = np.random.default_rng(seeds), 0, 60
+    runs = grid(seeds=seeds, a=[0, 1, 2], b=[0, 1])
+    for _ in range(count):
+        luck = rng.standard_t(3, seeds)
+        runs["y"] = luck[runs["seed"]] + rng.standard_t(3, len(runs))
+        wrong += any(holm([effect.p_value for effect in decompose(runs, ["a", "b"], "y")[:-1]]))
+    assert wrong <= stats.binom.ppf(0.99, count, 0.05)
 
 
 def test_the_shares_are_the_known_ones_where_the_noise_is_small():

@@ -69,7 +69,7 @@ def test_a_confirmation_that_was_interrupted_is_resumed_by_the_same_command(swep
     assert done.exit_code == 0, done.output
     assert confirming_sweeps(store, sweep) == [head]
     assert sorted(read_runs(store, [head])["seed"]) == list(range(8, 13))
-    assert "Confirmed by 5 new seeds" in done.stdout
+    assert "On 5 new seeds, which did not select it" in done.stdout
 
 
 def test_what_is_no_sweep_has_no_best_to_confirm(compared):
