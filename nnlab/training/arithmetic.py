@@ -144,7 +144,7 @@ class ExactArithmetic(Arithmetic):
             columns = slice(start, start + part)
             more = work.array("more", out.shape, self.dtype)
             np.add(out, np.matmul(w1_b1[:, columns], x[:, columns].T, out=more), out=out)
-        return out
+        return _with_nan_rows(out, w1_b1)
 
     def errors(self, dz1: Array, samples: int, work: Workspace) -> Array:
         """Round ``dZ1`` such that its products with images add up exactly."""
@@ -158,7 +158,7 @@ class ExactArithmetic(Arithmetic):
         for start in range(part, len(x), part):
             samples = slice(start, start + part)
             np.add(out, np.matmul(dz1[:, samples], x[samples]), out=out)
-        return np.divide(out, self.one, out=out)
+        return _with_nan_rows(np.divide(out, self.one, out=out), dz1)
 
     def matmul(self, a: Array, b: Array, out: Array, work: Workspace) -> Array:
         """Compute ``A B`` of sliced operands."""
@@ -184,6 +184,14 @@ class ExactArithmetic(Arithmetic):
         """Return each run's Euclidean norm, from sums in a fixed order."""
         squares = exact_sums.ordered_sum(np.square(array))
         return np.asarray(np.sqrt(exact_sums.ordered_sum(squares)))
+
+
+def _with_nan_rows(product: Array, rounded: Array) -> Array:
+    """Make those rows NaN that are NaN in the left operand, whatever the BLAS has made of them."""
+    bad = np.isnan(rounded[:, 0])
+    if bad.any():
+        product[bad] = np.nan
+    return product
 
 
 NUMPY = Arithmetic(np.dtype(np.float64))

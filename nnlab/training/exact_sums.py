@@ -26,8 +26,9 @@ largest value.
   error is that of pairwise summation, ``log2(terms) 2^-53`` of the sum of absolute values.
 
 Values below 2^-300 of size are rounded to multiples of a grid that fits 2^-300, so that no product
-is subnormal; a row with a number of 2^900 or more, or one that is not finite, becomes NaN as a
-whole, since BLAS libraries differ in what they make of infinity times zero.
+is subnormal. A row with a number beyond 2^480, or one that is not finite, becomes NaN as a whole,
+and so does all that it is multiplied with: a sum of products that overflows is infinite or NaN by
+the order of its terms, and BLAS libraries differ in what they make of NaN times zero.
 """
 
 from collections.abc import Iterator
@@ -42,8 +43,8 @@ Floats = NDArray[np.float64]
 MANTISSA = 53  # bits of a float64
 WHITE = 255  # the largest pixel
 PART = 2048  # terms of a sum of products with pixels
-IN_CACHE = 25_000  # numbers of an operand that is worked on at a time
-SMALLEST, LARGEST = 2.0**-300, 2.0**900  # between them, numbers are taken as they are
+IN_CACHE = 100_000  # numbers of an operand that is worked on at a time
+SMALLEST, LARGEST = 2.0**-300, 2.0**480  # between them, numbers are taken as they are
 EXPONENT = 0x7FF0000000000000  # its bits in a float64
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from nnlab.training.arithmetic import ExactArithmetic, arithmetic_of
 from nnlab.training.exact_sums import (
+    LARGEST,
     PART,
     ordered_sum,
     product,
@@ -85,7 +86,7 @@ def test_rounding_keeps_so_many_bits_of_the_largest_of_a_row():
     np.testing.assert_array_equal(rounded(row, 9)[1], 0)
 
 
-@pytest.mark.parametrize("bad", [np.inf, -np.inf, np.nan, 1e300])
+@pytest.mark.parametrize("bad", [np.inf, -np.inf, np.nan, 1e300, 1e200])
 def test_a_number_that_cannot_be_rounded_makes_its_run_nan_whatever_it_is_multiplied_with(bad):
     a, b = mixed(2, 3, 4), mixed(2, 4, 5)
     a[1, 0, 0], b[1, 0] = bad, 0.0
@@ -93,6 +94,24 @@ def test_a_number_that_cannot_be_rounded_makes_its_run_nan_whatever_it_is_multip
         found = multiplied(a, b)
     assert np.isfinite(found[0]).all()
     assert np.isnan(found[1]).all()
+
+
+@pytest.mark.parametrize("bad", [np.inf, np.nan, 1e200])
+def test_such_a_number_makes_its_row_nan_in_the_first_layer_even_beside_black_pixels(bad):
+    exact, work = arithmetic_of("exact"), Workspace()
+    rows = mixed(3, 8)
+    rows[1, 2] = bad
+    with np.errstate(invalid="ignore", over="ignore"):
+        z1 = exact.forward(exact.weights(rows), np.zeros((5, 8)), np.empty((3, 5)), work)
+        dw1 = exact.backward(exact.errors(rows, 8, work), np.zeros((8, 5)), np.empty((3, 5)))
+    for found in (z1, dw1):
+        assert np.isnan(found[1]).all()
+        assert (found[[0, 2]] == 0).all()
+
+
+def test_no_product_of_accepted_numbers_overflows():
+    a = np.full((1, 2, PART), LARGEST)
+    assert np.isfinite(product_over_samples(a, -a, Workspace())).all()
 
 
 def test_tiny_numbers_make_no_subnormal_products():
