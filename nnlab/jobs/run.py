@@ -6,14 +6,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from nnlab.errors import ConfigError
 from nnlab.jobs.config import RunConfig
 from nnlab.jobs.prepared_data import PreparedData, prepare
 from nnlab.training.initializers import draw_params
 from nnlab.training.network import Params
 from nnlab.training.outcomes import Curve, Status
-
-ALWAYS_THERE = 2**30  # bytes of memory that are not asked for
 
 
 @dataclass(frozen=True)
@@ -145,21 +142,5 @@ def plan_runs(jobs: Sequence[Job], first: int = 0) -> list[Run]:
         prepared = datasets.get(job.config.data)
         if prepared is None:
             prepared = datasets[job.config.data] = prepare(job.config.data)
-        _check_memory(job.config.hidden_size, prepared.dataset.pixels.shape[1])
         runs.append(Run(job, index, prepared, job.config.key(prepared.digest)))
     return runs
-
-
-def _check_memory(hidden_size: int, pixels: int) -> None:
-    """Refuse weights that this machine cannot hold: a run that can never succeed is not begun."""
-    needed = 8 * hidden_size * pixels  # bytes; they are drawn in float64
-    if needed < ALWAYS_THERE:
-        return
-    import psutil
-
-    there = psutil.virtual_memory().total + psutil.swap_memory().total
-    if needed > there:
-        raise ConfigError(
-            f"hidden_size={hidden_size} is not possible here: the first layer's weights alone take "
-            f"{needed / 1e9:,.0f} GB, and this machine has {there / 1e9:,.0f} GB of memory."
-        )
