@@ -61,10 +61,8 @@ def test_a_stack_that_fails_says_why_and_the_others_finish(store, capsys):
     out, err = capsys.readouterr()
     assert out.count(REASON) == 2
     assert err.count(REASON) == 2  # at once, not only at the end
-    assert (
-        f"2 of its runs are not complete; to go on with them: nnlab resume {parent.info.run_id[:8]}"
-        in out
-    )
+    resume = f"nnlab resume {parent.info.run_id[:8]} --uri {store}"
+    assert f"2 runs are not complete; to go on:\n  {resume}\n" in out
 
 
 @pytest.mark.usefixtures("burning")
