@@ -291,6 +291,7 @@ def test_models_of_mlflows_registry_move_along(old, new):
 
 @pytest.mark.long
 def test_a_sweep_that_was_stopped_goes_on_after_its_store_has_moved(old, new):
+    old.parent.mkdir()  # a root in a folder that is not there is refused
     stopped_sweep(old)
     old.rename(new)
     refused = CliRunner().invoke(main, ["resume", "--uri", uri_of(new / "mlruns")])
