@@ -6,8 +6,9 @@ import struct
 import numpy as np
 import pytest
 
+from nnlab.data import permutation as permutations
 from nnlab.data.dataset import Dataset, Split, batch_order, data_digest, split_dataset
-from nnlab.data.permutation import permutation
+from nnlab.data.permutation import permutation, shuffled
 from nnlab.errors import DataError
 
 
@@ -207,4 +208,17 @@ def test_permutations_are_those_that_numpys_generator_has_made_so_far(size):
     for seed in range(3):
         sequence = np.random.SeedSequence(seed)
         expected = np.random.Generator(np.random.PCG64(sequence)).permutation(size)
+        np.testing.assert_array_equal(shuffled(sequence, size), expected)
         np.testing.assert_array_equal(permutation(sequence, size), expected)
+
+
+def test_permutations_stay_the_same_where_numpys_generator_makes_others(monkeypatch):
+    sequence = np.random.SeedSequence(1)
+    expected = permutation(sequence, 500)
+    monkeypatch.setattr(permutations, "_of_numpy", lambda _, size: np.arange(size))
+    permutations._numpy_does_the_same.cache_clear()
+    try:
+        np.testing.assert_array_equal(permutation(sequence, 500), expected)
+    finally:
+        monkeypatch.undo()
+        permutations._numpy_does_the_same.cache_clear()
