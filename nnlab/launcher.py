@@ -134,7 +134,8 @@ class StackLauncher(Launcher):
                     returned.hydra_cfg = OmegaConf.masked_copy(config, "hydra")
                     returned.cfg = without_hydra(config)
                     callbacks.on_job_end(config=config, job_return=returned)
-        return [returns[kept.index(place)] for place in places]
+        of_place = dict(zip(kept, returns, strict=True))
+        return [of_place[place] for place in places]
 
     def _plan(
         self, launched: _Launched, sweep: "Sweep", settings: "LaunchConfig"
