@@ -24,7 +24,7 @@ from nnlab.analysis.configurations import (
 )
 from nnlab.analysis.confirmation import confirmation_sentence, read_confirmation
 from nnlab.analysis.explanations import variation_shares
-from nnlab.analysis.formatting import short, written
+from nnlab.analysis.formatting import short, span, written
 from nnlab.analysis.groups import RunGroup, grouped, level_with_best
 from nnlab.analysis.image_sampling import TEST_ACCURACY
 from nnlab.analysis.mean_test import holm
@@ -268,10 +268,9 @@ def _stopped(group: RunGroup, last: Mapping[str, tuple[float, int]]) -> dict[str
     if not last:
         return {}
     ended = [last[run_id] for run_id in group.runs["run_id"] if run_id in last]
-    epochs = sorted({epoch for _, epoch in ended})
     return {
         "stopped_accuracy": fmean(value for value, _ in ended) if ended else math.nan,
-        "stopped_epochs": " to ".join(map(str, epochs[:1] + epochs[1:][-1:])),
+        "stopped_epochs": span([epoch for _, epoch in ended]),
     }
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from nnlab.analysis.comparison import PIVOTED
-from nnlab.analysis.formatting import interval, markdown_table, number, written
+from nnlab.analysis.formatting import interval, markdown_table, number, stopped_text, written
 from nnlab.analysis.paired_statistics import further_text
 from nnlab.analysis.ranking import ENDINGS, LearnedShare, lower_is_better
 
@@ -64,11 +64,7 @@ def _configurations(table: pd.DataFrame) -> pd.DataFrame:
 def _where_stopped(row: Row) -> str:
     """Write the last accuracy of runs without a result, and its epochs."""
     epochs = row["stopped_epochs"]
-    return (
-        f"{number(row['stopped_accuracy'])} at epoch{'s' * (' ' in epochs)} {epochs}"
-        if epochs
-        else "-"
-    )
+    return stopped_text(row["stopped_accuracy"], epochs) if epochs else "-"
 
 
 def _to_target(row: Row) -> str:

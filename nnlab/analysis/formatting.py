@@ -42,6 +42,16 @@ def interval(low: float | None, high: float | None, sign: str = "") -> str:
     return f"[{number(low, sign)}, {number(high, sign)}]" if low != high else "all equal"
 
 
+def span(epochs: Collection[int]) -> str:
+    """Write the first and the last of some epochs: ``20``, ``20 to 60``; nothing of none."""
+    return " to ".join(map(str, sorted({min(epochs), max(epochs)}))) if epochs else ""
+
+
+def stopped_text(accuracy: float, epochs: str) -> str:
+    """Write an accuracy and the ``span`` of epochs where it was measured."""
+    return f"{number(accuracy)} at epoch{'s' * (' ' in epochs)} {epochs}"
+
+
 def metric_name(metric: str) -> str:
     """Return a metric's name as it is said in a sentence."""
     return METRIC_NAMES.get(metric, metric.replace("_", " ").replace("/", " "))

@@ -7,7 +7,7 @@ from statistics import fmean
 from rich.markup import escape
 from rich.text import Text
 
-from nnlab.analysis.formatting import number
+from nnlab.analysis.formatting import number, span, stopped_text
 from nnlab.analysis.ranking import (
     ENDINGS,
     LAST,
@@ -156,9 +156,8 @@ def where_stopped(runs: Sequence[Run]) -> str:
     last = [run.state.last for run in runs if run.state.last and _has_stopped(run)]
     if not last:
         return ""
-    epochs = sorted({epoch for _, epoch in last})
-    place = f"epoch {epochs[0]}" if len(epochs) == 1 else f"epochs {epochs[0]} to {epochs[-1]}"
-    return f"{number(fmean(accuracy for accuracy, _ in last))} at {place}"
+    accuracies, epochs = zip(*last, strict=True)
+    return stopped_text(fmean(accuracies), span(epochs))
 
 
 def _store_option(run: Run) -> str:
