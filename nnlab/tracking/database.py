@@ -22,8 +22,8 @@ LOCK_SECONDS = 120  # to wait for a database that another writer has locked
 # What reading a damaged database ends in: beside SQLite's own errors, text that is no UTF-8 and
 # values of another type than their column's.
 READ_ERRORS = (sqlite3.Error, ValueError, TypeError, LookupError, ArithmeticError, AttributeError)
-# SQLite's names of what no waiting mends: a full disk, a file or folder that cannot be written.
 DRIVER = "sqlite+pysqlite"  # that SQLAlchemy uses anyway
+# SQLite's names of what no waiting mends: a full disk, a file or folder that cannot be written.
 _DISK_ERRORS = ("SQLITE_FULL", "SQLITE_READONLY", "SQLITE_IOERR", "SQLITE_CANTOPEN")
 
 
