@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from support.paths import ROOT
+from support.wheels import build_wheel
 
 pytestmark = pytest.mark.long
 CODE = """
@@ -45,13 +46,7 @@ def result(python, folder):
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("wheel")
-    subprocess.run(
-        [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)],
-        cwd=ROOT, check=True, capture_output=True,
-    )  # fmt: skip
-    (path,) = folder.glob("*.whl")
-    return path
+    return build_wheel(tmp_path_factory.mktemp("wheel"))
 
 
 @pytest.mark.parametrize("version", ["3.12", "3.13", "3.14"])

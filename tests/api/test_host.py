@@ -7,6 +7,7 @@ import zipfile
 import pytest
 from support.commands import environment, python
 from support.paths import ROOT
+from support.wheels import build_wheel
 
 import nnlab
 
@@ -104,12 +105,7 @@ def test_the_offered_names_are_there_and_others_are_refused():
 def installed(tmp_path_factory):
     """What a wheel installs, unpacked: a folder for the path."""
     folder = tmp_path_factory.mktemp("wheel")
-    subprocess.run(
-        [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)],
-        cwd=ROOT, check=True, capture_output=True,
-    )  # fmt: skip
-    (wheel,) = folder.glob("*.whl")
-    with zipfile.ZipFile(wheel) as packed:
+    with zipfile.ZipFile(build_wheel(folder)) as packed:
         packed.extractall(folder / "site")
     return folder / "site"
 
