@@ -1,15 +1,14 @@
 """``nnlab compare``: a comparison on the terminal, or as CSV, JSON or Markdown."""
 
 import json
-import math
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Literal
 
 import pandas as pd
 
 from nnlab.analysis.comparison import compare, importance
 from nnlab.analysis.comparison_tables import LEFT, as_text, markdown
-from nnlab.analysis.formatting import csv_text, settings_text, written
+from nnlab.analysis.formatting import csv_text, json_value, settings_text, written
 from nnlab.analysis.paired import pair
 from nnlab.analysis.ranking import METRIC, lower_is_better
 from nnlab.analysis.terminal import SafeConsole, echo, folded, print_line
@@ -103,10 +102,10 @@ def write(table: pd.DataFrame, form: Form) -> None:
         echo("\n".join([*head, *notes]), err=True)
     elif form == "json":
         rows = [
-            {str(name): _plain(value) for name, value in row.items()}
+            {str(name): json_value(value) for name, value in row.items()}
             for row in _flat(table).to_dict(orient="records")
         ]
-        common = {name: _plain(value) for name, value in table.attrs["common"].items()}
+        common = {name: json_value(value) for name, value in table.attrs["common"].items()}
         content = {
             "metric": table.attrs["metric"], "compared": table.attrs["compared"],
             "common": common, "notes": notes, "rows": rows,
@@ -160,11 +159,3 @@ def _flat(table: pd.DataFrame) -> pd.DataFrame:
     across = table.columns.names[1]
     names = [f"{figure} {across}={written(value)}" for figure, value in table.columns]
     return table.set_axis(names, axis=1).reset_index()
-
-
-def _plain(value: Any) -> Any:  # noqa: ANN401 - any cell
-    """Return a cell as JSON has it; numbers that are not finite become null."""
-    value = value.item() if hasattr(value, "item") else value
-    return (
-        None if value is None or (isinstance(value, float) and not math.isfinite(value)) else value
-    )

@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from nnlab.analysis.first_weights import FirstWeights, first_weights
+from nnlab.analysis.formatting import json_value
 from nnlab.analysis.listing import Row, row_of
 from nnlab.analysis.ranking import LAST, METRIC
 from nnlab.errors import StoredFileError, TrackingError
@@ -111,7 +112,7 @@ class Description:
             **self.row,
             **self.facts,
             "params": self.record.params,
-            "metrics": self.record.metrics,
+            "metrics": {name: json_value(x) for name, x in self.record.metrics.items()},
             "tags": self.own_tags,
             "lineage": related,
             "first_weights": None if self.beginning is None else self.beginning.as_dict(),

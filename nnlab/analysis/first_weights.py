@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from pydantic import TypeAdapter
 
+from nnlab.analysis.formatting import json_value
 from nnlab.arrays import Array
 from nnlab.errors import StoredFileError, TrackingError
 from nnlab.system.stored_files import read_npz
@@ -53,10 +54,7 @@ class FirstWeights:
 
     def as_dict(self) -> dict[str, object]:
         """Return the fields as plain values; numbers that are not finite become None."""
-        return {
-            name: None if isinstance(value, float) and not np.isfinite(value) else value
-            for name, value in asdict(self).items()
-        }
+        return {name: json_value(value) for name, value in asdict(self).items()}
 
     def __str__(self) -> str:
         return (

@@ -3,7 +3,7 @@
 import math
 import re
 from collections.abc import Collection, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from nnlab.safe_text import spreadsheet_cell
 
@@ -91,6 +91,12 @@ def markdown_table(
     rule = ["---" if place in left else "---:" for place in range(len(titles))]
     lines = [titles, rule, *rows]
     return "\n".join("| " + " | ".join(map(_cell, line)) + " |" for line in lines)
+
+
+def json_value(value: Any) -> Any:  # noqa: ANN401 - any cell
+    """Return a cell as JSON has it; numbers that are not finite become null."""
+    value = value.item() if hasattr(value, "item") else value
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def csv_text(table: "pd.DataFrame") -> str:

@@ -3,7 +3,6 @@
 import csv
 import io
 import json
-import math
 import shutil
 import sys
 import textwrap
@@ -16,7 +15,7 @@ from typing import Literal
 
 from rich.markup import escape
 
-from nnlab.analysis.formatting import number
+from nnlab.analysis.formatting import json_value, number
 from nnlab.analysis.ranking import ENDINGS, LAST, METRIC
 from nnlab.analysis.terminal import SafeConsole, echo
 from nnlab.errors import TrackingError
@@ -145,28 +144,28 @@ def row_of(store: Reader, record: RunRecord) -> Row:
     endings = Counter[str]() if kind == "run" else _endings(store, record)
     metrics = record.metrics | (from_history(store, record) if lacks(record) else {})
     diverged_at = record.metrics.get("diverged_at")
-    epoch = record.steps.get(CURVE) if diverged_at is None else diverged_at
+    epoch = record.steps.get(CURVE) if diverged_at is None else json_value(diverged_at)
     cells = (
         record.run_id, kind, record.name, record.parent, record.status,
         record.tags.get(Tag.OUTCOME), None if epoch is None or kind != "run" else int(epoch),
         None if kind == "run" else sum(endings.values()),
         None if kind == "run" else endings["learned"],
         _iso(record.start_time), _iso(record.end_time),
-        _finite(metrics.get(METRIC, metrics.get(LAST))),
-        _finite(record.metrics.get(CURVE)),
+        json_value(metrics.get(METRIC, metrics.get(LAST))),
+        json_value(record.metrics.get(CURVE)),
     )  # fmt: skip
     return dict(zip(COLUMNS, cells, strict=True))
 
 
 def _endings(store: Reader, record: RunRecord) -> Counter[str]:
     """Count how the runs of a sweep ended, as it says itself, or else as they say."""
-    planned = record.metrics.get("runs/planned")
+    planned = json_value(record.metrics.get("runs/planned"))
     if planned is None:
         children = store.tagged(Tag.PARENT, record.run_id)
         return Counter(run.tags.get(Tag.OUTCOME, run.status) for run in children)
     endings = Counter(
         {
-            outcome: int(record.metrics[f"runs/{outcome}"])
+            outcome: int(json_value(record.metrics[f"runs/{outcome}"]) or 0)
             for outcome in ENDINGS
             if f"runs/{outcome}" in record.metrics
         }
@@ -179,10 +178,6 @@ def _iso(milliseconds: int | None) -> str | None:
     if milliseconds is None:
         return None
     return datetime.fromtimestamp(milliseconds / 1000, UTC).isoformat(timespec="seconds")
-
-
-def _finite(value: float | None) -> float | None:
-    return value if value is not None and math.isfinite(value) else None
 
 
 def print_rows(rows: Sequence[Row], more: int = 0) -> None:

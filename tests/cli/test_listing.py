@@ -5,6 +5,7 @@ import re
 import sqlite3
 import sys
 from contextlib import closing
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -184,3 +185,15 @@ def test_text_of_a_store_says_nothing_to_the_terminal(dead, tmp_path):
         text = printed(*words, "--uri", f"sqlite:///{database}")
         assert "\x1b" not in text
         assert "[red]b" in text
+
+
+def test_numbers_that_are_not_finite_are_null_in_json(dead, compared, tmp_path):
+    database = tmp_path / "mlflow.db"
+    infinite = "UPDATE latest_metrics SET value = 9e999"
+    ended = f"INSERT INTO latest_metrics VALUES ('diverged_at', 9e999, 0, 0, 0, '{dead.id}')"
+    change(dead, database, infinite, ended)
+    shown = json.loads(printed("show", dead.id, "--json", "--uri", f"sqlite:///{database}"))
+    assert set(shown["metrics"].values()) == {None}
+    assert shown["epoch"] is None
+    change(SimpleNamespace(uri=compared), tmp_path / "sweep.db", infinite)
+    printed("ls", "--uri", f"sqlite:///{tmp_path / 'sweep.db'}")
