@@ -11,8 +11,9 @@ from nnlab.analysis.formatting import json_value
 from nnlab.analysis.listing import Row, row_of
 from nnlab.analysis.ranking import LAST, METRIC
 from nnlab.errors import StoredFileError, TrackingError
-from nnlab.jobs.tags import Tag, is_reserved
+from nnlab.jobs.tags import Tag
 from nnlab.tracking.late_accuracy import HISTORY
+from nnlab.tracking.own_tags import own_tags
 from nnlab.tracking.readers import Reader
 from nnlab.tracking.records import RunRecord
 from nnlab.tracking.selection import runs_of
@@ -92,11 +93,6 @@ class Description:
         )
 
     @property
-    def own_tags(self) -> dict[str, str]:
-        """The tags that the user has given."""
-        return {name: text for name, text in self.record.tags.items() if not is_reserved(name)}
-
-    @property
     def facts(self) -> dict[str, str]:
         """What nnlab's tags tell: label -> text, of those that are there."""
         tags = self.record.tags
@@ -113,7 +109,7 @@ class Description:
             **self.facts,
             "params": self.record.params,
             "metrics": {name: json_value(x) for name, x in self.record.metrics.items()},
-            "tags": self.own_tags,
+            "tags": own_tags(self.record),
             "lineage": related,
             "first_weights": None if self.beginning is None else self.beginning.as_dict(),
             "dead_before_first_step": self.dead,

@@ -10,7 +10,7 @@ from datetime import datetime
 from rich.markup import escape
 
 from nnlab.analysis.description import Description
-from nnlab.analysis.formatting import number
+from nnlab.analysis.formatting import number, size_text
 from nnlab.analysis.listing import outcome_text, print_rows, row_of
 from nnlab.analysis.ranking import tally
 from nnlab.analysis.sparklines import WIDTH, sparkline
@@ -19,12 +19,12 @@ from nnlab.jobs.tags import Tag
 from nnlab.safe_text import one_line
 from nnlab.tracking.locations import tracking_uri
 from nnlab.tracking.lookup import find_run
+from nnlab.tracking.own_tags import own_tags
 from nnlab.tracking.readers import Reader, open_reader
 from nnlab.tracking.records import RunRecord
 from nnlab.training.history import CURVES
 
 RUNS = 10  # of a sweep that are listed
-UNITS = ((10**9, "GB"), (10**6, "MB"), (10**3, "kB"))
 LABEL = 16  # columns
 WIDEST = 100  # columns of a line that is folded
 MINUTE = 60  # seconds
@@ -52,7 +52,7 @@ def show(which: str, uri: str | None, *, as_json: bool = False) -> None:
     if as_json:
         echo(json.dumps(found.as_dict(), indent=1, ensure_ascii=False, allow_nan=False))
         return
-    console = SafeConsole(highlight=False, soft_wrap=True)
+    console = SafeConsole(soft_wrap=True)
     console.print(f"[bold]{found.row['kind']} {found.record.run_id}[/]")
     for label, text in _facts(found):
         _print_fact(console, label, text, ", " if label == "results" else " ")
@@ -60,7 +60,7 @@ def show(which: str, uri: str | None, *, as_json: bool = False) -> None:
         _print_curves(console, found)
     if found.runs:
         _print_runs(console, store, found)
-    files = (f"{name} {_size(size)}" for name, size in found.files.items())
+    files = (f"{name} {size_text(size)}" for name, size in found.files.items())
     _print_fact(console, "files", ", ".join(files), ", ")
     commands = ("compare", "report", "ui") if found.row["kind"] == "sweep" else ("ui",)
     for command in commands:
@@ -84,7 +84,7 @@ def _facts(found: Description) -> Iterator[tuple[str, str]]:
     for relation, runs in found.lineage.items():
         for run in runs:
             yield relation, f"{run[:8]}" if isinstance(run, str) else f"{run.run_id[:8]} {run.name}"
-    yield "tags", "  ".join(f"{name}={text}" for name, text in sorted(found.own_tags.items()))
+    yield "tags", "  ".join(f"{name}={text}" for name, text in own_tags(record).items())
     if record.status in ("KILLED", "FAILED") and found.row["outcome"] is None:
         yield "to go on", f"nnlab resume {(record.parent or record.run_id)[:8]}"
     yield "config", " ".join(f"{name}={value}" for name, value in record.params.items())
@@ -121,11 +121,6 @@ def _short(value: float) -> str:
     return f"{value:.0f}" if value.is_integer() else number(value)
 
 
-def _size(size: int) -> str:
-    unit, name = next((each for each in UNITS if size >= each[0]), (1, "B"))
-    return f"{size / unit:.3g} {name}"
-
-
 def _print_fact(console: SafeConsole, label: str, text: str, gap: str = " ") -> None:
     """Print a label and a text, which is folded at some gaps; nothing of no text."""
     width = min(shutil.get_terminal_size((WIDEST, 24)).columns, WIDEST) - LABEL
@@ -145,9 +140,7 @@ def _print_curves(console: SafeConsole, found: Description) -> None:
 
 
 def _print_runs(console: SafeConsole, store: Reader, found: Description) -> None:
+    rows = [row_of(store, run) for run in found.runs[:RUNS]]
     console.print()
-    print_rows([row_of(store, run) for run in found.runs[:RUNS]])
-    if len(found.runs) > RUNS:
-        command = f"nnlab ls {found.record.run_id[:8]} --limit {len(found.runs)}"
-        console.print(f"… and {len(found.runs) - RUNS} more: {command}")
+    print_rows(rows, f"nnlab ls {found.record.run_id[:8]}", len(found.runs) - len(rows))
     console.print()

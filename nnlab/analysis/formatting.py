@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 DIGEST = re.compile("[0-9a-f]{64}")  # of which the beginning is shown
 
+UNITS = ((10**9, "GB"), (10**6, "MB"), (10**3, "kB"))
 METRIC_NAMES = {
     "late_val_accuracy": "late validation accuracy",
     "final_val_accuracy": "final validation accuracy",
@@ -50,6 +51,12 @@ def span(epochs: Collection[int]) -> str:
 def stopped_text(accuracy: float, epochs: str) -> str:
     """Write an accuracy and the ``span`` of epochs where it was measured."""
     return f"{number(accuracy)} at epoch{'s' * (' ' in epochs)} {epochs}"
+
+
+def size_text(size: int) -> str:
+    """Write a number of bytes: ``14.2 MB``."""
+    unit, name = next((each for each in UNITS if size >= each[0]), (1, "B"))
+    return f"{size / unit:.3g} {name}"
 
 
 def metric_name(metric: str) -> str:

@@ -3,9 +3,6 @@
 import csv
 import io
 import json
-import shutil
-import sys
-import textwrap
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,11 +10,12 @@ from datetime import UTC, datetime
 from itertools import islice
 from typing import Literal
 
-from rich.markup import escape
+from rich.text import Text
 
 from nnlab.analysis.formatting import json_value, number
 from nnlab.analysis.ranking import ENDINGS, LAST, METRIC
-from nnlab.analysis.terminal import SafeConsole, echo
+from nnlab.analysis.terminal import SafeConsole, echo, print_line
+from nnlab.analysis.terminal_tables import FOLD, Cell, print_table
 from nnlab.errors import TrackingError
 from nnlab.jobs.tags import Tag
 from nnlab.safe_text import one_line, spreadsheet_cell
@@ -30,9 +28,8 @@ from nnlab.tracking.selection import select
 
 Form = Literal["table", "csv", "json"]
 
-PLAIN_WIDTH = 200  # columns of a table that goes to a file or a pipe
 ROWS = 20  # of the table; the other formats have all rows
-NARROW = 80  # columns of a terminal below which the time is left out
+LEFT = ("id", "started", "outcome", "name")  # columns of words
 CURVE = "val/accuracy"
 
 
@@ -105,7 +102,7 @@ def list_runs(
     elif not rows:
         echo(f"nothing to list in {place(store)}")
     else:
-        print_rows(rows, sum(1 for _ in admitted))
+        print_rows(rows, "nnlab ls", sum(1 for _ in admitted))
 
 
 def _records(
@@ -180,27 +177,15 @@ def _iso(milliseconds: int | None) -> str | None:
     return datetime.fromtimestamp(milliseconds / 1000, UTC).isoformat(timespec="seconds")
 
 
-def print_rows(rows: Sequence[Row], more: int = 0) -> None:
-    """Print a table; on a narrow terminal without the time, and with names that are folded."""
-    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else PLAIN_WIDTH
-    cells = [_cells(row) for row in rows]
-    *titles, last = (title for title in cells[0] if width >= NARROW or title != "started")
-    widths = {title: max(len(title), *(len(row[title]) for row in cells)) for title in titles}
-    left = max(width - sum(widths.values()) - 2 * len(widths), len("a name"))
-    console = SafeConsole(highlight=False, soft_wrap=True)
-    head = [f"{title:{widths[title]}}" for title in titles]
-    console.print("  ".join([*head, last]), style="bold")
-    for row, texts in zip(rows, cells, strict=True):
-        parts = {title: escape(f"{texts[title]:{widths[title]}}") for title in titles}
-        style = ENDINGS.get(str(row["outcome"] or row["status"]))
-        if style:
-            parts["outcome"] = f"[{style}]{parts['outcome']}[/]"
-        first, *rest = textwrap.wrap(texts[last], left) or [""]
-        console.print("  ".join([*parts.values(), escape(first)]))
-        for line in rest:
-            console.print(" " * (width - left) + escape(line))
+def print_rows(rows: Sequence[Row], command: str, more: int = 0) -> None:
+    """Print a table; the command prints it too, for the sentence on what is not shown."""
+    console, cells = SafeConsole(), [_cells(row) for row in rows]
+    print_table(
+        console, list(cells[0]), [[*row.values()] for row in cells], left=LEFT, folded=("name",),
+        optional=(FOLD, "started"), rest=f"{command} --format csv", most=len(rows),
+    )  # fmt: skip
     if more:
-        console.print(f"… and {more} more: --limit {len(rows) + more}")
+        print_line(console, f"… and {more} more: {command} --limit {len(rows) + more}")
 
 
 def outcome_text(row: Row) -> str:
@@ -215,7 +200,7 @@ def outcome_text(row: Row) -> str:
     return text
 
 
-def _cells(row: Row) -> dict[str, str]:
+def _cells(row: Row) -> dict[str, Cell]:
     """Return a row of the table: title -> cell."""
     unfinished = row["kind"] == "run" and row["outcome"] in (None, "pruned")
     accuracy = row[CURVE if unfinished else METRIC]
@@ -223,7 +208,7 @@ def _cells(row: Row) -> dict[str, str]:
     return {
         "id": str(row["run_id"])[:8],
         "started": f"{started:%Y-%m-%d %H:%M}",
-        "outcome": outcome_text(row),
+        "outcome": Text(outcome_text(row), ENDINGS.get(str(row["outcome"] or row["status"]), "")),
         "accuracy": number(accuracy if isinstance(accuracy, float) else None),
         "name": one_line(str(row["name"])),
     }

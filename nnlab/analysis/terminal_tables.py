@@ -31,6 +31,7 @@ def print_table(
     folded: Collection[str] = (),
     optional: Sequence[str] = (FOLD,),
     rest: str = "",
+    most: int = ROWS,
 ) -> None:
     """Print a table that fits the console.
 
@@ -42,7 +43,6 @@ def print_table(
     console : Console
     titles : sequence of str
     rows : sequence of sequence of str or Text
-        At most ``ROWS`` of them are shown.
     left : collection of str
         The columns that are aligned to the left.
     folded : collection of str
@@ -51,8 +51,10 @@ def print_table(
         The columns that may be left out, the first one first, and ``FOLD`` among them.
     rest : str
         What has all rows and columns.
+    most : int
+        Number of rows that are shown.
     """
-    cells = [[_text(cell) for cell in row] for row in rows[:ROWS]]
+    cells = [[_text(cell) for cell in row] for row in rows[:most]]
     columns = [[row[place] for row in cells] for place in range(len(titles))]
     shown, least = list(range(len(titles))), list(map(_least, titles, columns))
     for title in optional:
@@ -83,7 +85,7 @@ def print_table(
             table.add_row(*row)
         console.print(table)
     missing = [title for place, title in enumerate(titles) if place not in shown and title != "#"]
-    parts = [counted(len(rows) - ROWS, "row")] if len(rows) > ROWS else []
+    parts = [counted(len(rows) - most, "row")] if len(rows) > most else []
     if missing:
         parts.append(f"the column{'s' * (len(missing) > 1)} {listed(missing)}")
     if parts:

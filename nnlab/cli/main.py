@@ -11,6 +11,7 @@ import click
 from nnlab import __version__
 from nnlab.app import exit_on_error
 from nnlab.cli.confirming import confirm
+from nnlab.cli.keeping import rm, tag
 from nnlab.cli.listing import ls, show
 from nnlab.cli.options import URI
 from nnlab.cli.reproduction import explain, reproduce
@@ -56,6 +57,8 @@ main.add_command(reproduce)
 main.add_command(explain)
 main.add_command(ls)
 main.add_command(show)
+main.add_command(tag)
+main.add_command(rm)
 
 
 @main.command(

@@ -26,6 +26,7 @@ from nnlab.tracking.lookup import Kind
 
 FORMAT = 1
 PLAN = "plan.json"
+TRASH = "trash"  # beside the ledgers, for those of runs in MLflow's trash
 ID = re.compile(r"[0-9a-f]{32}")
 
 
@@ -202,6 +203,30 @@ class Ledger:
     def close(self) -> None:
         """Remove the folder of a sweep that is complete."""
         shutil.rmtree(self.folder, ignore_errors=True)
+
+    def set_aside(self) -> None:
+        """Move the folder, if there is one, to where no command goes on with it."""
+        _move(self.folder, self._aside)
+
+    def take_back(self) -> None:
+        """Undo ``set_aside``."""
+        _move(self._aside, self.folder)
+
+    def remove_aside(self) -> None:
+        """Remove the folder that was set aside, if there is one."""
+        shutil.rmtree(self._aside, ignore_errors=True)
+
+    @property
+    def _aside(self) -> Path:
+        return self.folder.parent / TRASH / self.folder.name
+
+
+def _move(folder: Path, to: Path) -> None:
+    with writing(to):
+        if folder.is_dir() and not folder.is_symlink():
+            to.parent.mkdir(parents=True, exist_ok=True)
+            shutil.rmtree(to, ignore_errors=True)
+            folder.replace(to)
 
 
 def without_plan(sweeps: Path) -> list[Ledger]:

@@ -86,6 +86,19 @@ def ledger_folder(uri: str, run_id: str) -> Path:
     return sweeps_folder(uri) / run_id
 
 
+def files_folder(database: Path, run_id: str) -> Path:
+    """Return where a local store keeps a run's files, by its id alone.
+
+    Raises
+    ------
+    TrackingError
+        Where that is no id: it could lead elsewhere.
+    """
+    if not re.fullmatch("[0-9a-f]{32}", run_id):
+        raise TrackingError(f"{run_id!r} is no run's id: 32 letters and digits are expected.")
+    return database.parent / "artifacts" / run_id
+
+
 def own_folder(uri: str, run_id: str) -> str:
     """Return where a run's files are: the path of a local folder, or the address as it is.
 

@@ -13,7 +13,7 @@ from nnlab.errors import TrackingError, reason_of
 from nnlab.jobs.tags import Tag
 from nnlab.safe_text import masked
 from nnlab.system.temporary import temporary_folder
-from nnlab.tracking.locations import local_database, local_path, refuse_links
+from nnlab.tracking.locations import files_folder, local_database, local_path, refuse_links
 from nnlab.tracking.process import ProcessId
 from nnlab.tracking.records import DatasetInput, Measurement, RunRecord
 from nnlab.tracking.relocation import refuse_moved_store
@@ -235,6 +235,46 @@ class Writer:
         folder = Path(location).parent
         if folder.name == run_id and folder.resolve().is_relative_to(database.resolve().parent):
             shutil.rmtree(folder, ignore_errors=True)
+
+    def put_into_trash(self, run_id: str) -> None:
+        """Mark a run as deleted; its files stay."""
+        self._call(self._client.delete_run, run_id)
+
+    def bring_back(self, run_id: str) -> None:
+        """Undo ``put_into_trash``."""
+        self._call(self._client.restore_run, run_id)
+
+    def erase(self, run_id: str) -> list[str]:
+        """Delete for good a run of a local store that is in the trash, and its files.
+
+        The files come first, so that a kill leaves the run in the trash. They are those beside the
+        database, whatever address it has for them.
+
+        Returns
+        -------
+        list of str
+            A sentence where files stay, as they are elsewhere.
+        """
+        database = local_database(self.store.uri)
+        if database is None:
+            raise TrackingError(f"{self.store.uri} is no local store: nothing was deleted.")
+        folder = files_folder(database, run_id)
+        address = str(self._call(self._client.get_run, run_id).info.artifact_uri)
+        try:
+            if folder.is_symlink():
+                folder.unlink()
+            elif folder.exists():
+                shutil.rmtree(folder)
+        except OSError as error:
+            raise TrackingError(
+                f"The files of run {run_id[:8]} cannot be deleted: {error}. It is in the trash; "
+                "give its command again when that is mended."
+            ) from error
+        # As `mlflow gc` does it, which would also delete the files at whatever address there is.
+        self._call(self._client._tracking_client.store._hard_delete_run, run_id)  # noqa: SLF001
+        place = Path(local_path(address) or folder)
+        stay = local_path(address) is None or (place.parent != folder and place.exists())
+        return [f"the files of {run_id[:8]} stay: they are in {address}"] if stay else []
 
 
 def _batches(entities: Iterable[T], size: int) -> Iterator[list[T]]:

@@ -11,6 +11,7 @@ from nnlab.execution.incomplete_records import add_missing, lacking
 from nnlab.execution.ledger import PLAN, Ledger, unfinished
 from nnlab.execution.leftovers import remove_folders, remove_ledgers
 from nnlab.execution.missing_figures import draw_missing
+from nnlab.execution.removal import complete_removals
 from nnlab.interrupts import deferred
 from nnlab.jobs.tags import Tag
 from nnlab.reproduction.missing_certificates import certify_missing
@@ -62,7 +63,10 @@ def examine(uri: str | None, *, dry_run: bool = False, lost_host: str | None = N
             return False
         _repair_addresses(database, dry_run=dry_run)
     writer = Writer(Store(address))
-    for message in clean_up_imports(writer, dry_run=dry_run, lost_host=lost_host):
+    for message in (
+        *clean_up_imports(writer, dry_run=dry_run, lost_host=lost_host),
+        *complete_removals(writer, dry_run=dry_run, lost_host=lost_host),
+    ):
         echo(message)
     _end_orphans(writer, dry_run=dry_run, lost_host=lost_host)
     _complete_records(writer, dry_run=dry_run)

@@ -112,3 +112,26 @@ def test_a_report(tmp_path):
     for kill in kills:
         assert kill["codes"] == [0, 0], kill
         assert (kill["write"], compared(kill, undisturbed)) == (kill["write"], [])
+
+
+@pytest.mark.parametrize("action", ["trash", "restore", "forever"])
+def test_a_removal(tmp_path, action):
+    rm = ["nnlab", "rm", "<lr=0.1,0.5>"]
+    command = {"trash": rm, "restore": [*rm, "--restore"], "forever": [*rm, *["--forever"] * 2]}
+    removed = [["nnlab", "rm", "last"]] if action == "restore" else []
+    undisturbed, kills = killed_before_each_write(
+        tmp_path, before=[SWEEP, *removed], command=command[action],
+        after=[["nnlab", "doctor"]], step=max(1, STEP // 2),
+    )  # fmt: skip
+    is_back = action == "restore"
+    assert len(undisturbed["runs"]) == 3 * is_back
+    assert len(kills) > 8 // STEP
+    for kill in kills:
+        assert kill["codes"] == [0], kill
+        if kill["write"].startswith(("os.mkdir: ", "open: ")):  # nothing was done yet
+            assert (kill["write"], len(kill["runs"]), kill["left"]) == (
+                kill["write"], 3 * (not is_back), []
+            )  # fmt: skip
+        else:
+            assert len(kill["runs"]) == 3 * is_back, kill
+            assert (kill["write"], compared(kill, undisturbed)) == (kill["write"], [])
