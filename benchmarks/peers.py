@@ -261,6 +261,7 @@ class Nnlab:
     """nnlab: all runs at once, with the measurements of every epoch."""
 
     def __init__(self, problem):
+        from nnlab.training.arithmetic import arithmetic_of
         from nnlab.training.blocks import make_blocks
         from nnlab.training.engine import State
         from nnlab.training.network import Params
@@ -275,7 +276,7 @@ class Nnlab:
         )
         batches = None
         if problem["batch"] is not None:
-            batches = Batches(pixels, labels, problem["batch"], seed=0)
+            batches = Batches(pixels, labels, problem["batch"], 0, arithmetic_of(dtype))
         self.data = TrainingData(train, val, batches)
         params = Params(*(array.astype(dtype) for array in problem["params"]))
         self.state = State.start(params, problem["lr"])
