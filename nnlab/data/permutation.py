@@ -2,8 +2,9 @@
 
 NumPy guarantees the integers of ``PCG64`` for a seed, but not what ``Generator`` makes of them,
 which a later version may change. ``shuffled`` writes out what it has made so far: the shuffle of
-Fisher and Yates from the end, with bounded integers by rejection, from halves of the raw ones. As
-long as NumPy does the same, in a thirtieth of the time, it is asked.
+Fisher and Yates from the end, with bounded integers by rejection, from halves of the raw ones.
+NumPy takes a thirtieth of the time. It is asked where it has been seen to do the same, for as
+many numbers.
 """
 
 from functools import cache
@@ -12,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 HALF = 32  # bits of an integer of which two come out of a raw one, the lower half first
+FEWEST = 5000  # numbers of a comparison with NumPy: thousands of draws, of many widths
 
 
 def permutation(sequence: np.random.SeedSequence, size: int) -> NDArray[np.int64]:
@@ -24,13 +26,17 @@ def permutation(sequence: np.random.SeedSequence, size: int) -> NDArray[np.int64
     size : int
         Below 2^32.
     """
-    return _of_numpy(sequence, size) if _numpy_does_the_same() else shuffled(sequence, size)
+    return (
+        _of_numpy(sequence, size)
+        if _numpy_does_the_same(max(size, FEWEST))
+        else shuffled(sequence, size)
+    )
 
 
 @cache
-def _numpy_does_the_same() -> bool:
+def _numpy_does_the_same(size: int) -> bool:
     """Tell whether this version of NumPy makes of the bits what ``shuffled`` does."""
-    sequence, size = np.random.SeedSequence(0), 5000  # of many widths; a millisecond
+    sequence = np.random.SeedSequence(0)
     return np.array_equal(_of_numpy(sequence, size), shuffled(sequence, size))
 
 

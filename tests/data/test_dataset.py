@@ -212,13 +212,19 @@ def test_permutations_are_those_that_numpys_generator_has_made_so_far(size):
         np.testing.assert_array_equal(permutation(sequence, size), expected)
 
 
-def test_permutations_stay_the_same_where_numpys_generator_makes_others(monkeypatch):
+@pytest.mark.parametrize("numbers", [500, 20_000])
+def test_permutations_stay_the_same_where_numpys_generator_makes_others(monkeypatch, numbers):
     sequence = np.random.SeedSequence(1)
-    expected = permutation(sequence, 500)
-    monkeypatch.setattr(permutations, "_of_numpy", lambda _, size: np.arange(size))
+    expected = permutation(sequence, numbers)
+    of_numpy = permutations._of_numpy
+    monkeypatch.setattr(  # a NumPy with another way for many numbers only
+        permutations,
+        "_of_numpy",
+        lambda seed, size: of_numpy(seed, size) if size < numbers else np.arange(size),
+    )
     permutations._numpy_does_the_same.cache_clear()
     try:
-        np.testing.assert_array_equal(permutation(sequence, 500), expected)
+        np.testing.assert_array_equal(permutation(sequence, numbers), expected)
     finally:
         monkeypatch.undo()
         permutations._numpy_does_the_same.cache_clear()
