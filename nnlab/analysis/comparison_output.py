@@ -14,6 +14,7 @@ from nnlab.analysis.ranking import METRIC, lower_is_better
 from nnlab.analysis.terminal import SafeConsole, echo, folded, print_line
 from nnlab.analysis.terminal_tables import FOLD, print_table
 from nnlab.errors import ComparisonError
+from nnlab.system.status_line import status
 
 Form = Literal["table", "csv", "json", "markdown"]
 
@@ -50,9 +51,10 @@ def show(
 ) -> None:
     """Compare runs as ``comparison`` does, and print the result with the notes on it, and more."""
     fields = None if by is None else [field for field in by.split(",") if field]
-    table = comparison(
-        selection, uri=uri, metric=metric, by=fields, where=where, by_importance=by_importance
-    )
+    with status("reading runs"):
+        table = comparison(
+            selection, uri=uri, metric=metric, by=fields, where=where, by_importance=by_importance
+        )
     table.attrs["notes"] = [*table.attrs["notes"], *notes]
     write(table, form)
 

@@ -4,14 +4,21 @@ import re
 import shutil
 import sys
 import textwrap
-from typing import Any
+import time
+from collections.abc import Iterator, Sequence
+from typing import Any, TypeVar
 
 import click
 from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
 from nnlab.safe_text import masked, printable
+from nnlab.system import status_line
 
+T = TypeVar("T")
+
+LINE_SECONDS = 5.0  # between two lines of progress
 # What a sentence tells to type: it is copied from one line.
 COMMAND = re.compile(r"`[^`]+`|\bnnlab [a-z]+(?: [0-9a-f]{8,32}\b| --?[a-z][-\w]*)*")
 GLUE = "\x1f"  # stands for the blanks of a command while lines are folded
@@ -33,6 +40,11 @@ class SafeConsole(Console):
         if not options.get("stderr"):  # that of a pipe is not as wide as the terminal beside it
             plain["width"], plain["height"] = shutil.get_terminal_size()
         super().__init__(**{"force_jupyter": False, "highlight": False, **plain, **options})
+
+    def print(self, *objects: Any, **options: Any) -> None:  # noqa: ANN401 - as in the base class
+        """Print as the base class does, in place of the status line."""
+        status_line.clear()
+        super().print(*objects, **options)
 
     def render_str(self, text: str, **options: Any) -> Text:  # noqa: ANN401 - as in the base class
         """Render a text, of a line or of a table's cell."""
@@ -61,4 +73,28 @@ def folded(text: str, width: int) -> str:
 
 def echo(text: str, *, err: bool = False, nl: bool = True) -> None:
     """Print plain text from a store, for pipes and files too."""
+    status_line.clear()
     click.echo(printable(masked(text)), err=err, nl=nl)
+
+
+def track(items: Sequence[T], description: str) -> Iterator[T]:
+    """Yield the items; a command shows how many of them are done, on the error stream."""
+    if not status_line.allowed():
+        yield from items
+        return
+    console = SafeConsole(stderr=True)
+    if console.is_terminal:
+        status_line.clear()
+        columns = (
+            TextColumn("{task.description}"), MofNCompleteColumn(), BarColumn(bar_width=20),
+            TimeRemainingColumn(compact=True),
+        )  # fmt: skip
+        with Progress(*columns, console=console, transient=True) as bar:
+            yield from bar.track(items, description=description)
+        return
+    last_line = time.monotonic()
+    for done, item in enumerate(items):
+        if time.monotonic() - last_line > LINE_SECONDS:
+            last_line = time.monotonic()
+            console.print(f"{description} {done}/{len(items)}", markup=False, soft_wrap=True)
+        yield item
