@@ -21,6 +21,7 @@ from nnlab.safe_text import masked, printable
 from nnlab.system.home import ensure_home
 from nnlab.system.processor import check_kernels
 from nnlab.system.standard_streams import StandardStreams
+from nnlab.system.status_line import begin, of_command
 
 DEBUG = "NNLAB_FULL_ERROR"  # 1: foreseen errors come with their tracebacks
 
@@ -48,6 +49,7 @@ def run(main: Callable[[], object]) -> None:
     resolvers.register()
     ensure_home()
     with StandardStreams(), terminable(), exit_on_error(), sweep_of_command():
+        begin("reading the config")
         if any(word.startswith("--config-from") for word in sys.argv[1:]):
             from nnlab.reproduction.config_from import apply_config_from
 
@@ -72,7 +74,8 @@ def exit_on_error() -> Iterator[None]:
     """
     try:
         check_kernels()  # before NumPy is imported
-        yield
+        with of_command():
+            yield
     except KeyboardInterrupt as error:
         terminated = isinstance(error, Terminated)
         _print("Terminated." if terminated else "Interrupted.")

@@ -16,6 +16,7 @@ from nnlab.analysis.ranking import METRIC, SEED, lower_is_better, worst_result
 from nnlab.analysis.stability_report import StabilityResults, stability_document, stability_figures
 from nnlab.analysis.sweep_report import sweep_document
 from nnlab.analysis.sweep_results import SweepResults
+from nnlab.analysis.terminal import track
 from nnlab.data.files import write_whole
 from nnlab.errors import ReportError, reason_of
 from nnlab.interrupts import deferred
@@ -191,7 +192,7 @@ def _remove_figures(folder: Path) -> None:
 def _draw(document: Document, figures: Iterable[FigureSpec], made: Path, notes: Path) -> Document:
     """Draw the figures into a folder, and return the document with them and the notes."""
     files = []
-    for figure in figures:
+    for figure in track(list(figures), "drawing figures"):
         save(figure.draw(), made / f"{figure.name}.png")
         files.append(FigureFile(f"{figure.name}.png", figure.caption))
     text = notes.read_text(encoding="utf-8").strip() if notes.is_file() else ""

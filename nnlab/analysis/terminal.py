@@ -42,9 +42,10 @@ class SafeConsole(Console):
         super().__init__(**{"force_jupyter": False, "highlight": False, **plain, **options})
 
     def print(self, *objects: Any, **options: Any) -> None:  # noqa: ANN401 - as in the base class
-        """Print as the base class does, in place of the status line."""
+        """Print as the base class does, above the status line."""
         status_line.clear()
         super().print(*objects, **options)
+        status_line.show()
 
     def render_str(self, text: str, **options: Any) -> Text:  # noqa: ANN401 - as in the base class
         """Render a text, of a line or of a table's cell."""
@@ -75,6 +76,7 @@ def echo(text: str, *, err: bool = False, nl: bool = True) -> None:
     """Print plain text from a store, for pipes and files too."""
     status_line.clear()
     click.echo(printable(masked(text)), err=err, nl=nl)
+    status_line.show()
 
 
 def track(items: Sequence[T], description: str) -> Iterator[T]:
@@ -84,12 +86,11 @@ def track(items: Sequence[T], description: str) -> Iterator[T]:
         return
     console = SafeConsole(stderr=True)
     if console.is_terminal:
-        status_line.clear()
         columns = (
             TextColumn("{task.description}"), MofNCompleteColumn(), BarColumn(bar_width=20),
             TimeRemainingColumn(compact=True),
         )  # fmt: skip
-        with Progress(*columns, console=console, transient=True) as bar:
+        with status_line.held(), Progress(*columns, console=console, transient=True) as bar:
             yield from bar.track(items, description=description)
         return
     last_line = time.monotonic()

@@ -68,6 +68,10 @@ def print_table(
         else:
             shown = [place for place in shown if titles[place] != title]
     room = console.width - _total([least[place] for place in shown])
+    for place in shown:  # what is left goes to cells first, and then to titles
+        more = max(0, min(room, max(map(_width, columns[place]), default=0) - least[place]))
+        least[place] += more
+        room -= more
     if room < 0:
         shown = list(range(len(titles)))
         _print_lists(console, titles, cells)

@@ -3,10 +3,13 @@
 import ast
 import inspect
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
 
 import click
+from click.exceptions import NoArgsIsHelpError
 
 from nnlab import __version__
 from nnlab.app import exit_on_error
@@ -19,6 +22,8 @@ from nnlab.errors import ConfigError
 from nnlab.interrupts import terminable
 from nnlab.system.home import ensure_home
 from nnlab.system.standard_streams import StandardStreams
+from nnlab.system.status_line import status
+from nnlab.wording import counted
 
 
 class Commands(click.Group):
@@ -36,8 +41,13 @@ class Commands(click.Group):
     def invoke(self, ctx: click.Context) -> object:
         """Run the command that was typed."""
         ensure_home()
-        with terminable(), exit_on_error():
+        with terminable(), exit_on_error(), _one_sentence():
             return super().invoke(ctx)
+
+    def make_context(self, *args: Any, **options: Any) -> click.Context:  # noqa: ANN401 - as above
+        """Read the options before the command's name."""
+        with exit_on_error(), _one_sentence():
+            return super().make_context(*args, **options)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the commands with their whole first sentences, which click itself would cut."""
@@ -45,6 +55,19 @@ class Commands(click.Group):
         rows = [(name, each.get_short_help_str(1000)) for name, each in commands.items() if each]
         with formatter.section("Commands"):
             formatter.write_dl(rows)
+
+
+@contextmanager
+def _one_sentence() -> Iterator[None]:
+    """Turn click's errors, which print the usage first, into one sentence."""
+    try:
+        yield
+    except NoArgsIsHelpError:
+        raise
+    except click.UsageError as error:
+        command = "nnlab" if error.ctx is None else error.ctx.command_path
+        text = error.format_message().rstrip(".")
+        raise ConfigError(f"{command}: {text}; see `{command} --help`.") from error
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
@@ -117,7 +140,9 @@ def doctor(uri: str | None, host: str | None, *, dry_run: bool) -> None:
     """
     from nnlab.transfer.doctor import examine
 
-    if not examine(uri, dry_run=dry_run, lost_host=host):
+    with status("looking at runs"):
+        sound = examine(uri, dry_run=dry_run, lost_host=host)
+    if not sound:
         sys.exit(1)
 
 
@@ -216,7 +241,8 @@ def report(sweep: str | None, uri: str | None, metric: str | None, out: Path | N
     """
     from nnlab.analysis.report import report as write
 
-    done = write(sweep, uri, metric, out)
+    with status("reading runs"):
+        done = write(sweep, uri, metric, out)
     click.echo(f"{done.folder / 'README.md'}\n{done.page}")
     in_ui = f"nnlab ui {done.run_id[:8]}" if done.in_store else "no, as the store cannot be written"
     click.echo(f"in the UI: {in_ui}")
@@ -237,7 +263,8 @@ def plan(overrides: tuple[str, ...]) -> None:
     """
     from nnlab.execution.sweep_plan import show_plan
 
-    show_plan(overrides)
+    with status("reading runs"):
+        show_plan(overrides)
 
 
 @main.command()
@@ -269,12 +296,15 @@ def export(run: str, out: Path, uri: str | None) -> None:
     """Pack RUN, or SWEEP with all its runs, into a zip file: metrics, files, lineage."""
     from nnlab.transfer.exporting import export_runs
 
-    done = export_runs(run, out, uri)
+    with status("reading runs"):
+        done = export_runs(run, out, uri)
     for run_id in done.missing:
         click.echo(f"left out: {run_id}, which the sweep lists and the store no longer has")
     if done.models:
-        click.echo(f"left out: {done.models} models that are logged beside their runs' files")
-    click.echo(f"{out}: {_counted(done.runs)}, {done.files:,} files, {done.size / 1e6:,.1f} MB")
+        models = counted(done.models, "model")
+        click.echo(f"left out: {models}, logged beside the files of runs")
+    content = f"{counted(done.runs, 'run')}, {counted(done.files, 'file')}"
+    click.echo(f"{out}: {content}, {done.size / 1e6:,.1f} MB")
 
 
 @main.command("import")
@@ -284,13 +314,14 @@ def import_(archive: Path, uri: str | None) -> None:
     """Check what `nnlab export` has packed, and write it into the store."""
     from nnlab.transfer.importing import import_runs
 
-    done = import_runs(archive, uri)
+    with status("checking the archive"):
+        done = import_runs(archive, uri)
     for run_id, here in done.existing.items():
         name = "" if here == run_id else f", as {here[:8]}"
         click.echo(f"left alone {run_id[:8]}: it is in the store already{name}")
     for run_id, here in done.created.items():
         click.echo(f"imported {run_id[:8]} as {here}")
-    click.echo(f"imported {_counted(len(done.created))} from {archive}")
+    click.echo(f"imported {counted(len(done.created), 'run')} from {archive}")
 
 
 @main.command()
@@ -306,7 +337,3 @@ def ui(run: str | None, port: int | None, uri: str | None) -> None:
     from nnlab.tracking.ui import serve
 
     serve(uri, run, port)
-
-
-def _counted(runs: int) -> str:
-    return f"{runs} run{'s' * (runs != 1)}"

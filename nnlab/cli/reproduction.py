@@ -8,6 +8,7 @@ import click
 from nnlab.cli.options import URI
 from nnlab.errors import ConfigError
 from nnlab.safe_text import printable
+from nnlab.system.status_line import status
 
 
 @click.command()
@@ -94,7 +95,8 @@ def explain(one: str, other: str, uri: str | None, *, as_json: bool) -> None:
     from nnlab.reproduction.explanation import explain_runs
     from nnlab.reproduction.printing import print_explanation
 
-    explanation = explain_runs(one, other, uri)
+    with status("reading what was recorded"):
+        explanation = explain_runs(one, other, uri)
     if as_json:
         click.echo(json.dumps(explanation.as_dict(), indent=2))
     else:

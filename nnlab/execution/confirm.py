@@ -18,7 +18,9 @@ from nnlab.execution.new_seeds import NewSeeds, unused_seed
 from nnlab.execution.progress import print_note
 from nnlab.execution.resume import resume
 from nnlab.jobs.tags import Tag
+from nnlab.system.status_line import status
 from nnlab.tracking.store import existing_store
+from nnlab.wording import counted
 
 MAX_CANDIDATES = 20  # more are trained only where --top says so
 
@@ -70,9 +72,10 @@ def confirm(
         raise ComparisonError(
             f"{parent.run_id[:8]} confirms another sweep: confirm {parent.tags[Tag.CONFIRMS][:8]}."
         )
-    results = SweepResults.read(store, parent)
-    name = metric_of(results.all_runs, metric or METRIC)
-    results = SweepResults.read(store, parent, name)
+    with status("reading runs"):
+        results = SweepResults.read(store, parent)
+        name = metric_of(results.all_runs, metric or METRIC)
+        results = SweepResults.read(store, parent, name)
     before = [store.get(head) for head in confirming_sweeps(store.uri, parent.run_id)]
     unfinished = [record for record in before if record.status != "FINISHED"]
     if unfinished:
@@ -88,7 +91,7 @@ def confirm(
         count = seeds or max(MIN_SEEDS, chosen[0].summary.n)
         first = unused_seed(store.uri, results.all_runs)
         print_note(
-            f"{len(chosen)} of {len(results.groups)} configurations, {SEED}s {first} to "
+            f"{len(chosen)} of {counted(len(results.groups), 'configuration')}, {SEED}s {first} to "
             f"{first + count - 1}:"
         )
         new = NewSeeds(store, chosen, range(first, first + count), overrides)

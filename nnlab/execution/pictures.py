@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from nnlab.analysis.ranking import ranked
+from nnlab.analysis.terminal import track
 from nnlab.errors import NnlabError
 from nnlab.execution import drawing
 from nnlab.execution.processes import close_pool, open_pool
@@ -49,7 +50,8 @@ class DrawingPool:
 
     def run(self, calls: Sequence[Call]) -> list[Exception | None]:
         """Make calls, and return for each the error by which it failed, or None."""
-        errors = [_error(future) for future in [self._submit(call) for call in calls]]
+        futures = [self._submit(call) for call in calls]
+        errors = [_error(future) for future in track(futures, "drawing figures")]
         deaths = 0
         for index, error in enumerate(errors):
             if not isinstance(error, BrokenExecutor):

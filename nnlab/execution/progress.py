@@ -1,106 +1,98 @@
 """Progress on the error stream: a live bar in a terminal, now and then a line elsewhere."""
 
 import time
-from collections.abc import Iterator, Sequence
-from typing import TypeVar
+from collections.abc import Sequence
+from contextlib import ExitStack
 
-from rich.markup import escape
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
-from rich.progress import track as track_live
+from rich.console import Group, RenderableType
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
 
-from nnlab.analysis.terminal import SafeConsole, in_notebook
+from nnlab.analysis.terminal import LINE_SECONDS, SafeConsole, in_notebook, print_line
 from nnlab.execution.notebook_bar import NotebookBar
 from nnlab.jobs.run import Run
 from nnlab.safe_text import printable
+from nnlab.system import status_line
+from nnlab.wording import counted
 
-T = TypeVar("T")
-
-LINE_SECONDS = 5.0  # between two lines of progress
+BAR_WIDTH = 20  # columns
 
 
 def print_note(text: str) -> None:
     """Print a text that is not a result: to the error stream."""
-    SafeConsole(stderr=True, highlight=False, markup=False).print(text, soft_wrap=True)
-
-
-def track(items: Sequence[T], description: str) -> Iterator[T]:
-    """Yield the items, and show how many of them are done."""
-    console = SafeConsole(stderr=True, highlight=False)
-    if console.is_terminal:
-        yield from track_live(items, description=description, console=console, transient=True)
-        return
-    last_line = time.monotonic()
-    for done, item in enumerate(items):
-        if time.monotonic() - last_line > LINE_SECONDS:
-            last_line = time.monotonic()
-            print_note(f"{description}: {done}/{len(items)}")
-        yield item
+    print_line(SafeConsole(stderr=True), text)
 
 
 class RunProgress:
     """Shows how far runs are."""
 
     def __init__(self) -> None:
-        self._console = SafeConsole(stderr=True, highlight=False)
-        self._live = self._console.is_terminal
+        self._console = SafeConsole(stderr=True)
         self._notebook = NotebookBar() if in_notebook() else None
-        self._bar = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=30),
-            TextColumn("{task.fields[state]}"),
-            TimeRemainingColumn(compact=True),
-            console=self._console,
-            transient=True,
-            disable=not self._live,
-        )
-        self._task: TaskID | None = None
+        self._bar = ExitStack()
+        self._live = False
         self._runs: Sequence[Run] = ()
+        self._state = ""
         self._done_before = 0
         self._begin = self._last_line = time.monotonic()
 
     def close(self) -> None:
         """Remove the bar."""
-        self._bar.stop()
+        self._bar.close()
+        self._live = False
         if self._notebook is not None:
             self._notebook.close()
 
     def plan(self, runs: Sequence[Run]) -> None:
         """Set up the bar for some runs, with the epochs that they have already."""
         self._runs = runs
-        self._done_before, total = self._epochs()
+        self._done_before, _ = self._epochs()
         self._begin = time.monotonic()
-        name = escape(printable(runs[0].job.name)) if len(runs) == 1 else f"{len(runs)} runs"
-        self._bar.start()
-        if self._task is not None:
-            self._bar.remove_task(self._task)
-        self._task = self._bar.add_task(name, total=total, completed=self._done_before, state="")
+        self._state = "starting workers" if len(runs) > 1 else "starting"
+        if self._console.is_terminal and not self._live:
+            self._bar.enter_context(status_line.held())
+            live = Live(
+                get_renderable=self._rendered, console=self._console, transient=True,
+                refresh_per_second=2,
+            )  # fmt: skip
+            self._bar.enter_context(live)
+            self._live = True
 
     def update(self, runs: Sequence[Run]) -> None:
         """Move the bar after some runs went on; without a bar, print a line now and then."""
+        self._state = self._state_after(runs)
+        if self._live:
+            return
+        done, total = self._epochs()
+        text = self._state + self._time_left(done, total)
         if self._notebook is not None:
-            done, total = self._epochs()
-            name = self._runs[0].job.name if len(self._runs) == 1 else f"{len(self._runs)} runs"
-            text = self._state(runs) + self._time_left(done, total)
-            self._notebook.show(printable(name), done, total, printable(text))
-        elif self._live:
-            done, total = self._epochs()
-            state = escape(printable(self._state(runs)))
-            assert self._task is not None
-            self._bar.update(self._task, completed=done, total=total, state=state)
+            self._notebook.show(printable(self._name), done, total, printable(text))
         elif time.monotonic() - self._last_line > LINE_SECONDS:
             self._last_line = time.monotonic()
-            done, total = self._epochs()
-            line = f"{done}/{total} epochs  {self._state(runs)}{self._time_left(done, total)}"
+            line = f"{done}/{total} epochs  {text}"
             self._console.print(line, soft_wrap=True, markup=False)
+
+    @property
+    def _name(self) -> str:
+        return self._runs[0].job.name if len(self._runs) == 1 else counted(len(self._runs), "run")
+
+    def _rendered(self) -> RenderableType:
+        """Return the bar and, below it, what the runs have come to: no wider than the terminal."""
+        done, total = self._epochs()
+        head = Table.grid(padding=(0, 2))
+        head.add_row(
+            ProgressBar(max(total, 1), done, width=BAR_WIDTH),
+            f"{done}/{total} epochs{self._time_left(done, total)}",
+        )
+        name = f"{self._name}: " if len(self._runs) == 1 else ""
+        return Group(head, Text(printable(name + self._state), overflow="fold"))
 
     def report_failure(self, run: Run) -> None:
         """Print at once why a run failed, and was not only interrupted."""
         if run.state.status == "FAILED":
-            self._console.print(
-                f"{run.job.name}: {run.state.status} ({run.state.reason})",
-                markup=False,
-                soft_wrap=True,
-            )
+            print_line(self._console, f"{run.job.name}: FAILED ({run.state.reason})")
 
     def _epochs(self) -> tuple[int, int]:
         """Return the epochs done, and all there will be: runs that have ended train no more."""
@@ -112,7 +104,7 @@ class RunProgress:
         )
         return done, done + left
 
-    def _state(self, runs: Sequence[Run]) -> str:
+    def _state_after(self, runs: Sequence[Run]) -> str:
         if len(self._runs) == 1:
             return _last_measurement(runs[0])
         ended = sum(run.state.status is not None for run in self._runs)
@@ -124,9 +116,9 @@ class RunProgress:
         ):
             if count:
                 parts.append(f"{count} {word}")
-        best = max(self._runs, key=lambda run: run.state.metrics.get("best_val_accuracy", 0.0))
-        if "best_val_accuracy" in best.state.metrics:
-            parts.append(f"best {best.state.metrics['best_val_accuracy']:.4f} ({best.job.name})")
+        best = max(self._runs, key=lambda run: run.state.best or 0.0)
+        if best.state.best is not None:
+            parts.append(f"best {best.state.best:.4f} ({best.job.name})")
         return ", ".join(parts)
 
     def _time_left(self, done: int, total: int) -> str:

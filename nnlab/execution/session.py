@@ -24,6 +24,7 @@ from nnlab.jobs.config import SEMANTICS, RunConfig
 from nnlab.jobs.launch_config import LaunchConfig
 from nnlab.jobs.run import Run
 from nnlab.jobs.tags import Tag
+from nnlab.system.status_line import status
 from nnlab.tracking.locations import ledger_folder, tracking_uri
 from nnlab.tracking.lookup import Kind
 from nnlab.tracking.records import RunRecord
@@ -73,9 +74,10 @@ class Session(ABC):
             # Before the tracker: the processes set up while MLflow is imported.
             self._drawing = opened.enter_context(drawing_pool(config.pictures, available_cores()))
             tracking = config.tracking
-            store = Store(tracking_uri(tracking.uri))
-            remove_ledgers(store, complete=False)
-            self.tracker = Tracker(store, tracking.experiment, code_version())
+            with status("opening the store"):
+                store = Store(tracking_uri(tracking.uri))
+                remove_ledgers(store, complete=False)
+                self.tracker = Tracker(store, tracking.experiment, code_version())
             self._progress = RunProgress()
             opened.callback(self._progress.close)
             self._exit = opened.pop_all()
@@ -111,7 +113,7 @@ class Session(ABC):
         self._reuse(runs)
         self.runs.extend(runs)
         self.varying = tuple(dict.fromkeys((*self.varying, *varying)))
-        with deferred():
+        with status("writing the plan"), deferred():
             self._freeze(runs)
 
     def take_up(
@@ -170,7 +172,11 @@ class Session(ABC):
             return
         settings = self._settings
         count, threads = division(unfinished, settings)
-        with open_workers(settings.backend, count, threads, settings.address) as workers:
+        with ExitStack() as opened:
+            with status("starting workers"):
+                workers = opened.enter_context(
+                    open_workers(settings.backend, count, threads, settings.address)
+                )
             Scheduler(
                 self.runs, workers, self._recorder(), self._ledger(self.head).checkpoints,
                 settings, Halving.of(self._config.prune, self.runs),
@@ -216,7 +222,10 @@ class Session(ABC):
             error = late
             raise
         finally:
-            with suppress(TrackingError) if error is not None else nullcontext():
+            with (
+                status("writing the results"),
+                suppress(TrackingError) if error is not None else nullcontext(),
+            ):
                 self._record_end(error)
             if all(run.complete for run in self.runs):
                 self._ledger(self.head).close()

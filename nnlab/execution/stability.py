@@ -7,8 +7,8 @@ from math import inf
 import numpy as np
 from numpy.typing import NDArray
 
+from nnlab.analysis.terminal import track
 from nnlab.errors import ConfigError
-from nnlab.execution.progress import track
 from nnlab.execution.stacks import stackable
 from nnlab.execution.workers import available_cores
 from nnlab.jobs.config import RunConfig

@@ -8,6 +8,7 @@ import numpy as np
 
 from nnlab.jobs.config import RunConfig
 from nnlab.jobs.prepared_data import PreparedData, prepare
+from nnlab.system.status_line import status
 from nnlab.training.initializers import draw_params
 from nnlab.training.network import Params
 from nnlab.training.outcomes import Curve, Status
@@ -141,6 +142,7 @@ def plan_runs(jobs: Sequence[Job], first: int = 0) -> list[Run]:
     for index, job in enumerate(jobs, start=first):
         prepared = datasets.get(job.config.data)
         if prepared is None:
-            prepared = datasets[job.config.data] = prepare(job.config.data)
+            with status("loading data"):
+                prepared = datasets[job.config.data] = prepare(job.config.data)
         runs.append(Run(job, index, prepared, job.config.key(prepared.digest)))
     return runs

@@ -28,6 +28,7 @@ from nnlab.reproduction.checkout import (
     train_in_checkout,
 )
 from nnlab.reproduction.recorded_run import RecordedRun, read_recorded_run
+from nnlab.system.status_line import status
 from nnlab.system.temporary import temporary_folder
 from nnlab.tracking.records import RunRecord
 from nnlab.tracking.store import Store, existing_store
@@ -73,9 +74,10 @@ def reproduce(
     NnlabError
         Where a run is not in the store or not complete, or its data is missing.
     """
-    store = existing_store(uri)
-    head, records = _read(store, which, sweep=sweep)
-    configs = [_config(recorded, store, overrides) for recorded in records]
+    with status("reading what was recorded"):
+        store = existing_store(uri)
+        head, records = _read(store, which, sweep=sweep)
+        configs = [_config(recorded, store, overrides) for recorded in records]
     jobs = [
         Job(config, (), _name(recorded.run), {Tag.REPRODUCES: recorded.run.run_id})
         for config, recorded in zip(configs, records, strict=True)
@@ -94,12 +96,14 @@ def reproduce(
         if run.state.error is not None:
             raise run.state.error
     tracker = session.tracker
-    repeated = [
-        read_recorded_run(tracker.store, tracker.store.get(run.state.run_id)) for run in runs
-    ]
-    return [
-        certify_and_log(tracker, *pair, tolerance) for pair in zip(records, repeated, strict=True)
-    ]
+    with status("comparing with what was recorded"):
+        repeated = [
+            read_recorded_run(tracker.store, tracker.store.get(run.state.run_id)) for run in runs
+        ]
+        return [
+            certify_and_log(tracker, *pair, tolerance)
+            for pair in zip(records, repeated, strict=True)
+        ]
 
 
 def reproduce_at_commit(
@@ -126,9 +130,10 @@ def reproduce_at_commit(
     NnlabError
         As ``reproduce``, and where the code was not recorded, cannot be restored, or fails.
     """
-    store = existing_store(uri)
-    head, records = _read(store, which, sweep=sweep)
-    configs = [_config(recorded, store, overrides) for recorded in records]
+    with status("reading what was recorded"):
+        store = existing_store(uri)
+        head, records = _read(store, which, sweep=sweep)
+        configs = [_config(recorded, store, overrides) for recorded in records]
     code = recorded_code(records[0])
     version = CodeVersion(code.commit, bool(code.patch))
     tracker = Tracker(store, store.experiment_of(head), version)
@@ -140,7 +145,7 @@ def reproduce_at_commit(
         parent = stack.enter_context(_parent(tracker, head)) if sweep else None
         for recorded, config in zip(records, configs, strict=True):
             print_note(f"training {recorded.short_id} {recorded.run.name}")
-            with temporary_folder() as folder:
+            with status("training with the recorded code"), temporary_folder() as folder:
                 other, run_id = train_in_checkout(tree, recorded, config.model_dump(), folder)
                 repeated = read_recorded_run(other, other.get(run_id))
                 copy = _copy(tracker, recorded, repeated, other, parent)

@@ -15,6 +15,7 @@ import click
 
 from nnlab.errors import TrackingError
 from nnlab.safe_text import printable
+from nnlab.system.status_line import status
 from nnlab.system.supervisor import supervised
 from nnlab.tracking.database import client_address
 from nnlab.tracking.locations import local_database, tracking_uri
@@ -70,7 +71,8 @@ def serve(uri: str | None, run: str | None, port: int | None) -> None:
                 command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
             ) as server,
         ):
-            _wait_for_start(server, base)
+            with status("starting the MLflow UI"):
+                _wait_for_start(server, base)
             click.echo(f"MLflow UI: {base}/{paths.main}")
             for label, path in paths.others.items():
                 click.echo(f"  {printable(label)}: {base}/{path}")

@@ -4,6 +4,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from nnlab.analysis.confirmation import confirming_sweeps
+from nnlab.analysis.terminal import track
 from nnlab.errors import ArchiveError
 from nnlab.jobs.tags import Tag
 from nnlab.system.stored_files import parse_column
@@ -75,7 +76,7 @@ def export_runs(which: str, out: Path, uri: str | None = None) -> ExportResult:
     experiments: dict[str, str] = {}
     models = 0
     with create_archive(out) as archive:
-        for record in sorted(runs, key=lambda each: each.run_id):
+        for record in track(sorted(runs, key=lambda each: each.run_id), "packing runs"):
             if record.experiment_id not in experiments:
                 experiments[record.experiment_id] = store.experiment_of(record)
             details = store.details(record.run_id)

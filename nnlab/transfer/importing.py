@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from nnlab.analysis.terminal import track
 from nnlab.errors import ArchiveError, TrackingError
 from nnlab.interrupts import deferred
 from nnlab.jobs.tags import Tag
@@ -117,7 +118,7 @@ def _write(
                     writer, experiments[each.run.experiment], each.run
                 )
         ids = {**known, **created}
-        for each in runs:
+        for each in track(runs, "importing runs"):
             with deferred():
                 _fill(writer, each, ids)
         with deferred():
