@@ -3,8 +3,6 @@
 import ast
 import inspect
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
 
@@ -41,13 +39,19 @@ class Commands(click.Group):
     def invoke(self, ctx: click.Context) -> object:
         """Run the command that was typed."""
         ensure_home()
-        with terminable(), exit_on_error(), _one_sentence():
-            return super().invoke(ctx)
+        with terminable(), exit_on_error():
+            try:
+                return super().invoke(ctx)
+            except click.UsageError as error:
+                raise _in_one_sentence(error) from error
 
     def make_context(self, *args: Any, **options: Any) -> click.Context:  # noqa: ANN401 - as above
         """Read the options before the command's name."""
-        with exit_on_error(), _one_sentence():
+        try:
             return super().make_context(*args, **options)
+        except click.UsageError as error:
+            with exit_on_error():
+                raise _in_one_sentence(error) from error
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the commands with their whole first sentences, which click itself would cut."""
@@ -57,17 +61,17 @@ class Commands(click.Group):
             formatter.write_dl(rows)
 
 
-@contextmanager
-def _one_sentence() -> Iterator[None]:
-    """Turn click's errors, which print the usage first, into one sentence."""
-    try:
-        yield
-    except NoArgsIsHelpError:
-        raise
-    except click.UsageError as error:
-        command = "nnlab" if error.ctx is None else error.ctx.command_path
-        text = error.format_message().rstrip(".")
-        raise ConfigError(f"{command}: {text}; see `{command} --help`.") from error
+def _in_one_sentence(error: click.UsageError) -> Exception:
+    """Return what is said of words that cannot be read; click itself would print the usage first.
+
+    A command without any words is answered with its help, as it is.
+    """
+    if isinstance(error, NoArgsIsHelpError):
+        return error
+    context = error.ctx
+    inner = context is not None and context.parent is not None
+    command = f"nnlab {context.info_name}" if context and inner else "nnlab"
+    return ConfigError(f"{command}: {error.format_message().rstrip('.')}; see `{command} --help`.")
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
