@@ -28,6 +28,7 @@ CUT = {
     "init_bias": (("init=randn_minus_half,he", "seed=0,1", "lr=0.1"), {"init", "seed"}),
     "init_batches": (("init=randn_minus_half,he", "seed=0,1", "lr=0.1"), {"init", "seed"}),
     "init_long": (("init=rand_minus_half,randn", "seed=0,1", "lr=0.1"), {"init", "seed"}),
+    "init_exact": (("init=randn_minus_half,he", "seed=0,1"), {"init", "seed"}),
     "scale_lr_map": (("init.scale=0.01,1", "lr=0.1,1", "seed=0"), {"init.scale", "lr"}),
     "hidden_size": (("hidden_size=5,10", "seed=0,1"), {"hidden_size", "seed"}),
     "stability_edge": (("init.scale=0.01,1", "seed=0,1"), {"init.scale", "seed"}),
@@ -75,17 +76,18 @@ def test_a_study_says_its_question_its_command_and_what_is_expected(name):
         ("init_bias", 6 * 3 * 5, {"init", "lr", "seed"}),
         ("init_batches", 6 * 3 * 5, {"init", "lr", "seed"}),
         ("init_long", 2 * 3 * 5, {"init", "lr", "seed"}),
+        ("init_exact", 6 * 5, {"init", "seed"}),
         ("scale_lr_map", 12 * 12 * 5, {"init.scale", "lr", "seed"}),
         ("hidden_size", 6 * 5, {"hidden_size", "seed"}),
         ("stability_edge", 8 * 5, {"init.scale", "seed"}),
     ],
 )
-def test_a_study_is_the_grid_that_it_says_on_full_mnist(name, count, varying):
+def test_a_study_is_the_grid_that_it_says_on_its_data(name, count, varying):
     configs, found = grid(name)
+    data = ("mnist_sample", 1000) if name == "init_exact" else ("mnist", 19_000)
     assert len(configs) == len({config.key("") for config in configs}) == count
     assert found == varying
-    assert {config.data.source for config in configs} == {"mnist"}
-    assert {config.data.val_size for config in configs} == {19_000}
+    assert {(config.data.source, config.data.val_size) for config in configs} == {data}
     assert {config.tracking.experiment for config in configs} == {name}
 
 
@@ -100,6 +102,8 @@ def test_the_follow_ups_of_the_first_study_change_what_they_say():
     assert {config.init.bias for config in grid("init_bias")[0]} == {"same"}
     assert {config.batch_size for config in grid("init_batches")[0]} == {64}
     assert {config.epochs for config in grid("init_long")[0]} == {2000}
+    exact, _ = grid("init_exact")
+    assert {(config.dtype, config.lr, config.epochs) for config in exact} == {("exact", 0.5, 500)}
 
 
 def test_the_map_is_even_on_log_axes_from_end_to_end():
