@@ -49,7 +49,8 @@ def run(main: Callable[[], object]) -> None:
     resolvers.register()
     ensure_home()
     with StandardStreams(), terminable(), exit_on_error(), sweep_of_command():
-        begin("reading the config")
+        if not {"-sc", "--shell-completion"} & set(sys.argv):  # a shell asks, at its Tab key
+            begin("reading the config")
         if any(word.startswith("--config-from") for word in sys.argv[1:]):
             from nnlab.reproduction.config_from import apply_config_from
 

@@ -47,3 +47,25 @@ def test_what_cannot_be_read_of_a_command_is_told_in_one_sentence(words, sentenc
 
 def test_no_command_at_all_is_answered_with_the_help():
     assert "Commands:" in CliRunner().invoke(main, []).output
+
+
+@pytest.mark.parametrize("name", ["", *main.commands])
+def test_60_columns_hold_the_help_with_its_commands_and_options_whole(name):
+    if name == "run":  # Hydra's, which folds nothing
+        return
+    done = CliRunner().invoke(main, [*name.split(), "--help"], terminal_width=60)
+    lines = done.output.splitlines()
+    assert done.exit_code == 0
+    assert max(map(len, lines)) <= 60
+    assert [line for line in lines if line.count("`") % 2] == []
+    for parameter in main.commands[name].params if name else ():
+        assert all(word in done.output for word in parameter.opts if word.startswith("-"))
+
+
+@pytest.mark.parametrize(
+    ("shell", "place", "answer"),
+    [("bash", "1", "plain,report"), ("zsh", "1", "plain\nreport"), ("fish", "re", "plain,report")],
+)
+def test_each_shell_of_the_page_on_completion_is_answered_at_its_tab_key(shell, place, answer):
+    asked = {"_NNLAB_COMPLETE": f"{shell}_complete", "COMP_WORDS": "nnlab re", "COMP_CWORD": place}
+    assert answer in CliRunner().invoke(main, [], prog_name="nnlab", env=asked).output

@@ -70,6 +70,11 @@ def test_the_results_stand_alone_in_their_lines(sweep):
     assert "writing the results" not in last
 
 
+def test_the_tab_key_writes_nothing_beside_what_is_typed(root, monkeypatch):
+    monkeypatch.setenv("COMP_LINE", "python run.py init=rand_")
+    assert on_terminal("run.py", "-sc", "query=bash", root=root).split() == ["init=rand_minus_half"]
+
+
 @pytest.mark.usefixtures("sweep")
 def test_what_is_piped_has_no_status(root):
     done = nnlab("compare", root=root)
