@@ -200,12 +200,13 @@ def _draw(document: Document, figures: Iterable[FigureSpec], made: Path, notes: 
 
 
 def _runs_table(results: SweepResults) -> pd.DataFrame:
-    """Return all runs, the best first: ids, what varied, what became of them, metrics."""
+    """Return all runs, the best first: ids, what varied, what became of them, metrics, digest."""
     runs = results.all_runs
     seeds = [*([SEED] if SEED in runs else []), *varying_seeds(runs)]
     columns = dict.fromkeys(
-        ("run_id", "name", *results.fields, *seeds, "status", "outcome", *runs.attrs["metrics"])
-    )
+        ("run_id", "name", *results.fields, *seeds, "status", "outcome", *runs.attrs["metrics"],
+         "weights_sha256")
+    )  # fmt: skip
     result = run_results(runs, results.metric).fillna(worst_result(results.metric))
     ordered = runs.assign(_result=result).sort_values(
         ["_result", "run_id"], ascending=[lower_is_better(results.metric), True]

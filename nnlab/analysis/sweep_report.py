@@ -21,6 +21,7 @@ from nnlab.jobs.commands import commit_of, recorded_command
 from nnlab.jobs.tags import Tag
 from nnlab.safe_text import one_line
 from nnlab.tracking.records import RunRecord
+from nnlab.training.arithmetic import EXACT
 
 MAX_FAILURES = 36  # that are rows of the report
 
@@ -142,6 +143,8 @@ def _provenance(
     if DIGEST in runs:
         digests = ", ".join(f"`{digest}`" for digest in sorted(set(runs[DIGEST].dropna())))
         yield "data", f"SHA-256 {digests}"
+    if "dtype" in runs and set(runs["dtype"]) == {EXACT}:
+        yield "bits", f"the same on any machine; SHA-256 of all weights in `{listed}`"
     begun = pd.Timestamp(parent.start_time, unit="ms", tz="UTC")
     yield "begun", begun.strftime("%Y-%m-%d %H:%M UTC")
     packages = environment.get("packages", {})

@@ -52,6 +52,11 @@ class Difference:
     other: str
     decisive: bool = True
 
+    @property
+    def is_of_module(self) -> bool:
+        """Whether a module of the code, or its commit, differs."""
+        return self.kind == "code" and (self.what == "commit" or self.what.startswith("nnlab/"))
+
 
 def differences(one: RecordedRun, other: RecordedRun) -> list[Difference]:
     """List the differences between two runs, the most likely causes first.

@@ -38,6 +38,8 @@ def print_certificates(certificates: Sequence[Certificate], uri: str | None) -> 
     causes = dict.fromkeys(cause for certificate in certificates for cause in certificate.causes)
     if causes:
         console.print(f"causes: {', '.join(causes)}")
+    for expected in dict.fromkeys(certificate.expected for certificate in certificates):
+        console.print(f"expected: {escape(expected)}")
     differences = (entry for certificate in certificates for entry in certificate.differences)
     _print_differences(console, dict.fromkeys(differences))
 

@@ -26,6 +26,7 @@ INFO = (
     "outcome",
     "start_time",
     "data_digest",
+    "weights_sha256",
     "reproduces",
     "derived_from",
 )  # columns that every run has; behind them its params, and then its metrics
@@ -150,6 +151,7 @@ def _frame(store: Reader, selected: Collection[Selected], nothing: str) -> pd.Da
                 record.tags.get(Tag.OUTCOME),
                 _time(record.start_time),
                 record.tags.get(Tag.DATA_DIGEST),
+                record.tags.get(Tag.WEIGHTS_SHA256),
                 record.tags.get(Tag.REPRODUCES),
                 record.tags.get(Tag.DERIVED_FROM),
             )

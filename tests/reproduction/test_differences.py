@@ -184,6 +184,8 @@ def test_exact_runs_have_the_same_bits_on_any_machine_or_else_there_is_a_fault()
     assert not any(found.decisive for found in differences(record(**exact), again))
     same = certify(record(**exact), again)
     assert (same.verdict, same.expected) == ("bit-identical", "the same bits, as on any machine")
+    later = record(**exact, modules={"training/engine.py": "f" * 64})
+    assert certify(record(**exact), later).expected == same.expected
     points = {**record().points, ("val/loss", 2): 0.5 + 1e-12}
     found = certify(record(**exact), record(**exact, **other, points=points))
     assert (found.verdict, found.causes) == ("different", (FAULT,))
