@@ -18,6 +18,8 @@ largest value.
   "Error-free transformations of matrix multiplication by using fast routines of matrix
   multiplication and its applications"). ``ah bh``, ``ah bl`` and ``al bh`` are exact, and are added
   in that order from the last to the first. ``|al| <= u / 2``, and it is rounded to ``u 2^-(b+1)``.
+  So ``al bh`` and ``ah bl`` are multiples of one grid. Where ``2 b + log2(2 terms) <= 53``, their
+  sum is exact too, and one product makes it: ``[al ah] [bh; bl]``.
   What is left out is at most ``2^-(2b+2)`` of the largest product for each of the roundings of
   ``al`` and ``bl`` and for ``al bl``: in all ``3 terms 2^-(2b+2)`` times the largest ``|a|`` of the
   row, rounded up to a power of two, times that of the column. With 10 hidden units ``b`` is 24 and
@@ -59,19 +61,32 @@ def bits_beside_pixels(terms: int) -> int:
 
 
 def _largest(array: Floats, axis: int) -> Floats:
-    return np.asarray(np.maximum(array.max(axis, keepdims=True), -array.min(axis, keepdims=True)))
+    """Return the largest absolute values along an axis."""
+    most = np.maximum.reduce(array, axis, keepdims=True)
+    least = np.minimum.reduce(array, axis, keepdims=True)
+    np.negative(least, out=least)
+    return np.asarray(np.maximum(most, least, out=most))
 
 
-def _grid(largest: Floats, bits: int) -> Floats:
+def _grid(largest: Floats, bits: int) -> tuple[Floats, bool]:
     """Return 1.5 · 2^52 times the grid: adding it, and taking it off again, rounds to the grid.
 
     The exponent's bits of a float, alone, are the largest power of two that is not above it.
+
+    Returns
+    -------
+    Floats
+        NaN for numbers that cannot be rounded.
+    bool
+        Whether there are none of these.
     """
-    power = (largest.view(np.int64) & EXPONENT).view(np.float64)
-    grid = np.maximum(power, SMALLEST) * (1.5 * 2.0 ** (MANTISSA - bits))
-    if not (largest <= LARGEST).all():
+    grid = np.bitwise_and(largest.view(np.int64), EXPONENT).view(np.float64)
+    np.maximum(grid, SMALLEST, out=grid)
+    np.multiply(grid, 1.5 * 2.0 ** (MANTISSA - bits), out=grid)
+    good = bool(largest.max() <= LARGEST)
+    if not good:
         grid[~(largest <= LARGEST)] = np.nan
-    return np.asarray(grid)
+    return grid, good
 
 
 def rounded(array: Floats, bits: int, out: Floats | None = None) -> Floats:
@@ -86,29 +101,29 @@ def rounded(array: Floats, bits: int, out: Floats | None = None) -> Floats:
     out : NDArray[np.float64], optional
         For the result.
     """
-    grid = _grid(_largest(array, -1), bits)
+    grid, _ = _grid(_largest(array, -1), bits)
     out = np.add(array, grid, out=out)
     return np.asarray(np.subtract(out, grid, out=out))
 
 
-def _slice(array: Floats, axis: int, bits: int, out: Floats) -> NDArray[np.bool_]:
-    """Write two slices of so many bits, one behind the other on the second axis.
+def _slice(
+    array: Floats, axis: int, bits: int, high: Floats, low: Floats
+) -> NDArray[np.bool_] | None:
+    """Write two slices of so many bits.
 
     Returns
     -------
-    NDArray[np.bool_]
-        Which runs have only numbers that can be sliced, (runs,).
+    NDArray[np.bool_] or None
+        Which runs have a number that cannot be sliced, (runs,); None where no run has.
     """
-    rows = array.shape[1]
-    high, low = out[:, :rows], out[:, rows:]
-    grid = _grid(_largest(array, axis), bits)
+    grid, good = _grid(_largest(array, axis), bits)
     np.add(array, grid, out=high)
     np.subtract(high, grid, out=high)
     np.subtract(array, high, out=low)
-    finer = grid * 2.0 ** -(bits + 1)
-    np.add(low, finer, out=low)
-    np.subtract(low, finer, out=low)
-    return np.asarray(~np.isnan(grid).any(axis=(1, 2)))
+    np.multiply(grid, 2.0 ** -(bits + 1), out=grid)
+    np.add(low, grid, out=low)
+    np.subtract(low, grid, out=low)
+    return None if good else np.asarray(np.isnan(grid).any(axis=(1, 2)))
 
 
 def _pieces(runs: int, units: int, samples: int) -> Iterator[tuple[slice, slice]]:
@@ -134,21 +149,27 @@ def product(a: Floats, b: Floats, out: Floats, work: Workspace) -> Floats:
     """
     runs, rows, inner = a.shape
     bits = (MANTISSA - _bits_of(inner)) // 2
-    left = work.array("left", (runs, 2 * rows, inner), np.float64)
-    good = _slice(a, -1, bits, left)
+    both_fit = 2 * bits + _bits_of(2 * inner) <= MANTISSA
+    left = work.array("left", (runs, rows, 2 * inner), np.float64)  # [al ah]
+    bad = _slice(a, -1, bits, left[..., inner:], left[..., :inner])
     for some, part in _pieces(runs, max(rows, inner), b.shape[2]):
         piece, columns = out[some, :, part], b[some, :, part]
         count, _, samples = piece.shape
-        right = work.array("right", (count, 2 * inner, samples), np.float64)
-        good_too = good[some] & _slice(columns, -2, bits, right)
-        both = work.array("both", (count, 2 * rows, samples), np.float64)
+        right = work.array("right", (count, 2 * inner, samples), np.float64)  # [bh; bl]
+        high, low = right[:, :inner], right[:, inner:]
+        bad_too = _slice(columns, -2, bits, high, low)
         rest = work.array("rest", (count, rows, samples), np.float64)
-        np.matmul(left[some], right[:, :inner], out=both)
-        np.matmul(left[some, :rows], right[:, inner:], out=rest)
-        np.add(rest, both[:, rows:], out=rest)
-        np.add(both[:, :rows], rest, out=piece)
-        if not good_too.all():
-            piece[~good_too] = np.nan
+        if both_fit:
+            np.matmul(left[some], right, out=rest)
+        else:
+            np.matmul(left[some, :, inner:], low, out=rest)
+            np.add(rest, np.matmul(left[some, :, :inner], high, out=piece), out=rest)
+        np.matmul(left[some, :, inner:], high, out=piece)
+        np.add(piece, rest, out=piece)
+        if bad is not None:
+            piece[bad[some]] = np.nan
+        if bad_too is not None:
+            piece[bad_too] = np.nan
     return out
 
 
@@ -170,22 +191,32 @@ def product_over_samples(a: Floats, b: Floats, work: Workspace) -> Floats:
         bits = (MANTISSA - _bits_of(samples)) // 2
         left = work.array("left", (count, 2 * rows, samples), np.float64)
         right = work.array("right", (count, 2 * columns, samples), np.float64)
-        good = _slice(one, -1, bits, left) & _slice(other, -1, bits, right)
+        bad = (
+            _slice(one, -1, bits, left[:, :rows], left[:, rows:]),
+            _slice(other, -1, bits, right[:, :columns], right[:, columns:]),
+        )
         both = np.matmul(left, right.transpose(0, 2, 1))
         result = both[:, :rows, :columns] + (both[:, :rows, columns:] + both[:, rows:, :columns])
-        result[~good] = np.nan
+        for there in bad:
+            if there is not None:
+                result[there] = np.nan
         total[some] += result
     return total
 
 
 def ordered_sum(array: Floats, axis: int = -1) -> Floats:
     """Add up along an axis: its second half to its first, until one element is left."""
-    array = np.moveaxis(array, axis, 0)
-    while len(array) > 1:
-        half = (len(array) + 1) // 2
-        rest = array[half:]
-        halved = np.empty_like(array[:half])
-        np.add(array[: len(rest)], rest, out=halved[: len(rest)])
-        halved[len(rest) :] = array[len(rest) : half]
-        array = halved
-    return np.asarray(array[0])
+    axes = [*range(array.ndim)]
+    array = array.transpose([axes.pop(axis), *axes])
+    left = len(array)
+    if left == 1:
+        return np.asarray(array[0])
+    total = np.empty_like(array[: (left + 1) // 2])
+    while left > 1:
+        half = (left + 1) // 2
+        rest = left - half
+        np.add(array[:rest], array[half:left], out=total[:rest])
+        if array is not total and rest < half:
+            total[rest] = array[rest]
+        array, left = total, half
+    return np.asarray(total[0])

@@ -146,16 +146,16 @@ def softmax(
     -------
     a2 : Array
         ``z2`` itself; its columns now sum to 1.
-    log_partition : Array
-        ``log Σ exp(Z2)`` over the classes, (runs, 1, samples), in nats.
+    partition : Array
+        ``Σ exp(Z2 − largest)`` over the classes, (runs, 1, samples).
     """
     if largest is None:
         largest = z2.max(axis=1, keepdims=True)
     z2 -= largest
     arithmetic.exp(z2)
-    total = arithmetic.sum(z2, axis=1)[:, None]
-    z2 /= total
-    return z2, arithmetic.log(total) + largest
+    partition = arithmetic.sum(z2, axis=1)[:, None]
+    z2 /= partition
+    return z2, partition
 
 
 def evaluate(
@@ -190,7 +190,8 @@ def evaluate(
         # Ties (a dead network has nothing but) or NaN: rare, and argmax costs 20 times as much.
         runs, columns = np.nonzero(on_top.sum(axis=1) != 1)
         correct[runs, columns] = z2[runs, :, columns].argmax(axis=1) == labels[columns]
-    a2, log_partition = softmax(z2, largest, arithmetic)
+    a2, partition = softmax(z2, largest, arithmetic)
+    log_partition = arithmetic.log(partition) + largest  # log Σ exp(Z2)
     return a2, log_partition[:, 0, :samples] - at_label, correct
 
 
