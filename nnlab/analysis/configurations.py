@@ -5,8 +5,9 @@ import math
 import pandas as pd
 
 from nnlab.analysis.conditions import column
-from nnlab.analysis.ranking import LAST, METRIC, SEED, SEEDS, result_of
+from nnlab.analysis.ranking import LAST, METRIC, SEED, result_of
 from nnlab.errors import ComparisonError
+from nnlab.jobs.run import SEEDS
 from nnlab.training.initializers import independent
 
 DIGEST = "data_digest"

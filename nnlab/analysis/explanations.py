@@ -129,14 +129,15 @@ def best_value_trend(rows: Sequence[BestValue], field: str, across: str) -> str 
         return None
     bests = [best for _, best in known]
     low, high, name = min(bests), max(bests), short(across)
+    learned = ""
+    if len(known) < len(rows):
+        learned = f" at which anything learned ({len(known)} of {len(rows)})"
     listed = ", ".join(f"{written(row.at)}: {best:g}" for row, best in known)
     text = (
-        f"The best {name} is {low:g} at every {short(field)}"
+        f"The best {name} is {low:g} at every {short(field)}{learned}"
         if low == high
-        else f"The best {name} lies between {low:g} and {high:g} ({listed})"
+        else f"The best {name} lies between {low:g} and {high:g} ({listed}){learned}"
     )
-    if len(known) < len(rows):
-        text += f", where anything learned ({len(known)} of {len(rows)} values of {short(field)})"
     open_ = [row for row, _ in known if len(row.candidates) > 1]
     if open_:
         text += f"; in {len(open_)} of {len(known)} the seeds do not tell it from other values"

@@ -9,7 +9,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from nnlab.analysis.figure_data import CURVES, FigureData
-from nnlab.analysis.formatting import settings_text, short, written
+from nnlab.analysis.figure_groups import axis, number_of, rows_of, shown_hidden_units
+from nnlab.analysis.formatting import short, written
 from nnlab.analysis.groups import RunGroup, Value, grouped, levels, numeric
 from nnlab.analysis.ranking import lower_is_better
 from nnlab.plots.against import MetricCurve, metric_against_parameter
@@ -61,33 +62,6 @@ def sweep_figures(data: FigureData) -> Iterator[FigureSpec]:
         )
 
 
-def axis(groups: Sequence[RunGroup]) -> str | None:
-    """Return the field of the horizontal axis: ``lr``, or else the number with most values."""
-    counts = {
-        field: len(levels(groups, field)) for field in groups[0].settings if numeric(groups, field)
-    }
-    counts = {field: count for field, count in counts.items() if count > 1}
-    return "lr" if "lr" in counts else max(counts, key=lambda field: counts[field], default=None)
-
-
-def rows_of(groups: Sequence[RunGroup], across: str) -> dict[str, list[RunGroup]]:
-    """Return the groups that differ in one field alone, by a label of what they have in common.
-
-    The groups are given best first, and so are those of each row.
-
-    Rows are sorted by size if only one other field varies and is a number; otherwise the row with
-    the best group comes first.
-    """
-    rows: dict[str, list[RunGroup]] = {}
-    for group in groups:
-        shared = {field: value for field, value in group.settings.items() if field != across}
-        rows.setdefault(settings_text(shared), []).append(group)
-    others = [field for field in groups[0].settings if field != across]
-    if len(others) == 1 and numeric(groups, others[0]):
-        return dict(sorted(rows.items(), key=lambda row: _number(row[1][0], others[0])))
-    return rows
-
-
 def _phase_figure(
     data: FigureData, groups: Sequence[RunGroup], across: str
 ) -> Iterator[FigureSpec]:
@@ -123,11 +97,12 @@ def _phase_figure(
 
 
 def _parameter_figure(data: FigureData, groups: Sequence[RunGroup], across: str) -> FigureSpec:
+    others = [field for field in data.fields if field != across]
     curves = [
-        _metric_curve(label or data.metric, members, across)
+        _metric_curve(label or data.metric, members, across, _order(members[0], others))
         for label, members in rows_of(groups, across).items()
     ]
-    values = np.array([_number(group, across) for group in groups])
+    values = np.array([number_of(group, across) for group in groups])
     log = bool(values.min() > 0 and values.max() >= LOG_RATIO * values.min())
     return FigureSpec(
         "rates" if across == "lr" else re.sub(r"\W", "_", file_name(short(across))) or "parameter",
@@ -139,23 +114,38 @@ def _parameter_figure(data: FigureData, groups: Sequence[RunGroup], across: str)
     )
 
 
-def _metric_curve(label: str, members: Sequence[RunGroup], across: str) -> MetricCurve:
-    groups = sorted(members, key=lambda group: _number(group, across))
+def _metric_curve(
+    label: str, members: Sequence[RunGroup], across: str, order: float | None
+) -> MetricCurve:
+    groups = sorted(members, key=lambda group: number_of(group, across))
     intervals = [group.summary.interval for group in groups]
     return MetricCurve(
         label,
-        np.array([_number(group, across) for group in groups]),
+        np.array([number_of(group, across) for group in groups]),
         np.array([group.summary.mean for group in groups]),
         np.array([interval.low for interval in intervals], np.float64),  # NaN for None
         np.array([interval.high for interval in intervals], np.float64),
         [group.results.dropna().to_numpy(np.float64) for group in groups],
+        order,
     )
+
+
+def _order(group: RunGroup, fields: Sequence[str]) -> float | None:
+    """Return the number that orders a group among others that differ in these fields."""
+    if len(fields) != 1 or not numeric([group], fields[0]):
+        return None
+    return number_of(group, fields[0])
 
 
 def _learning_figure(data: FigureData, groups: Sequence[RunGroup]) -> Iterator[FigureSpec]:
     table = _by_run(data.curves, "val/accuracy")
     curves = [
-        LearningCurve(group.label or data.title, *_curve(table, group), group.ending)
+        LearningCurve(
+            group.label or data.title,
+            *_curve(table, group),
+            group.ending,
+            _order(group, data.fields),
+        )
         for group in groups
     ]
     if any(curve.epochs.size for curve in curves):
@@ -171,37 +161,22 @@ def _learning_figure(data: FigureData, groups: Sequence[RunGroup]) -> Iterator[F
 
 def _hidden_unit_figure(data: FigureData, groups: Sequence[RunGroup]) -> Iterator[FigureSpec]:
     tables = [_by_run(data.curves, name) for name in CURVES[1:]]
+    across = axis(groups)
+    fields = [field for field in data.fields if field != across] or data.fields
     curves = []
-    for group in _evenly(_best_of_each_row(groups), MAX_GROUPS):
+    for group in shown_hidden_units(groups, MAX_GROUPS):
         (epochs, dead), (_, first), (_, second) = (_curve(table, group) for table in tables)
         if epochs.size:
-            curves.append(HiddenUnitCurves(group.label or "all runs", epochs, dead, first, second))
+            label, order = group.label or "all runs", _order(group, fields)
+            curves.append(HiddenUnitCurves(label, epochs, dead, first, second, order))
     if curves:
         yield FigureSpec(
             "units",
-            "Dead hidden units, and the norm of the gradient at each layer, over the epochs: the "
+            "Dead hidden units, and the norm of the gradient at each layer, over the epochs, of "
+            "the best configurations and of the one with the most dead units at the end: the "
             "median seed, and a band from the lowest to the highest.",
             lambda: hidden_unit_curves(curves, data.title),
         )
-
-
-def _best_of_each_row(groups: Sequence[RunGroup]) -> list[RunGroup]:
-    """Return the best group of each row; all groups if there is one row, or no axis."""
-    across = axis(groups)
-    if across is None:
-        return list(groups)
-    rows = rows_of(groups, across)
-    if len(rows) == 1:
-        return sorted(groups, key=lambda group: _number(group, across))
-    return [members[0] for members in rows.values()]
-
-
-def _evenly(groups: Sequence[RunGroup], count: int) -> list[RunGroup]:
-    """Return at most ``count`` groups, at even distances from the first to the last."""
-    if len(groups) <= count:
-        return list(groups)
-    places = np.linspace(0, len(groups) - 1, count).round().astype(int)
-    return [groups[place] for place in places]
 
 
 def _by_run(curves: pd.DataFrame, metric: str) -> pd.DataFrame:
@@ -214,11 +189,6 @@ def _curve(table: pd.DataFrame, group: RunGroup) -> tuple[NDArray[np.int64], NDA
     ids = [run_id for run_id in group.runs["run_id"] if run_id in table]
     rows = table[ids].dropna(how="all") if ids else pd.DataFrame()
     return rows.index.to_numpy(np.int64), rows.to_numpy(np.float64).T.reshape(len(ids), len(rows))
-
-
-def _number(group: RunGroup, field: str) -> float:
-    value = group.settings[field]
-    return float(value) if isinstance(value, int | float) else np.nan
 
 
 def _axis_value(value: Value) -> float | str:

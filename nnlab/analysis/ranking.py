@@ -17,14 +17,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import NormalDist, fmean
 
-from nnlab.jobs.run import Run
+from nnlab.jobs.run import SEEDS, Run
 from nnlab.training.outcomes import LATE
 
 METRIC = LATE  # that sweeps and comparisons are judged by unless told otherwise
 LAST = "final_val_accuracy"  # judged by where a run of an older version has kept no history
 ON_THE_WAY = ("best_", "epochs_to_target")  # metrics that do not speak of the final network
 SEED = "seed"
-SEEDS = (SEED, "data.seed", "order_seed")  # of the initial weights, the split, the batches' order
 NOT_STARTED = "not started"
 ENDINGS = {
     "learned": "green",

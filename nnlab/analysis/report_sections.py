@@ -21,7 +21,7 @@ from nnlab.analysis.explanations import (
     short_cause,
     variation_shares,
 )
-from nnlab.analysis.figures import axis, rows_of
+from nnlab.analysis.figure_groups import axis, rows_of
 from nnlab.analysis.formatting import interval, markdown_table, number, short, written
 from nnlab.analysis.groups import RunGroup, grouped, levels, numeric
 from nnlab.analysis.paired_statistics import as_family, further_text

@@ -9,7 +9,7 @@ import pandas as pd
 from nnlab.analysis.configurations import run_results, varying_seeds
 from nnlab.analysis.formatting import metric_name, number
 from nnlab.analysis.paired_statistics import MIN_SEEDS
-from nnlab.analysis.ranking import SEEDS
+from nnlab.jobs.run import SEEDS
 
 WEIGHTS, SPLIT, ORDER = "the initial weights", "the split", "the order of the mini-batches"
 DRAWS = dict(zip(SEEDS, (WEIGHTS, SPLIT, ORDER), strict=True))

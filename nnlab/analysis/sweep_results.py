@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import Any
 
 import pandas as pd
+import yaml
 
 from nnlab.analysis.configurations import (
     common_target,
@@ -19,7 +20,7 @@ from nnlab.analysis.figure_data import CURVES, FigureData, WeightsFile, read_fil
 from nnlab.analysis.groups import RunGroup, grouped
 from nnlab.analysis.ranking import METRIC, SEED, lower_is_better
 from nnlab.errors import ConfigError, ReportError, StoredFileError
-from nnlab.jobs.config import from_record, to_yaml
+from nnlab.jobs.config import from_record, to_record
 from nnlab.jobs.provenance import read_environment
 from nnlab.jobs.study import STUDY_FILE, Study
 from nnlab.jobs.tags import Tag
@@ -28,6 +29,7 @@ from nnlab.tracking.artifacts import ENVIRONMENT
 from nnlab.tracking.frames import read_curves, read_runs
 from nnlab.tracking.records import RunRecord
 from nnlab.tracking.store import Store
+from nnlab.training.initializers import FREE_INITS
 
 
 @dataclass(frozen=True)
@@ -103,12 +105,17 @@ class SweepResults:
     def best_config(self) -> str:
         """The config of the best configuration, as its first seed recorded it, and checked.
 
+        The scale and shift of an init that has its own were not used, and are left out.
         Somebody may hand the file to Hydra, which would run what else it names.
         """
         first = self.groups[0].runs.sort_values(SEED)["run_id"].iloc[0]
         path = self.store.download(first, "config.yaml")
         with suppress(StoredFileError, ConfigError):
-            return to_yaml(from_record(read_yaml(path)))
+            config = from_record(read_yaml(path))
+            record = to_record(config)
+            if config.init.name not in FREE_INITS:
+                del record["init"]["scale"], record["init"]["shift"]
+            return str(yaml.safe_dump(record, sort_keys=False))
         return ""
 
     @property

@@ -98,4 +98,4 @@ def _has_figures(store: Store, record: RunRecord) -> bool:
     plan = Ledger(sweeps_folder(store.uri) / record.run_id).read()
     folder = local_path(store.artifacts(record.run_id))
     wanted = plan.jobs[0].config.get("pictures", 0)
-    return not wanted or folder is None or (Path(folder) / f"{RUN_FIGURES[-1]}.png").exists()
+    return not wanted or folder is None or (Path(folder) / f"{RUN_FIGURES[0]}.png").exists()

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from nnlab.errors import NnlabError, RecordError
 from nnlab.execution.drawing import figure_of
 from nnlab.execution.incomplete_records import recorded_config
-from nnlab.execution.pictures import draw_run, drawing_pool, figure_contents
+from nnlab.execution.pictures import draw_run, drawable, drawing_pool, figure_contents
 from nnlab.jobs.config import from_mapping
 from nnlab.jobs.local_fields import without_foreign_values
 from nnlab.jobs.prepared_data import prepare
@@ -66,7 +66,10 @@ def recorded_figure(store: Store, record: RunRecord, name: str) -> "Figure":
         raise RecordError(f"A run has no figure {name!r}: there are {', '.join(RUN_FIGURES)}.")
     if Tag.WEIGHTS_SHA256 not in record.tags:
         raise RecordError(f"Run {run_id[:8]} is {record.status} and has no result to draw yet.")
-    return figure_of(name, figure_contents(_recorded_run(store, record), store.download(run_id)))
+    contents = figure_contents(_recorded_run(store, record), store.download(run_id))
+    if name not in drawable(contents):
+        raise RecordError(f"Run {run_id[:8]} gives every image the same answer: no {name} to show.")
+    return figure_of(name, contents)
 
 
 def _recorded_run(store: Store, record: RunRecord) -> Run:

@@ -151,7 +151,8 @@ def _drawing(run: Run, writer: Writer, scratch: Path) -> _Drawing:
     calls: dict[str, Call]
     try:
         contents = figure_contents(run, writer.store.download(run.state.run_id))
-        calls = {name: (drawing.draw, (folder, name, contents)) for name in RUN_FIGURES}
+        names = drawable(contents)
+        calls = {name: (drawing.draw, (folder, name, contents)) for name in names}
     except (NnlabError, OSError, *NUMPY_ERRORS) as error:
         calls = dict.fromkeys(RUN_FIGURES, (drawing.refuse, (str(error),)))
     return _Drawing(run.state.run_id, run.job.name, folder, calls)
@@ -192,6 +193,13 @@ def _extremes(best: Sequence[Run], tracker: Tracker) -> list[tuple[str, float, P
          tracker.store.download(run.state.run_id, "weights.npz"))
         for run in (final[0], final[-1])
     ]  # fmt: skip
+
+
+def drawable(contents: Mapping[str, Any]) -> list[str]:
+    """Return the figures that show something: no mistakes where every image has one answer."""
+    probs = contents["probs"]
+    alike = bool((probs == probs[:, :1]).all())
+    return [name for name in RUN_FIGURES if not (alike and name == "mistakes")]
 
 
 def figure_contents(run: Run, artifacts: Path) -> dict[str, Any]:

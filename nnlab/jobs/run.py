@@ -13,6 +13,8 @@ from nnlab.training.initializers import draw_params
 from nnlab.training.network import Params
 from nnlab.training.outcomes import Curve, Status
 
+SEEDS = ("seed", "data.seed", "order_seed")  # of the initial weights, the split, the batches' order
+
 
 @dataclass(frozen=True)
 class Job:

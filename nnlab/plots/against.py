@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -10,10 +11,10 @@ from matplotlib.figure import Figure
 from nnlab.arrays import Array
 from nnlab.plots import scales
 from nnlab.plots.labels import (
-    COLOURS,
     MARK_EDGE,
     MARKS,
     Label,
+    curve_colours,
     label_curve_ends,
     room_for_labels,
     shorten,
@@ -22,7 +23,7 @@ from nnlab.plots.style import GREY, WIDTH, add_axes, in_shared_style, new_figure
 
 MAX_NAMED = 8  # curves with colours and names
 ROOM = 1.6, 4.2  # inches to the right of the axes, at least and at most
-STEP = 0.013  # of the axis' length: the distance between neighbouring curves at one place
+BAR = 2.0  # points: the last curve's intervals; those behind are wider, so that all are seen
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,8 @@ class MetricCurve:
         (n,) ends of the 95 % interval, NaN where there is none.
     values : list of Array
         For each of the n values of x, the metric of every seed.
+    order : float or None
+        What the groups differ in, if that is a number: it orders their colours.
     """
 
     label: str
@@ -49,6 +52,7 @@ class MetricCurve:
     low: Array
     high: Array
     values: list[Array]
+    order: float | None = None
 
     def best(self) -> float:
         """Return the highest mean, −∞ where there is none."""
@@ -58,7 +62,7 @@ class MetricCurve:
 @in_shared_style
 def metric_against_parameter(
     curves: Sequence[MetricCurve],
-    title: str,
+    name: str,
     x_name: str,
     metric: str,
     *,
@@ -74,8 +78,8 @@ def metric_against_parameter(
     ----------
     curves : sequence of MetricCurve
         In the order of their colours.
-    title : str
-        Of the page.
+    name : str
+        Of the sweep.
     x_name : str
         The hyper-parameter.
     metric : str
@@ -89,7 +93,11 @@ def metric_against_parameter(
     ranked = sorted(range(len(drawn)), key=lambda place: -drawn[place].best())
     named = [drawn[place] for place in sorted(ranked[:MAX_NAMED])]
     pale = [drawn[place] for place in sorted(ranked[MAX_NAMED:])]
-    figure, top = new_figure(title, _subtitle(drawn, named))
+    figure, top = new_figure(
+        f"{scales.metric_label(metric, unit=False).capitalize()} by {scales.field_words(x_name)}",
+        name,
+        _subtitle(drawn, named),
+    )
     if not drawn:
         write_message(figure, "No configuration has a result.")
         return figure
@@ -102,7 +110,8 @@ def metric_against_parameter(
 
     for curve in pale:
         axes.plot(curve.x, curve.mean, color="#BBBBBB", linewidth=1.2, gid="pale")
-    labels = [_draw_named(axes, curve, rank, len(named)) for rank, curve in enumerate(named)]
+    colours = curve_colours([curve.order for curve in named])
+    labels = [_draw_named(axes, curve, rank, colours) for rank, curve in enumerate(named)]
     if reference is not None:
         axes.axhline(
             reference[0], color=GREY, linewidth=1.2, linestyle=(0, (4, 3)), gid="reference"
@@ -125,7 +134,7 @@ def _subtitle(drawn: Sequence[MetricCurve], named: Sequence[MetricCurve]) -> str
     else:
         parts = [f"{configurations} × {f'{fewest} to ' * (fewest < most)}{most} seeds"]
         bar = ", bar: 95 % interval" * any(np.isfinite(curve.low).any() for curve in named)
-        parts.append(f"line: mean{bar}, dot: a seed{', side by side' * (len(named) > 1)}")
+        parts.append(f"line: mean{bar}, dot: a seed")
     if len(named) < len(drawn):
         parts.append(f"the {len(named)} best of {len(drawn)} series named")
     return "  ·  ".join(parts)
@@ -148,42 +157,22 @@ def _set_vertical_axis(
     axes.set_ylabel(label)
 
 
-def _draw_named(axes: Axes, curve: MetricCurve, rank: int, count: int) -> Label:
-    """Draw one of ``count`` curves, moved sideways by its rank; return its label."""
-    colour, mark = COLOURS[rank], MARKS[rank]
-    x = offset_positions(axes, curve.x, rank, count)
-    axes.plot(x, curve.mean, color=colour, linewidth=1.4, alpha=0.6, gid="line")
-    axes.vlines(x, curve.low, curve.high, color=colour, linewidth=2.6, gid="interval")
-    sizes = [len(values) for values in curve.values]
+def _draw_named(axes: Axes, curve: MetricCurve, rank: int, colours: Sequence[str]) -> Label:
+    """Draw a curve in its colour of those; return its label."""
+    colour, mark = colours[rank], MARKS[rank]
+    x, behind = curve.x, len(colours) - 1 - rank
+    axes.plot(x, curve.mean, color=colour, linewidth=1.4, alpha=0.6, gid="line", zorder=2)
+    bar: dict[str, Any] = {"linewidth": BAR + 1.2 * behind, "alpha": 0.45, "zorder": 2 + rank / 100}
+    axes.vlines(x, curve.low, curve.high, color=colour, **bar, gid="interval")
     dots = np.concatenate([np.asarray(values, float) for values in curve.values] or [np.empty(0)])
-    beside_bar = np.repeat(offset_positions(axes, curve.x, rank + 0.5, count), sizes)
-    axes.plot(beside_bar, dots, ".", color=colour, ms=6, alpha=0.7, mew=0, gid="seeds")
-    style = {"linestyle": "none", "marker": mark, "ms": 7.5, "color": colour, **MARK_EDGE}
-    axes.plot(x, curve.mean, **style, gid="means")
+    at = np.repeat(x, [len(values) for values in curve.values])
+    axes.plot(at, dots, ".", color=colour, ms=5, alpha=0.6, mew=0, gid="seeds", zorder=3)
+    style: dict[str, Any] = {
+        "linestyle": "none",
+        "marker": mark,
+        "ms": 7 + behind / 2,
+        "color": colour,
+    }
+    axes.plot(x, curve.mean, **style, **MARK_EDGE, gid="means", zorder=4 + rank / 100)
     last = np.flatnonzero(np.isfinite(curve.mean))[-1]
     return Label(float(x[last]), float(curve.mean[last]), curve.label, colour, mark)
-
-
-def offset_positions(axes: Axes, x: Array, rank: float, count: int) -> Array:
-    """Move positions sideways, so that things at one place are drawn beside each other.
-
-    Parameters
-    ----------
-    axes : Axes
-        With final limits.
-    x : Array
-        (n,) positions in data coordinates.
-    rank, count : float, int
-        Which of how many things at each position this one is.
-
-    Returns
-    -------
-    Array
-        (n,) positions in data coordinates, ``STEP`` apart or less, so that neighbouring values of
-        x do not mix.
-    """
-    to_axes = axes.transData + axes.transAxes.inverted()
-    places = to_axes.transform(np.column_stack([x, np.full(len(x), axes.get_ylim()[1])]))
-    closest = np.diff(np.unique(places[:, 0].round(6))).min(initial=1.0)
-    places[:, 0] += min(STEP, 0.75 * closest / count) * (rank - (count - 1) / 2)
-    return np.asarray(to_axes.inverted().transform(places)[:, 0])

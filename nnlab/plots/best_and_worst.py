@@ -50,7 +50,7 @@ class RunFilters:
 
 @in_shared_style
 def best_and_worst_filters(
-    best: RunFilters, worst: RunFilters, image_shape: tuple[int, int], title: str
+    best: RunFilters, worst: RunFilters, image_shape: tuple[int, int], name: str
 ) -> Figure:
     """Draw the incoming weights of two runs, each on its own symmetric colour scale.
 
@@ -60,11 +60,13 @@ def best_and_worst_filters(
         At most ``MAX_UNITS`` units of each are shown, those of largest norm.
     image_shape : tuple of int
         Rows and columns of pixels.
-    title : str
-        Of the page.
+    name : str
+        Of the sweep.
     """
     figure, top = new_figure(
-        title, "weights from the pixels to each hidden unit; every run has its own colours"
+        "What the hidden units respond to: the best and the worst run",
+        name,
+        "weights from the pixels to each hidden unit; every run has its own colours",
     )
     width = (WIDTH - 2 * MARGIN - GAP) / 2
     for place, (rank, run) in enumerate((("best", best), ("worst", worst))):

@@ -29,7 +29,7 @@ ERRORS = LinearSegmentedColormap.from_list("errors", ["#FFF0E2", VERMILLION])
 
 
 @in_shared_style
-def confusion_matrix(counts: Array, title: str) -> Figure:
+def confusion_matrix(counts: Array, name: str) -> Figure:
     """Draw a confusion matrix.
 
     Hits and errors have a colour scale each: on a common one, a diagonal of 0.95 would leave all
@@ -39,8 +39,8 @@ def confusion_matrix(counts: Array, title: str) -> Figure:
     ----------
     counts : Array
         (classes, classes) integers; rows are the true classes, columns the predictions.
-    title : str
-        Of the page.
+    name : str
+        Of the run.
     """
     classes = len(counts)
     samples = counts.sum(axis=1)
@@ -52,7 +52,9 @@ def confusion_matrix(counts: Array, title: str) -> Figure:
     accuracy = f"{np.trace(counts) / counts.sum():.3f}" if counts.any() else "undefined"
     colours = "blue: hits, orange: errors" + (", grey: no samples" if empty.any() else "")
     figure, top = new_figure(
-        title, f"accuracy {accuracy} on {counts.sum():,} samples  ·  {colours}"
+        "Which class is taken for which, on the validation images",
+        name,
+        f"accuracy {accuracy} on {counts.sum():,} samples  ·  {colours}",
     )
     bottom = 0.75
     height = top - bottom - 0.3

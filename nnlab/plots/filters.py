@@ -108,7 +108,7 @@ def draw_units(
 
 @in_shared_style
 def unit_filters(
-    w1: Array, image_shape: tuple[int, int], title: str, dead: Array | None = None
+    w1: Array, image_shape: tuple[int, int], name: str, dead: Array | None = None
 ) -> Figure:
     """Draw the incoming weights of each hidden unit as an image: what the unit responds to.
 
@@ -118,8 +118,8 @@ def unit_filters(
         (hidden, pixels). Of more than ``MAX_FILTERS`` units, those of largest norm are shown.
     image_shape : tuple of int
         Rows and columns of pixels.
-    title : str
-        Of the page.
+    name : str
+        Of the run.
     dead : Array or None
         (hidden,) booleans: units that no training image activates, which are crossed out.
     """
@@ -132,7 +132,7 @@ def unit_filters(
         facts.append(f"{int(dead.sum())} of {hidden} dead (crossed out)")
     if not units.finite.all():
         facts.append(f"{int((~units.finite).sum())} not finite (grey)")
-    figure, top = new_figure(title, "  ·  ".join(facts))
+    figure, top = new_figure("What each hidden unit responds to", name, "  ·  ".join(facts))
 
     size = (WIDTH - 2.2, top - 0.3)
     axes = add_blank_axes(figure, MARGIN, 0.3, *size)

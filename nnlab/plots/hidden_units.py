@@ -12,7 +12,14 @@ from numpy.typing import NDArray
 
 from nnlab.arrays import Array
 from nnlab.plots import scales
-from nnlab.plots.labels import COLOURS, MARK_EDGE, MARKS, Label, label_curve_ends, room_for_labels
+from nnlab.plots.labels import (
+    MARK_EDGE,
+    MARKS,
+    Label,
+    curve_colours,
+    label_curve_ends,
+    room_for_labels,
+)
 from nnlab.plots.learning_curves import LearningCurve
 from nnlab.plots.style import SMALL, WIDTH, add_axes, in_shared_style, new_figure, write_message
 
@@ -35,6 +42,8 @@ class HiddenUnitCurves:
         (seeds, epochs) fractions of hidden units that no training image activates.
     grad_w1, grad_w2 : Array
         (seeds, epochs) norms of the loss's gradient; NaN after the last step.
+    order : float or None
+        What the groups differ in, if that is one number: it orders their colours.
     """
 
     label: str
@@ -42,18 +51,19 @@ class HiddenUnitCurves:
     dead: Array
     grad_w1: Array
     grad_w2: Array
+    order: float | None = None
 
     def panels(self) -> tuple[LearningCurve, LearningCurve, LearningCurve]:
         """Return a curve for each panel; the outcome is not shown."""
         dead, grad_w1, grad_w2 = (
-            LearningCurve(self.label, self.epochs, values, "")
+            LearningCurve(self.label, self.epochs, values, "", self.order)
             for values in (self.dead, self.grad_w1, self.grad_w2)
         )
         return dead, grad_w1, grad_w2
 
 
 @in_shared_style
-def hidden_unit_curves(groups: Sequence[HiddenUnitCurves], title: str) -> Figure:
+def hidden_unit_curves(groups: Sequence[HiddenUnitCurves], name: str) -> Figure:
     """Draw dead units and gradient norms over the epochs, a line and a band for each group.
 
     Each curve carries its group's letter in every panel, and its name beside the last panel.
@@ -62,8 +72,8 @@ def hidden_unit_curves(groups: Sequence[HiddenUnitCurves], title: str) -> Figure
     ----------
     groups : sequence of HiddenUnitCurves
         At most ``MAX_GROUPS``, each with any number of seeds.
-    title : str
-        Of the page.
+    name : str
+        Of the sweep.
 
     Raises
     ------
@@ -74,7 +84,11 @@ def hidden_unit_curves(groups: Sequence[HiddenUnitCurves], title: str) -> Figure
         raise ValueError(f"{len(groups)} groups don't fit: at most {MAX_GROUPS}")
     curves = [group.panels() for group in groups]
     seeds = {curve.seeds for panels in curves for curve in panels if curve.seeds}
-    figure, top = new_figure(title, _subtitle(len(groups), seeds))
+    figure, top = new_figure(
+        "Dead hidden units and gradient norms over the epochs",
+        name,
+        _subtitle(len(groups), seeds),
+    )
     if not seeds:
         write_message(figure, "No run came far enough to have a curve.")
         return figure
@@ -115,16 +129,17 @@ def _draw_panel(
     epochs = np.concatenate([curve.epochs for curve in curves])
     scales.set_epoch_axis(axes, float(epochs.min()), float(epochs.max()), 3)
     if title.startswith("dead"):
-        axes.set_ylim(-0.03, 1.03)
+        scales.fit_fraction_axis(axes, np.append(values[np.isfinite(values)], 0.0))
         axes.yaxis.set_major_formatter(PercentFormatter(1))
     else:
         scales.set_scale(axes, values[np.isfinite(values)], log=True)
+    colours = curve_colours([curve.order for curve in curves])
     labels = []
     for rank, (curve, name) in enumerate(zip(curves, names, strict=True)):
         if not curve.seeds:
             continue
         x, low, median, high = curve.over_seeds()
-        colour, mark = COLOURS[rank], MARKS[rank]
+        colour, mark = colours[rank], MARKS[rank]
         if curve.seeds > 1:
             axes.fill_between(x, low, high, color=colour, alpha=0.18, linewidth=0, gid="band")
         every = max(1, -(-x.size // 4))

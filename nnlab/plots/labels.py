@@ -6,8 +6,10 @@ from functools import cache
 from typing import Any
 
 import numpy as np
+from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import RendererAgg
+from matplotlib.colors import to_hex
 from matplotlib.font_manager import FontProperties
 from numpy.typing import NDArray
 
@@ -16,11 +18,27 @@ from nnlab.safe_text import printable
 
 # Eight that differ in colour and in mark; Okabe & Ito's yellow is too pale on white.
 COLOURS = (BLUE, VERMILLION, GREEN, PURPLE, "#E69F00", "#56B4E9", INK, "#8A6D3B")
+ORDERED, BRIGHTEST = colormaps["viridis"], 0.88  # its last part is too pale on white
 MARKS = ("o", "s", "^", "D", "v", "P", "X", "*")
 # A white edge, so that marks on top of each other can be told apart.
 MARK_EDGE: dict[str, Any] = {"markeredgecolor": "white", "markeredgewidth": 0.8}
 MARK_AT, TEXT_AT = 0.26, 0.38  # inches from the axes to a label's mark, and to its text
 EDGE = 0.2  # inches between the text and what is to its right
+
+
+def curve_colours(order: Sequence[float | None]) -> list[str]:
+    """Return a colour for each curve: distinct ones, or from dark to bright by a number.
+
+    Parameters
+    ----------
+    order : sequence of float or None
+        The number that the curves differ in; None where they differ in something else.
+    """
+    values = sorted({value for value in order if value is not None})
+    if None in order or len(values) < len(order):
+        return list(COLOURS[: len(order)])
+    places = np.linspace(0, BRIGHTEST, len(values))
+    return [to_hex(ORDERED(places[values.index(value)])) for value in order if value is not None]
 
 
 @dataclass(frozen=True)

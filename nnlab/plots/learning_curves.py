@@ -14,11 +14,19 @@ from numpy.typing import NDArray
 
 from nnlab.arrays import Array
 from nnlab.plots import scales
-from nnlab.plots.labels import COLOURS, MARK_EDGE, MARKS, Label, label_curve_ends, room_for_labels
+from nnlab.plots.labels import (
+    MARK_EDGE,
+    MARKS,
+    Label,
+    curve_colours,
+    label_curve_ends,
+    room_for_labels,
+)
 from nnlab.plots.outcome_marks import outcome_legend, outcome_style
 from nnlab.plots.style import GREY, WIDTH, add_axes, in_shared_style, new_figure, write_message
 
 MAX_NAMED = 6  # of the best configurations; the worst one has a name too
+MANY = 18  # configurations, of which the best, the median and the worst have names and bands
 ROOM = 2.4, 4.9  # inches to the right of the axes, at least and at most
 
 
@@ -36,12 +44,15 @@ class LearningCurve:
         (seeds, epochs), NaN where a seed has no value, before its start or after its end.
     outcome : str
         That of its runs, or of most of them.
+    order : float or None
+        What the configurations differ in, if that is one number: it orders their colours.
     """
 
     label: str
     epochs: NDArray[np.int64]
     values: Array
     outcome: str
+    order: float | None = None
 
     @cached_property
     def finite(self) -> Array:
@@ -74,7 +85,7 @@ class LearningCurve:
 @in_shared_style
 def learning_curves(
     curves: Sequence[LearningCurve],
-    title: str,
+    name: str,
     metric: str,
     target: float | None,
     runs: int,
@@ -86,9 +97,10 @@ def learning_curves(
     Parameters
     ----------
     curves : sequence of LearningCurve
-        The best first. The best ``MAX_NAMED`` and the worst have names; the others are pale.
-    title : str
-        The sweep's name.
+        The best first. The best ``MAX_NAMED`` and the worst have names, or of ``MANY`` and more
+        the best, the median and the worst; the others are pale.
+    name : str
+        Of the sweep.
     metric : str
         Such as ``val/accuracy``.
     target : float or None
@@ -99,16 +111,20 @@ def learning_curves(
         Whether the vertical axis is logarithmic; None: as suits the metric and its values.
     """
     drawn = [curve for curve in curves if curve.seeds]
-    figure, top = new_figure(title, _subtitle(drawn, runs))
+    figure, top = new_figure(
+        f"{scales.metric_label(metric, unit=False).capitalize()} over the epochs",
+        name,
+        _subtitle(drawn, runs),
+    )
     if not drawn:
         write_message(figure, "No run came far enough to have a curve.")
         return figure
-    worst = [len(drawn) - 1] if len(drawn) > MAX_NAMED else []
-    named = [*range(min(MAX_NAMED, len(drawn))), *worst]
-    names = [_name(drawn[place], metric, worst=place in worst) for place in named]
+    named = _named_places(len(drawn))
+    names = [_name(drawn[place], metric, rank) for place, rank in named.items()]
+    colours = curve_colours([drawn[place].order for place in named])
     room = room_for_labels(names, *ROOM)
     axes = add_axes(figure, 0.95, 0.75, WIDTH - 0.95 - room, top - 1.15)
-    _set_axes(axes, drawn, metric, log)
+    _set_axes(axes, drawn, metric, target, log=log)
 
     alpha = max(0.2, min(0.6, 15 / len(drawn)))
     pale = [curve for place, curve in enumerate(drawn) if place not in named]
@@ -119,7 +135,7 @@ def learning_curves(
         dot = "." if epochs.size == 1 else None
         axes.plot(epochs, median, linestyle=look.dashes, gid="pale", marker=dot, **style)
     labels = [
-        _draw_named(axes, drawn[place], rank, names[rank])
+        _draw_named(axes, drawn[place], rank, names[rank], colours[rank])
         for rank, place in reversed(list(enumerate(named)))
     ]
     if target is not None:
@@ -153,23 +169,38 @@ def _subtitle(drawn: Sequence[LearningCurve], runs: int) -> str:
     return "  ·  ".join(parts)
 
 
-def _set_axes(axes: Axes, drawn: Sequence[LearningCurve], metric: str, log: bool | None) -> None:
+def _set_axes(
+    axes: Axes, drawn: Sequence[LearningCurve], metric: str, target: float | None, *,
+    log: bool | None,
+) -> None:  # fmt: skip
     epochs = np.concatenate([curve.over_seeds()[0] for curve in drawn])
     scales.set_epoch_axis(axes, float(epochs.min()), float(epochs.max()), 6)
-    axes.set_ylabel(scales.metric_label(metric))
+    label = scales.metric_label(metric)
     # A loss that explodes leaves through the top; on its scale all others would be one line.
     calm = [curve for curve in drawn if curve.outcome != "diverged"] or drawn
     values = np.concatenate([curve.finite.ravel() for curve in calm])
+    finite = values[np.isfinite(values)]
     if scales.is_fraction(metric) and not log:
-        axes.set_ylim(-0.02, 1.02)
+        shown = finite if target is None else np.append(finite, target)
+        label += " (axis not from 0)" if scales.fit_fraction_axis(axes, shown) else ""
     else:
-        scales.set_scale(axes, values[np.isfinite(values)], log=log)
+        scales.set_scale(axes, finite, log=log)
+    axes.set_ylabel(label)
 
 
-def _draw_named(axes: Axes, curve: LearningCurve, rank: int, name: str) -> Label:
+def _named_places(count: int) -> dict[int, str]:
+    """Return which of so many configurations have a name, the best first, and their ranks."""
+    worst = count - 1
+    if count >= MANY:
+        return {0: "best", worst // 2: "median", worst: "worst"}
+    best = dict.fromkeys(range(min(MAX_NAMED, count)), "")
+    return best | ({worst: "worst"} if count > MAX_NAMED else {})
+
+
+def _draw_named(axes: Axes, curve: LearningCurve, rank: int, name: str, colour: str) -> Label:
     """Draw a configuration with its band; return its label."""
     epochs, low, median, high = curve.over_seeds()
-    colour, mark = COLOURS[rank], MARKS[rank]
+    mark = MARKS[rank]
     if curve.seeds > 1:
         axes.fill_between(epochs, low, high, color=colour, alpha=0.18, linewidth=0)
     fewer_seeds = curve.count[curve.count > 0] < curve.seeds
@@ -185,10 +216,8 @@ def _draw_named(axes: Axes, curve: LearningCurve, rank: int, name: str) -> Label
     return Label(float(epochs[-1]), float(median[-1]), name, colour, mark)
 
 
-def _name(curve: LearningCurve, metric: str, *, worst: bool) -> str:
-    """Return a curve's label: its last value, its name, and its outcome unless it learned."""
+def _name(curve: LearningCurve, metric: str, rank: str) -> str:
+    """Return a curve's label: last value, rank, outcome unless it learned, and its name."""
     last = scales.format_metric(metric, float(curve.over_seeds()[2][-1]))
-    facts = [
-        word for word in ("worst" if worst else "", curve.outcome) if word not in ("", "learned")
-    ]
+    facts = [word for word in (rank, curve.outcome) if word not in ("", "learned")]
     return f"{last} {', '.join(facts)}{': ' if facts else ''}{curve.label}"

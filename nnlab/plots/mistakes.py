@@ -21,6 +21,7 @@ from nnlab.plots.style import (
 )
 
 MAX_MISTAKES = 24
+TITLE = "Most confident mistakes"
 CAPTION = 1.35, 0.28  # inches: width and height of the text above an image
 INK_ON_WHITE = colormaps["gray_r"]
 
@@ -82,7 +83,7 @@ def most_confident(probs: Array, labels: Array, limit: int) -> NDArray[np.intp]:
 
 
 @in_shared_style
-def mistake_images(mistakes: Mistakes, image_shape: tuple[int, int], title: str) -> Figure:
+def mistake_images(mistakes: Mistakes, image_shape: tuple[int, int], name: str) -> Figure:
     """Draw misclassified images, each with its class, the prediction and the probability.
 
     Parameters
@@ -91,17 +92,17 @@ def mistake_images(mistakes: Mistakes, image_shape: tuple[int, int], title: str)
         The first ``MAX_MISTAKES`` are drawn, in the order given.
     image_shape : tuple of int
         Rows and columns of pixels.
-    title : str
-        Of the page.
+    name : str
+        Of the run.
     """
     n = min(len(mistakes.pixels), MAX_MISTAKES)
     if n == 0:
-        figure, _ = new_figure(title, "most confident mistakes on the validation images")
+        figure, _ = new_figure(TITLE, name, "on the validation images")
         write_message(figure, "no mistakes on the validation images")
         return figure
-    shown = f"the {n} most confident mistakes" if n > 1 else "the most confident mistake"
+    shown = f"the first {n}" if n > 1 else "the first one"
     figure, top = new_figure(
-        title, f"{shown} on the validation images: truth → predicted (probability)"
+        TITLE, name, f"{shown} on the validation images: truth → predicted (probability)"
     )
     size = (WIDTH - 2 * MARGIN, top - 0.25)
     axes = add_blank_axes(figure, MARGIN, 0.25, *size)

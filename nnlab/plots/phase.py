@@ -17,6 +17,7 @@ from nnlab.arrays import Array
 from nnlab.plots import phase_cells
 from nnlab.plots.labels import shorten, text_width
 from nnlab.plots.outcome_marks import outcome_legend
+from nnlab.plots.scales import field_words
 from nnlab.plots.style import (
     GREY,
     HEIGHT,
@@ -64,7 +65,7 @@ class PhaseMap:
 
 
 @in_shared_style
-def phase_diagram(phase_map: PhaseMap, title: str) -> Figure:
+def phase_diagram(phase_map: PhaseMap, name: str) -> Figure:
     """Draw a plane of configurations: colour is accuracy, marks are outcomes.
 
     A cell's colour is the mean over its seeds. At its foot each seed has a field, from the worst
@@ -77,13 +78,14 @@ def phase_diagram(phase_map: PhaseMap, title: str) -> Figure:
     ----------
     phase_map : PhaseMap
         What to draw.
-    title : str
-        Of the page.
+    name : str
+        Of the sweep.
     """
     outcome, accuracy = _diverged_as_zero(phase_map)
     rows, columns, _ = accuracy.shape
     present = np.isfinite(accuracy) | (outcome != "")
-    figure, top = new_figure(title, _subtitle(present))
+    fields = " and ".join(map(field_words, (phase_map.y_name, phase_map.x_name)))
+    figure, top = new_figure(f"Validation accuracy by {fields}", name, _subtitle(present))
     if not present.any():
         write_message(figure, "No configuration has a result.")
         return figure

@@ -12,7 +12,7 @@ from matplotlib.ticker import PercentFormatter
 
 from nnlab.arrays import Array
 from nnlab.plots.labels import end_labels
-from nnlab.plots.scales import set_epoch_axis, set_scale
+from nnlab.plots.scales import fit_fraction_axis, set_epoch_axis, set_scale
 from nnlab.plots.style import (
     BLUE,
     GREEN,
@@ -27,6 +27,8 @@ from nnlab.plots.style import (
     new_figure,
     write_message,
 )
+
+TITLE = "Training, epoch by epoch"
 
 
 @dataclass(frozen=True)
@@ -118,7 +120,7 @@ ROWS = (
 
 @in_shared_style
 def run_curves(
-    history: Mapping[str, Array], title: str, target: float | None, lr: float | None = None
+    history: Mapping[str, Array], name: str, target: float | None, lr: float | None = None
 ) -> Figure:
     """Draw a run's history over its epochs.
 
@@ -126,8 +128,8 @@ def run_curves(
     ----------
     history : Mapping of str to Array
         ``epoch`` and any of the metrics in ``ROWS``, (epochs,) each; values may be NaN or infinite.
-    title : str
-        Of the page.
+    name : str
+        Of the run.
     target : float or None
         The validation accuracy that counts as learned.
     lr : float or None
@@ -140,7 +142,7 @@ def run_curves(
     ]
     rows = [row for row in shown if row]
     if not (epoch.size and rows):
-        figure, _ = new_figure(title, "training history")
+        figure, _ = new_figure(TITLE, name, "training history")
         write_message(figure, "no epoch was recorded")
         return figure
 
@@ -151,7 +153,7 @@ def run_curves(
         for key, _, _ in panel.series
         if key in history
     }
-    figure, top = new_figure(title, _subtitle(epoch, series, target))
+    figure, top = new_figure(TITLE, name, _subtitle(epoch, series, target))
     alive = np.flatnonzero(np.any([np.isfinite(values) for values in series.values()], axis=0))
     end = min(epoch.size, alive[-1] + 2) if alive.size else epoch.size  # a NaN tail needs no room
     bottom, gap, header = 0.7, 0.4, 0.35  # inches; a panel's title stands in its header
@@ -202,13 +204,18 @@ def _draw_panel(
     edge = 2 / lr if panel.with_edge and lr is not None else None
     if edge is not None:
         values = np.append(values, edge)
-    axes.set_title(panel.title)
-    if panel.scale == "fraction":
-        axes.set_ylim(-0.03, 1.03)
-        if panel.percent:
-            axes.yaxis.set_major_formatter(PercentFormatter(1))
+    if panel.with_target and target is not None:
+        values = np.append(values, target)
+    finite_values = values[np.isfinite(values)]
+    cut = False
+    if panel.percent:
+        fit_fraction_axis(axes, np.append(finite_values, 0.0))
+        axes.yaxis.set_major_formatter(PercentFormatter(1))
+    elif panel.scale == "fraction":
+        cut = fit_fraction_axis(axes, finite_values)
     else:
-        set_scale(axes, values[np.isfinite(values)], log=True if panel.scale == "log" else None)
+        set_scale(axes, finite_values, log=True if panel.scale == "log" else None)
+    axes.set_title(panel.title + " (axis not from 0)" * cut)
 
     labels = []
     for rank, (data, label, colour) in enumerate(present):

@@ -20,7 +20,7 @@ class RunFigureData:
     Attributes
     ----------
     title : str
-        The run's name, which is the title of each figure.
+        The run's name.
     history : Mapping of str to Array
         Values over the epochs by metric, (epochs,) each; see ``run_curves``.
     target : float or None

@@ -1,13 +1,24 @@
 """Limits, ticks and labels of an axis, by what it measures."""
 
 import math
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
 from nnlab.arrays import Array
-from nnlab.plots.style import format_number
+from nnlab.plots.style import GREY, SMALL, format_number
+
+FIELDS = {
+    "lr": "learning rate",
+    "init": "initial weights",
+    "init.scale": "scale of the initial weights",
+    "init.shift": "shift of the initial weights",
+    "hidden_size": "number of hidden units",
+}
+
+FLAT = 0.05  # the range of an axis of fractions that are all equal
 
 
 def padded_limits(low: float, high: float) -> tuple[float, float]:
@@ -35,7 +46,8 @@ def set_scale(axes: Axes, finite: Array, *, log: bool | None) -> None:
         (n,) values that are drawn, all finite.
     log : bool or None
         Whether the axis is logarithmic; None: where the positive values span more than a decade.
-        Zeros then lie below the axis, and a curve that reaches 0 leaves through its lower edge.
+        Zeros then lie below the axis, which a note says, and a curve that reaches 0 leaves through
+        its lower edge.
     """
     positive = finite[finite > 0]
     if not positive.size:
@@ -53,6 +65,9 @@ def set_scale(axes: Axes, finite: Array, *, log: bool | None) -> None:
     axes.set_yscale("log")
     axes.set_ylim(low / margin, high * margin)
     subs = (1.0, 2.0, 5.0) if decades < 2 else (1.0,)  # noqa: PLR2004 - else too few or too many ticks
+    if (finite <= 0).any():
+        style: dict[str, Any] = {"color": GREY, "size": SMALL, "ha": "right", "va": "bottom"}
+        axes.text(0.99, 0.01, "0 is below this axis", transform=axes.transAxes, **style)
     axes.yaxis.set_major_locator(LogLocator(subs=subs, numticks=6))
     axes.yaxis.set_minor_locator(NullLocator())
     axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: format_number(y)))
@@ -72,15 +87,24 @@ def format_metric(metric: str, value: float) -> str:
     return f"{value:.3f}" if is_fraction(metric) and math.isfinite(value) else format_number(value)
 
 
-def metric_label(metric: str) -> str:
-    """Return the label of an axis that shows a metric.
+def field_words(field: str) -> str:
+    """Return a config field as it is said.
+
+    >>> field_words("lr"), field_words("batch_size")
+    ('learning rate', 'batch size')
+    """
+    return FIELDS.get(field, field.replace("_", " ").replace(".", " "))
+
+
+def metric_label(metric: str, *, unit: bool = True) -> str:
+    """Return the label of an axis that shows a metric, with its unit if it has one.
 
     >>> metric_label("val/accuracy"), metric_label("final_val_loss"), metric_label("grad_norm/w1")
     ('validation accuracy', 'final validation loss (nats)', 'grad norm w1')
     """
     words = metric.replace("/", " ").replace("_", " ").split()
     label = " ".join({"val": "validation", "train": "training"}.get(word, word) for word in words)
-    return label + " (nats)" if words and words[-1] == "loss" else label
+    return label + " (nats)" if unit and words and words[-1] == "loss" else label
 
 
 def fit_fraction_axis(axes: Axes, finite: Array) -> bool:
@@ -95,6 +119,8 @@ def fit_fraction_axis(axes: Axes, finite: Array) -> bool:
         axes.set_ylim(0, 1)
         return False
     low, high = float(finite.min()), float(finite.max())
+    if low == high:  # a constant has no range of its own
+        low, high = (low - FLAT, high) if low > FLAT else (low, low + FLAT)
     margin = max(0.06 * (high - low), 0.004)
     floor = low - margin if low > 0.3 * high else min(0.0, low) - margin
     axes.set_ylim(floor, high + margin)

@@ -10,7 +10,6 @@ from matplotlib.figure import Figure
 
 from nnlab.arrays import Array
 from nnlab.plots import scales
-from nnlab.plots.against import offset_positions
 from nnlab.plots.labels import MARK_EDGE, Label, label_curve_ends, shorten
 from nnlab.plots.style import (
     BLUE,
@@ -35,8 +34,7 @@ RATE_STYLES = {
     "stable": ("never above its start", BLUE, "o"),
     "largest": ("settles in the end", GREEN, "^"),
 }
-# Each rate takes two steps: one for its mark, and a half for its seeds beside it.
-STEPS = 2 * len(RATE_STYLES) - 1
+LARGEST_MARK = 12.0  # points; each further rate's is smaller, so that equal ones are all seen
 
 
 @dataclass(frozen=True)
@@ -69,7 +67,7 @@ class StabilityPoint:
 
 
 @in_shared_style
-def stable_learning_rates(points: Sequence[StabilityPoint], title: str, x_name: str) -> Figure:
+def stable_learning_rates(points: Sequence[StabilityPoint], name: str, x_name: str) -> Figure:
     """Draw predicted and found learning rates, and below them found over predicted.
 
     Lines and large marks are geometric means over seeds; every seed is a dot.
@@ -78,18 +76,22 @@ def stable_learning_rates(points: Sequence[StabilityPoint], title: str, x_name: 
     ----------
     points : sequence of StabilityPoint
         In any order; words are placed in the order of their first appearance.
-    title : str
-        Of the page.
+    name : str
+        Of the sweep.
     x_name : str
         The hyper-parameter.
     """
     seeds = {point.seed for point in points}
     values = list(dict.fromkeys(point.x for point in points))
-    figure, top = new_figure(title, _subtitle(len(values), len(seeds)))
+    figure, top = new_figure(
+        f"Predicted and found stable learning rates, by {scales.field_words(x_name)}",
+        name,
+        _subtitle(len(values), len(seeds)),
+    )
     rates = {}
-    for name in RATE_STYLES:
-        rate = np.array([getattr(point, name) for point in points], float)
-        rates[name] = np.where(np.isfinite(rate) & (rate > 0), rate, np.nan)
+    for rate_name in RATE_STYLES:
+        rate = np.array([getattr(point, rate_name) for point in points], float)
+        rates[rate_name] = np.where(np.isfinite(rate) & (rate > 0), rate, np.nan)
     if not any(np.isfinite(rate).any() for rate in rates.values()):
         write_message(figure, "No learning rate is known.")
         return figure
@@ -112,7 +114,7 @@ def stable_learning_rates(points: Sequence[StabilityPoint], title: str, x_name: 
 
     lower.set_xlabel(shorten(x_name, 6.0))
     lower.set_ylabel("found / predicted")
-    ratios = {name: rates[name] / rates["predicted"] for name in rates if name != "predicted"}
+    ratios = {key: rate / rates["predicted"] for key, rate in rates.items() if key != "predicted"}
     all_ratios = np.concatenate([*ratios.values(), [1.0]])
     scales.set_scale(lower, all_ratios[np.isfinite(all_ratios)], log=None)
     lower.axhline(1, color=GREY, linewidth=1.2, linestyle=(0, (4, 3)), gid="one")
@@ -143,7 +145,7 @@ def _set_word_axis(axes: Axes, values: Sequence[float | str]) -> None:
 def _draw_rates(
     axes: Axes, x: Array, rates: Mapping[str, Array], others: Sequence[Label] = (), *, joined: bool
 ) -> None:
-    """Draw rates, or their ratios, beside each other: means over seeds, and every seed.
+    """Draw rates, or their ratios: means over seeds, and every seed.
 
     Parameters
     ----------
@@ -167,17 +169,15 @@ def _draw_rates(
             continue
         places = np.unique(x[known])
         means = np.array([np.exp(np.log(values[known & (x == place)]).mean()) for place in places])
-        mark_x = offset_positions(axes, places, 2 * rank, STEPS)
-        seed_x = offset_positions(axes, x[known], 2 * (rank + 0.5), STEPS)
         axes.plot(
-            seed_x, values[known], ".", color=colour, ms=7, alpha=0.7, mew=0, gid=f"{name} seeds"
+            x[known], values[known], ".", color=colour, ms=6, alpha=0.6, mew=0, gid=f"{name} seeds"
         )
         style: dict[str, Any] = {
             "linestyle": "-" if joined else "none",
             "linewidth": 1.6,
             "marker": mark,
-            "ms": 8.5,
+            "ms": LARGEST_MARK - 1.5 * rank,
         }
-        axes.plot(mark_x, means, color=colour, **style, **MARK_EDGE, gid=name)
-        labels.append(Label(float(mark_x[-1]), float(means[-1]), text, colour, mark))
+        axes.plot(places, means, color=colour, **style, **MARK_EDGE, gid=name)
+        labels.append(Label(float(places[-1]), float(means[-1]), text, colour, mark))
     label_curve_ends(axes, labels, ROOM)

@@ -11,7 +11,6 @@ import threading
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
-from textwrap import wrap
 from typing import Any, ParamSpec, TypeVar
 
 import matplotlib as mpl
@@ -30,7 +29,7 @@ T = TypeVar("T")
 WIDTH, HEIGHT = 12.8, 7.2  # inches: a slide of 16:9
 MARGIN = 0.4  # inches
 DPI = 150  # 1920 × 1080
-TITLE_CHARACTERS = 76  # on one line of the page, in the title's size
+NAME_CHARACTERS = 108  # on one line of the page
 SMALL, TEXT, LARGE = 11.0, 13.0, 17.0  # font sizes in points
 
 # Okabe & Ito, "Color universal design": distinct for all common kinds of colour vision.
@@ -98,8 +97,17 @@ def in_shared_style(function: Callable[P, T]) -> Callable[P, T]:
     return wrapper
 
 
-def new_figure(title: str, subtitle: str) -> tuple[Figure, float]:
-    """Return a white page with a title of at most two lines, and a subtitle below it.
+def new_figure(title: str, name: str, facts: str) -> tuple[Figure, float]:
+    """Return a white page with a title and two lines below it.
+
+    Parameters
+    ----------
+    title : str
+        What is drawn, in words.
+    name : str
+        Of the run or sweep; cut to one line.
+    facts : str
+        How many things are drawn, and what the marks mean.
 
     Returns
     -------
@@ -111,11 +119,14 @@ def new_figure(title: str, subtitle: str) -> tuple[Figure, float]:
     figure = Page(figsize=(WIDTH, HEIGHT), facecolor="white")
     FigureCanvasAgg(figure)  # measures text before anything is saved
     x, y = MARGIN, HEIGHT - 0.2
-    for line in wrap(title, TITLE_CHARACTERS, max_lines=2, placeholder=" …"):
-        figure.text(x / WIDTH, y / HEIGHT, line, size=LARGE, weight="bold", va="top")
-        y -= 0.31
-    figure.text(x / WIDTH, (y - 0.03) / HEIGHT, subtitle, color=GREY, va="top")
-    return figure, y - 0.45
+    figure.text(x / WIDTH, y / HEIGHT, title, size=LARGE, weight="bold", va="top")
+    y -= 0.34
+    if line := " ".join(name.split()):
+        cut = f"{line[: NAME_CHARACTERS - 1]}…" if len(line) > NAME_CHARACTERS else line
+        figure.text(x / WIDTH, y / HEIGHT, cut, va="top")
+        y -= 0.27
+    figure.text(x / WIDTH, y / HEIGHT, facts, color=GREY, va="top")
+    return figure, y - 0.42
 
 
 def write_message(figure: Figure, text: str) -> None:

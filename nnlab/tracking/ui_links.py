@@ -3,9 +3,7 @@
 A link names a view of the experiment; ``links`` saves these views in the store.
 """
 
-import json
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlencode
@@ -14,12 +12,12 @@ from nnlab.jobs.tags import Tag
 from nnlab.tracking.locations import local_path
 from nnlab.tracking.records import RunRecord
 from nnlab.tracking.store import Store
-from nnlab.tracking.ui_views import View, best_first, experiment_view, sweep_view
+from nnlab.tracking.ui_views import View, experiment_view, sweep_views
 from nnlab.tracking.writer import Writer
 
 MODE = {"workflowType": "machine_learning"}  # a new browser profile starts in another mode
+CHARTS = {"compareRunsMode": "CHART"}
 REPORT = "report.html"
-COMPARED_RUNS = 12  # each is a column of the page, and 40 characters of the link
 
 
 @dataclass(frozen=True)
@@ -61,12 +59,16 @@ def links(store: Store, which: str | None) -> Links:
     children = [] if head is None else store.children(head.run_id)
     others = {} if which is None else {"all runs": runs_link}
     if head is not None and children:
-        view = _saved(store, head, sweep_view(head, children))
-        best = best_first(children)[:COMPARED_RUNS]
-        count = f"all {len(best)}" if len(best) == len(children) else f"the {len(best)} best"
-        others[f"{head.tags.get(Tag.KIND, 'sweep')} {head.run_id[:8]}"] = _table_link(head, view)
-        others["its charts"] = _table_link(head, view, compareRunsMode="CHART")
-        others[f"compare {count}"] = _compare_link(best)
+        views = sweep_views(head, children)
+        part = "" if views.drawn == len(children) else f" ({views.drawn} of {len(children)} runs)"
+        for label, view, options in (
+            (f"{head.tags.get(Tag.KIND, 'sweep')} {head.run_id[:8]}", views.table, {}),
+            (f"its charts{part}", views.charts, CHARTS),
+            (f"compare its configurations{part}", views.comparison, CHARTS),
+        ):
+            saved = _saved(store, head, view)
+            if saved is not None or view is not views.comparison:
+                others[label] = _table_link(head, saved, **options)
         files = local_path(store.artifacts(head.run_id))
         if files is not None and (Path(files) / REPORT).is_file():
             others["its report"] = _run_link(head, f"/artifacts/{REPORT}")
@@ -99,10 +101,3 @@ def _table_link(run: RunRecord, view: View | None, **options: str) -> str:
     state = {} if view is None else {"viewStateShareKey": view.key}
     query = urlencode({**MODE, **options, **state})
     return f"#/experiments/{run.experiment_id}/runs?{query}"
-
-
-def _compare_link(runs: Sequence[RunRecord]) -> str:
-    ids = json.dumps([run.run_id for run in runs], separators=(",", ":"))
-    experiments = json.dumps([runs[0].experiment_id])
-    query = urlencode({"runs": ids, "experiments": experiments, **MODE}, safe=",")
-    return f"#/compare-runs?{query}"

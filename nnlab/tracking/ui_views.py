@@ -7,34 +7,31 @@ charts begin with gradient norms.
 
 import base64
 import json
+import math
 import zlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
+from nnlab.jobs.run import SEEDS
 from nnlab.jobs.tags import Tag
+from nnlab.tracking.late_accuracy import FINAL, lacks
 from nnlab.tracking.records import RunRecord
-from nnlab.training.history import CURVES as BY_EPOCH
-from nnlab.training.history import STEPS
+from nnlab.tracking.ui_charts import CONFIGURATIONS, SECTIONS, charts_state, sweep_charts
 from nnlab.training.initializers import independent
 from nnlab.training.outcomes import LATE
 
 VIEW_TAG = "mlflow.sharedViewState."  # MLflow's own; the view's key follows
-SCORE = "final_val_accuracy"
 RESULTS = (
-    SCORE, LATE, "best_val_accuracy", "test/accuracy", "epochs_to_target", "final_train_loss",
+    LATE, FINAL, "best_val_accuracy", "test/accuracy", "epochs_to_target", "final_train_loss",
     "stable_over_predicted", "largest_over_predicted", "lr_stable", "lr_largest", "lr_predicted",
     "sharpness",
 )  # fmt: skip
 COUNTS = ("runs/planned", "runs/learned")  # of a sweep's own row
 COMMON_PARAMS = ("init.name", "lr", "seed", "hidden_size", "epochs")
-CURVES = ("val/accuracy", "train/loss", "val/loss", "dead_fraction")
 WIDTHS = {"attributes.`Run Name`": 290, "runDateAndNestInfo": 130}  # pixels; always shown
 NAME_LENGTH = 80  # of a sweep's name in the menu
-SCATTER_RUNS = 1000  # that a scatter plot shows
-SECTIONS = {"Curves": 2, "What varies": 1, "Results": 3, "Steps": 3, "Other metrics": 3}
-COLLAPSED = ("Steps", "Other metrics")
-CHART_HEIGHT = 320  # pixels
+LOADED = 100  # runs of a list, until one asks for more
 
 
 @dataclass(frozen=True)
@@ -68,33 +65,63 @@ def experiment_view(name: str) -> View:
     return View("nnlab", f"all of {name}", {**_selection("", None), **_columns(columns)})
 
 
-def sweep_view(parent: RunRecord, children: Sequence[RunRecord]) -> View:
-    """Return the view of a sweep's runs, best first, with the charts of what varies in it."""
+class SweepViews(NamedTuple):
+    """The views of a sweep's runs.
+
+    Attributes
+    ----------
+    table : View
+        All runs, best first.
+    charts : View
+        Curves and results by configuration. It is the table's view where MLflow loads all runs.
+    comparison : View
+        The configurations beside each other.
+    drawn : int
+        How many runs are in the charts.
+    """
+
+    table: View
+    charts: View
+    comparison: View
+    drawn: int
+
+
+def sweep_views(parent: RunRecord, children: Sequence[RunRecord]) -> SweepViews:
+    """Return the views of a sweep's runs.
+
+    MLflow loads ``LOADED`` runs of a list, and draws and groups these alone: of a larger sweep,
+    best first, no dead run would be seen. Its charts have a part of the runs, which spans all
+    configurations.
+    """
     metrics = {name for run in children for name in run.metrics}
-    results = [name for name in RESULTS if name in metrics]
     fields = varying(children)
-    score = results[0] if results else None
-    charts = list(_charts(metrics, fields, score))
-    state = {
-        **_selection(f"tags.{Tag.PARENT} = '{parent.run_id}'", score),
-        **_columns([*_params(fields), *_metrics(results)]),
-        "runsHiddenMode": "FIRST_20_RUNS",
-        "compareRunCharts": charts,
-        "compareRunSections": [
-            {
-                "uuid": name,
-                "name": name,
-                "display": name not in COLLAPSED,
-                "isReordered": True,
-                "columns": columns,  # charts side by side
-                "cardHeight": CHART_HEIGHT,
-            }
-            for name, columns in SECTIONS.items()
-            if any(chart["metricSectionId"] == name for chart in charts)
-        ],
-        "isAccordionReordered": True,
-    }
-    return View(parent.run_id, f"{parent.run_id[:8]} {parent.name[:NAME_LENGTH]}", state)
+    configuration = [field for field in fields if field not in SEEDS]
+    results = [name for name in RESULTS if name in metrics]
+    if (score := score_of(children)) in results:
+        results = [score, *(name for name in results if name != score)]
+    best = results[0] if results else None
+    drawn = spanning(best_first(children), configuration)
+    of_sweep = f"tags.{Tag.PARENT} = '{parent.run_id}'"
+    columns = _columns([*_metrics(results[:1]), *_params(fields), *_metrics(results[1:])])
+    charts = list(sweep_charts(metrics, configuration, best))
+    short_id = parent.run_id[:8]
+    name = f"{short_id} {parent.name[:NAME_LENGTH]}"
+    table = {**_selection(of_sweep, best), **columns, **charts_state(charts, SECTIONS)}
+    grouped = _grouping(drawn, configuration)
+    compared = {**table, **charts_state(charts, (CONFIGURATIONS, *SECTIONS))}
+    kinds = "charts", "configurations"
+    if len(drawn) < len(children):
+        of_drawn = f"attributes.run_id IN ({', '.join(repr(run.run_id) for run in drawn)})"
+        part = _selection(of_drawn, best)
+        compared.update(part)
+        names = [f"{short_id} {kind} of {len(drawn)} of {len(children)} runs" for kind in kinds]
+        table_view = View(parent.run_id, name, {**table, "runsHiddenMode": "HIDE_ALL"})
+        charts_view = View(f"{parent.run_id}-charts", names[0], {**table, **part, **grouped})
+    else:
+        names = [f"{name} {kind}" for kind in kinds]
+        charts_view = table_view = View(parent.run_id, name, {**table, **grouped})
+    comparison = View(f"{parent.run_id}-configurations", names[1], compared)
+    return SweepViews(table_view, charts_view, comparison, len(drawn))
 
 
 def varying(runs: Sequence[RunRecord]) -> list[str]:
@@ -107,9 +134,57 @@ def varying(runs: Sequence[RunRecord]) -> list[str]:
     return independent(fields, values.get("init.name", set()))
 
 
-def best_first(runs: Iterable[RunRecord]) -> list[RunRecord]:
-    """Sort runs by their final validation accuracy, those without one last."""
-    return sorted(runs, key=lambda run: -run.metrics.get(SCORE, -1.0))
+def configuration_of(run: RunRecord, fields: Sequence[str]) -> tuple[str | None, ...]:
+    """Return a run's values of the fields that define its configuration."""
+    return tuple(run.params.get(field) for field in fields)
+
+
+def score_of(runs: Sequence[RunRecord]) -> str:
+    """Return the metric that runs are sorted by: the late accuracy where all that ended have it."""
+    return FINAL if any(map(lacks, runs)) else LATE
+
+
+def best_first(runs: Sequence[RunRecord]) -> list[RunRecord]:
+    """Sort runs by their validation accuracy, those without one last."""
+    score = score_of(runs)
+    return sorted(runs, key=lambda run: -run.metrics.get(score, -1.0))
+
+
+def spanning(runs: Sequence[RunRecord], fields: Sequence[str]) -> list[RunRecord]:
+    """Return at most ``LOADED`` runs, of every configuration equally many if there is room.
+
+    Parameters
+    ----------
+    runs : sequence of RunRecord
+        The best first.
+    fields : sequence of str
+        That define a configuration.
+    """
+    if len(runs) <= LOADED:
+        return list(runs)
+    groups: dict[tuple[str | None, ...], list[RunRecord]] = {}
+    for run in runs:
+        groups.setdefault(configuration_of(run, fields), []).append(run)
+    rows = list(groups.values())
+    if len(rows) > LOADED:  # at even distances from the best to the worst
+        rows = [rows[place * (len(rows) - 1) // (LOADED - 1)] for place in range(LOADED)]
+    seeds = LOADED // len(rows)
+    by_seed = [sorted(row, key=lambda run: [_number(run, seed) for seed in SEEDS]) for row in rows]
+    return [run for row in by_seed for run in row[:seeds]]
+
+
+def _number(run: RunRecord, seed: str) -> float:
+    text = run.params.get(seed, "")
+    return float(text) if text.isdecimal() else math.inf
+
+
+def _grouping(runs: Sequence[RunRecord], fields: Sequence[str]) -> dict[str, object]:
+    """Group runs by configuration, unless each is one of its own."""
+    configurations = {configuration_of(run, fields) for run in runs}
+    if not 1 < len(configurations) < len(runs):
+        return {}
+    keys = [{"mode": "param", "groupByData": field} for field in fields]
+    return {"groupBy": {"aggregateFunction": "average", "groupByKeys": keys}}
 
 
 def _selection(condition: str, score: str | None) -> dict[str, object]:
@@ -124,7 +199,7 @@ def _selection(condition: str, score: str | None) -> dict[str, object]:
 
 
 def _params(names: Iterable[str]) -> list[str]:
-    return [*(f"params.`{name}`" for name in names), "tags.`outcome`"]
+    return ["tags.`outcome`", *(f"params.`{name}`" for name in names)]
 
 
 def _metrics(names: Iterable[str]) -> list[str]:
@@ -132,61 +207,9 @@ def _metrics(names: Iterable[str]) -> list[str]:
 
 
 def _columns(columns: list[str]) -> dict[str, object]:
-    widths = {name: 110 if name.startswith("metrics") else 90 for name in columns}
+    widths = {name: 130 if name.startswith("metrics") else 90 for name in columns}
     return {
         "selectedColumns": columns,
         "columnOrder": [*WIDTHS, *columns],
         "columnWidths": {**WIDTHS, **widths},
-    }
-
-
-def _charts(metrics: set[str], fields: list[str], score: str | None) -> Iterator[dict[str, object]]:
-    """Yield a chart for each metric: MLflow would put those that are missing at the top."""
-    curves = [name for name in CURVES if name in metrics]
-    for name in curves:
-        scale = "log" if name.endswith("loss") else "linear"
-        yield _chart("LINE", "Curves", name, metricKey=name, scaleType=scale)
-    if score is not None:
-        if len(fields) > 1:
-            yield _chart(
-                "PARALLEL", "What varies", "all of it",
-                selectedParams=fields, selectedMetrics=[score], showAllRuns=True,
-            )  # fmt: skip
-        yield _chart("BAR", "Results", score, metricKey=score)
-        for field in fields:
-            yield _chart(
-                "SCATTER", "Results", f"{score} by {field}",
-                xaxis={"key": field, "type": "PARAM"}, yaxis={"key": score, "type": "METRIC"},
-                runsCountToCompare=SCATTER_RUNS,
-            )  # fmt: skip
-    for name in (*STEPS, *sorted(metrics.difference(STEPS, curves, {score}))):
-        if name in metrics:
-            kind = "LINE" if name in BY_EPOCH else "BAR"
-            section = "Steps" if name in STEPS else "Other metrics"
-            yield _chart(kind, section, name, metricKey=name)
-
-
-def _chart(kind: str, section: str, title: str, **rest: object) -> dict[str, object]:
-    line = {
-        "lineSmoothness": 0,
-        "xAxisKey": "step",
-        "xAxisScaleType": "linear",
-        "scaleType": "linear",
-        "selectedXAxisMetricKey": "",
-        "yAxisKey": "metric",
-        "yAxisExpressions": [],
-        "range": {},
-        "useGlobalXaxisKey": True,
-        "useGlobalLineSmoothing": True,
-    }
-    return {
-        "type": kind,
-        "uuid": f"{section} {title}",
-        "metricSectionId": section,
-        "displayName": title,
-        "runsCountToCompare": 20,
-        "deleted": False,
-        "isGenerated": False,  # MLflow would make a bar at a late epoch a line of one point
-        **(line if kind == "LINE" else {}),
-        **rest,
     }

@@ -15,7 +15,7 @@ from nnlab.analysis.explanations import (
     best_value_trend,
     candidates_across,
 )
-from nnlab.analysis.figures import rows_of
+from nnlab.analysis.figure_groups import rows_of
 from nnlab.analysis.groups import RunGroup, against_best, grouped
 from nnlab.analysis.ranking import METRIC
 from nnlab.jobs.study import Reference

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+import yaml
 from click.testing import CliRunner
 from PIL import Image
 from support.commands import git, nnlab, run_py
@@ -15,7 +16,10 @@ from support.pages import Page
 
 from nnlab.analysis.comparison import compare
 from nnlab.analysis.document import heading
+from nnlab.analysis.figure_groups import shown_hidden_units
+from nnlab.analysis.groups import grouped
 from nnlab.cli.main import main
+from nnlab.jobs.config import from_record
 from nnlab.jobs.study import Study, read_study
 from nnlab.tracking.frames import read_runs
 from nnlab.tracking.store import existing_store
@@ -72,6 +76,24 @@ def test_the_verdict_finds_the_dead_init_and_says_why(text):
     assert "Nothing learned with init = randn_minus_half" in verdict
     assert "init=randn_minus_half is dead on arrival" in verdict
     assert "its mean weight is -0.50" in verdict
+
+
+def test_the_best_config_holds_what_was_used_and_no_scale_that_the_init_ignores(folder):
+    best = yaml.safe_load((folder / "best.yaml").read_text())
+    assert best["init"] == {"name": "he", "bias": "zeros"}
+    assert from_record(best).init.name == "he"  # still a whole config
+
+
+def test_the_configuration_with_the_most_dead_units_is_among_the_hidden_units(sweep, store):
+    runs = read_runs(store, [sweep])
+    groups = grouped(runs, ["init.name", "lr"], "late_val_accuracy")
+    shown = shown_hidden_units(groups, 2)
+    assert shown[0] is groups[0]
+    assert set(shown[1].runs["dead_fraction"]) == {1.0}
+    alive = [group for group in groups if group.settings["init.name"] == "he"]
+    assert (
+        shown_hidden_units(alive, 2) == sorted(alive, key=lambda group: group.settings["lr"])[::2]
+    )
 
 
 def test_an_importance_is_accompanied_by_the_one_without_levels_that_never_learn(text):

@@ -3,6 +3,7 @@
 import os
 import signal
 
+import numpy as np
 import psutil
 import pytest
 from click.testing import CliRunner
@@ -10,7 +11,7 @@ from support.configs import config
 
 from nnlab.cli.main import main
 from nnlab.execution import drawing
-from nnlab.execution.pictures import DrawingPool
+from nnlab.execution.pictures import DrawingPool, drawable
 from nnlab.execution.single_session import SingleSession
 from nnlab.jobs.launch_config import LaunchConfig
 from nnlab.jobs.run import Job, plan_runs
@@ -63,6 +64,12 @@ def test_a_process_that_is_killed_is_replaced_and_nothing_is_missing(train, capf
     assert record.status == "FINISHED"
     assert figures(artifacts) == FILES
     assert "missing" not in capfd.readouterr().err
+
+
+def test_a_network_that_answers_every_image_alike_has_no_picture_of_mistakes():
+    alike = np.full((3, 4), 1 / 3)
+    assert drawable({"probs": alike}) == [name for name in RUN_FIGURES if name != "mistakes"]
+    assert drawable({"probs": alike + np.eye(3, 4)}) == list(RUN_FIGURES)
 
 
 def test_a_call_that_kills_its_process_takes_no_other_along():

@@ -1,6 +1,7 @@
 """The figures of a sweep: what they draw is what was measured, and all of it is legible."""
 
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -184,8 +185,9 @@ def test_learning_curves_of_any_number_are_legible_and_all_drawn(count, seeds, m
     figure = learning_curves(seed_curves(count, seeds), LONG, metric, 0.8, count * seeds + 1)
     assert_legible(figure)
     (axes,) = [axes for axes in figure.axes if axes.axison]
-    assert len(drawn(axes, "median")) == min(count, 7)
-    assert len(drawn(axes, "pale")) == max(count - 7, 0)
+    named = min(count, 7) if count < 18 else 3
+    assert len(drawn(axes, "median")) == named
+    assert len(drawn(axes, "pale")) == count - named
     assert f"{count * seeds:,} of {count * seeds + 1:,} runs" in words(figure)
 
 
@@ -215,6 +217,72 @@ def test_the_best_six_and_the_worst_have_names_with_outcomes_unless_they_learned
     assert "3 stalled" in text
     learned = [LearningCurve("he", np.arange(2), np.full((1, 2), 0.9), "learned")]
     assert "0.900 he" in words(learning_curves(learned, "run", "val/accuracy", None, 1))
+
+
+def test_of_18_configurations_the_best_the_median_and_the_worst_have_bands():
+    values = np.linspace(0.9, 0.05, 18)
+    curves = [
+        LearningCurve(f"n{place}.", np.arange(2), np.full((2, 2), value), "learned")
+        for place, value in enumerate(values)
+    ]
+    figure = learning_curves(curves, "run", "val/accuracy", 0.8, 36)
+    text = words(figure)
+    assert [place for place in range(18) if f"n{place}." in text] == [0, 8, 17]
+    assert all(
+        f"{rank}: n{place}." in text for rank, place in (("best", 0), ("median", 8), ("worst", 17))
+    )
+    assert len(figure.axes[0].collections) == 3
+
+
+def is_from_dark_to_bright(colours):
+    luma = np.array([to_rgba(colour)[:3] for colour in colours]) @ [0.3, 0.59, 0.11]
+    return bool((np.diff(luma) > 0).all())
+
+
+def test_colours_are_in_the_order_of_a_number_and_distinct_for_words():
+    sizes = [30.0, 10.0, 20.0]
+    flat = np.full((1, 2), 0.5)
+    epochs = np.arange(2)
+    by_number = [LearningCurve(f"{n}", epochs, flat, "learned", n) for n in sizes]
+    lines = drawn(learning_curves(by_number, "run", "val/accuracy", None, 3).axes[0], "median")
+    colours = dict(zip(sizes[::-1], (line.get_color() for line in lines), strict=True))
+    assert is_from_dark_to_bright([colours[size] for size in sorted(sizes)])
+    by_word = [replace(curve, order=None) for curve in metric_curves(4, 3, 2)]
+    by_order = [replace(curve, order=rank / 2) for rank, curve in enumerate(by_word)]
+    for curves, ordered in ((by_word, False), (by_order, True)):
+        means = drawn(accuracy_against_lr(curves).axes[0], "means")
+        assert is_from_dark_to_bright([line.get_color() for line in means]) == ordered
+        assert len({line.get_color() for line in means}) == 4
+    units = [replace(group, order=rank) for rank, group in enumerate(unit_groups(4, 2, 5))]
+    lines = drawn(hidden_unit_curves(units, "run").axes[0], "median")
+    assert is_from_dark_to_bright([line.get_color() for line in lines])
+
+
+def test_axes_fit_what_is_drawn_and_say_where_they_begin_above_0():
+    curve = LearningCurve("he", np.arange(3), np.array([[0.9, 0.92, 0.94]]), "learned")
+    axes = learning_curves([curve], "run", "val/accuracy", None, 1).axes[0]
+    low, high = axes.get_ylim()
+    assert 0.88 < low < 0.9
+    assert 0.94 < high < 0.96
+    assert "axis not from 0" in axes.get_ylabel()
+    axes = learning_curves([curve], "run", "val/accuracy", 0.8, 1).axes[0]
+    assert axes.get_ylim()[0] < 0.8  # the target
+
+
+def test_a_zero_that_a_logarithmic_axis_cannot_show_is_said():
+    values = np.array([[1.0, 0.05, 0.0]])
+    curve = LearningCurve("he", np.arange(3), values, "learned")
+    said = "0 is below this axis"
+    assert said in words(learning_curves([curve], "run", "train/loss", None, 1))
+    positive = replace(curve, values=values + 0.01)
+    assert said not in words(learning_curves([positive], "run", "train/loss", None, 1))
+
+
+def test_a_title_says_in_words_what_is_drawn_and_the_name_stands_below():
+    figure = accuracy_against_lr(metric_curves(2, 3, 2))
+    title, name, _ = (text.get_text() for text in figure.texts)
+    assert title == "Validation accuracy by learning rate"
+    assert name == "run"
 
 
 @pytest.mark.parametrize("height", [0.0, 1.0])
@@ -315,7 +383,7 @@ def test_means_intervals_and_every_seed_are_drawn_as_given():
     )
     figure = accuracy_against_lr([curve])
     axes = figure.axes[0]
-    np.testing.assert_allclose(drawn(axes, "means")[0].get_xdata(), curve.x)  # alone: not moved
+    np.testing.assert_allclose(drawn(axes, "means")[0].get_xdata(), curve.x)
     np.testing.assert_allclose(drawn(axes, "means")[0].get_ydata(), [0.8, 0.9])
     np.testing.assert_allclose(drawn(axes, "seeds")[0].get_ydata(), [0.7, 0.9, 0.9])
     intervals = drawn(axes, "interval")[0].get_segments()
@@ -324,13 +392,18 @@ def test_means_intervals_and_every_seed_are_drawn_as_given():
     assert "1 to 2 seeds" in words(figure)
 
 
-@pytest.mark.parametrize("points", [3, 15])
-def test_curves_stand_beside_each_other_and_nearer_to_their_own_value_than_to_the_next(points):
-    axes = accuracy_against_lr(metric_curves(8, points, 3)).axes[0]
-    at = np.log10([line.get_xdata() for line in drawn(axes, "means")])  # (curves, points)
-    assert (np.diff(at, axis=0) > 0).all()
-    true = np.log10(np.geomspace(1e-3, 3, points))
-    assert (np.abs(at - true) < np.diff(true).min() / 2).all()
+def test_everything_stands_at_its_value_of_the_parameter_however_many_curves_there_are():
+    curves = metric_curves(8, 5, 3)
+    axes = accuracy_against_lr(curves).axes[0]
+    for gid in ("means", "line"):
+        for line in drawn(axes, gid):
+            np.testing.assert_array_equal(line.get_xdata(), curves[0].x)
+    for line in drawn(axes, "seeds"):
+        np.testing.assert_array_equal(line.get_xdata(), np.repeat(curves[0].x, 3))
+    for bars in drawn(axes, "interval"):
+        np.testing.assert_array_equal([bar[0, 0] for bar in bars.get_segments()], curves[0].x)
+    widths = [bars.get_linewidth()[0] for bars in drawn(axes, "interval")]
+    assert (np.diff(widths) < 0).all()  # those in front leave the ones behind visible
 
 
 def test_of_many_curves_the_eight_of_the_highest_mean_are_named():
