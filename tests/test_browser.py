@@ -150,7 +150,7 @@ def test_a_sweep_is_followed_from_its_link_to_its_curves_and_its_report(
     screenshot("3-charts")
 
     visit(page, links["MLflow UI"])
-    summary = page.get_by_text(f"24 runs: 12 stalled, 12 dead. Best: {best.name}")
+    summary = page.get_by_text(f"24 runs: 12 stalled, 12 dead. Best run: {best.name}")
     expect_visible(summary, "the sweep's description")
     expect_visible(
         page.get_by_role("columnheader", name="mean late val accuracy"), "the table in it"

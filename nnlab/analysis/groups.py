@@ -17,8 +17,9 @@ from nnlab.analysis.paired_statistics import (
     as_family,
     paired_difference,
 )
-from nnlab.analysis.ranking import SEED, SEEDS, LearnedShare, lower_is_better, order_key
+from nnlab.analysis.ranking import SEED, LearnedShare, lower_is_better, order_key
 from nnlab.analysis.statistics import Summary, summarise
+from nnlab.jobs.run import SEEDS
 
 JOINED = "/"  # between the seeds of a run
 Value = int | float | str | None

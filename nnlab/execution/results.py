@@ -12,7 +12,6 @@ from nnlab.analysis.ranking import (
     ENDINGS,
     LAST,
     METRIC,
-    SEEDS,
     Configuration,
     outcome_of,
     over_seeds,
@@ -21,7 +20,7 @@ from nnlab.analysis.ranking import (
 )
 from nnlab.analysis.terminal import SafeConsole, print_line
 from nnlab.analysis.terminal_tables import FOLD, Cell, print_table
-from nnlab.jobs.run import Run
+from nnlab.jobs.run import SEEDS, Run
 from nnlab.tracking.locations import uri_option
 from nnlab.wording import counted
 

@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from nnlab.analysis.formatting import markdown_table, number
-from nnlab.analysis.ranking import METRIC, SEEDS, outcome_of, ranked, tally, value_of
+from nnlab.analysis.ranking import METRIC, outcome_of, ranked, tally, value_of
 from nnlab.errors import RunsFailedError
 from nnlab.execution.failures import count_failed, status_and_reason
 from nnlab.execution.results import result_rows
 from nnlab.interrupts import deferred
-from nnlab.jobs.run import Run
+from nnlab.jobs.run import SEEDS, Run
 from nnlab.jobs.study import Study, read_study
 from nnlab.jobs.tags import Tag
 from nnlab.safe_text import spreadsheet_cell
