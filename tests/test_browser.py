@@ -51,7 +51,7 @@ def report(swept, store, tmp_path):
     done = nnlab("report", swept.run_id[:8], "--uri", store, "--out", tmp_path / "report")
     assert done.returncode == 0, done.stderr
     return (
-        "0 of 24 runs learned, that is, reached a validation accuracy of 0.8; 12 stalled, 12 dead."
+        "0 of 24 runs learned, that is, reached a validation accuracy of 0.8; 12 dead, 12 stalled."
     )
 
 
