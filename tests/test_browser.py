@@ -2,29 +2,19 @@
 
 import os
 import re
-import shutil
 import signal
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import expect, sync_playwright
+from playwright.sync_api import expect
+from support.browsers import TIMEOUT, needs_chromium, open_page
 from support.commands import nnlab, run_py, running
 
 from nnlab.tracking.store import Store
 
-CHROMIUM = next(
-    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
-)
-FLAGS = (
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-    "--disable-background-networking", "--disable-component-update", "--disable-sync",
-)  # fmt: skip
 AFTER_PAINT = "() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
-TIMEOUT = 120_000  # milliseconds that an element may take on a loaded machine
 
-pytestmark = pytest.mark.skipif(
-    CHROMIUM is None, reason="no chromium, chromium-browser or google-chrome on PATH"
-)
+pytestmark = needs_chromium
 
 
 @pytest.fixture
@@ -75,12 +65,8 @@ def links(swept, report, store):  # noqa: ARG001 - the report, so that there is 
 @pytest.fixture
 def page():
     """A page of a fresh browser, which waits for what it is asked for."""
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        page = browser.new_page(viewport={"width": 1400, "height": 900})
-        page.set_default_timeout(TIMEOUT)
+    with open_page() as page:
         yield page
-        browser.close()
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ from markupsafe import Markup
 
 from nnlab.jobs.study import Study
 from nnlab.jobs.tags import Tag
+from nnlab.plots.names import EXPLORE
 from nnlab.safe_text import markdown_text, one_line
 from nnlab.tracking.records import RunRecord
 
@@ -119,7 +120,7 @@ class Document:
         Parameters
         ----------
         folder : Path
-            It holds the figures.
+            It holds the figures, and perhaps the interactive page.
         """
         inlined = [
             replace(figure, address=_data_address(folder / figure.address))
@@ -130,7 +131,11 @@ class Document:
         body = body.replace("<table>", '<div class="wide"><table>')
         body = body.replace("</table>", "</table></div>")
         page = _environment().get_template("page.html")
-        return page.render(title=one_line(self.title), body=Markup(body))  # noqa: S704 - rendered above
+        return page.render(
+            title=one_line(self.title),
+            explore=EXPLORE if (folder / EXPLORE).is_file() else "",
+            body=Markup(body),  # noqa: S704 - rendered above
+        )
 
 
 class Heading(TypedDict):

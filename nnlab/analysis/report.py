@@ -10,9 +10,11 @@ import pandas as pd
 from nnlab.analysis.comparison import compare
 from nnlab.analysis.configurations import run_results, varying_seeds
 from nnlab.analysis.document import SIGNATURE, Document, FigureFile
+from nnlab.analysis.explore import explore_page, read_explore_data
 from nnlab.analysis.figures import FigureSpec, sweep_figures
 from nnlab.analysis.formatting import csv_text
 from nnlab.analysis.ranking import METRIC, SEED, lower_is_better, worst_result
+from nnlab.analysis.snapshot_files import SnapshotFiles
 from nnlab.analysis.stability_report import StabilityResults, stability_document, stability_figures
 from nnlab.analysis.sweep_report import sweep_document
 from nnlab.analysis.sweep_results import SweepResults
@@ -22,6 +24,7 @@ from nnlab.errors import ReportError, reason_of
 from nnlab.interrupts import deferred
 from nnlab.jobs import provenance
 from nnlab.jobs.tags import Tag
+from nnlab.plots.names import EXPLORE
 from nnlab.plots.style import Figure, save
 from nnlab.safe_text import file_name, path_error
 from nnlab.system.temporary import temporary_folder
@@ -52,7 +55,8 @@ def report(
     """Write the report of a sweep, or of a stability study.
 
     ``README.md``, figures and tables go into a folder. ``report.html``, a page that needs no other
-    file, goes there too, and to the files of the sweep's run in the store.
+    file, and a sweep's interactive ``explore.html`` go there too, and to the files of the sweep's
+    run in the store.
 
     Parameters
     ----------
@@ -85,7 +89,7 @@ def report(
     else:
         results = SweepResults.read(store, parent, metric or METRIC)
         document, figures = sweep_document(results, folder.name), sweep_figures(results.figure_data)
-        files = {BEST: results.best_config}
+        files = {BEST: results.best_config, EXPLORE: _explore_page(results)}
         tables = {
             "runs.csv": _runs_table(results),
             "configurations.csv": compare([parent.run_id], store.uri, results.metric),
@@ -108,8 +112,20 @@ def report(
                 f"{folder} cannot be written: {reason_of(error)}. Name another folder with --out."
             ) from error
         if not store.read_only:
-            _attach(store, parent, [made / PAGE, *sorted(made.glob("*.png"))])
+            _attach(store, parent, sorted([*made.glob("*.html"), *made.glob("*.png")]))
     return Report(folder, folder / PAGE, parent.run_id, in_store=not store.read_only)
+
+
+def _explore_page(results: SweepResults) -> str:
+    store, parent, runs = results.store, results.parent, results.all_runs
+    ended = runs[runs["outcome"].notna()]
+    taken = SnapshotFiles.find(store, ended.sort_values(results.metric)["run_id"].tolist()[::-1])
+    return explore_page(
+        read_explore_data(
+            store.uri, runs["run_id"].tolist(), parent.name, parent.experiment_id, taken,
+            results.metric,
+        )
+    )  # fmt: skip
 
 
 def _attach(store: Store, parent: RunRecord, files: Sequence[Path]) -> None:

@@ -5,8 +5,10 @@ from typing import TYPE_CHECKING, Any
 
 from nnlab.errors import RecordError
 from nnlab.execution import processes
+from nnlab.plots.names import EXPLORE
 
 if TYPE_CHECKING:
+    from nnlab.analysis.snapshot_files import SnapshotFiles
     from nnlab.plots.style import Figure
 
 
@@ -31,6 +33,21 @@ def draw_sweep(
 
     for figure in sweep_figures(read_figure_data(uri, run_ids, title, extremes, image_shape)):
         save(figure.draw(), folder / f"{figure.name}.png")
+
+
+def draw_page(
+    folder: Path,
+    uri: str,
+    run_ids: list[str],
+    title: str,
+    experiment_id: str,
+    snapshots: "SnapshotFiles",
+) -> None:
+    """Write a sweep's interactive page into a folder; see ``explore.read_explore_data``."""
+    from nnlab.analysis.explore import explore_page, read_explore_data
+
+    data = read_explore_data(uri, run_ids, title, experiment_id, snapshots)
+    (folder / EXPLORE).write_text(explore_page(data), encoding="utf-8")
 
 
 def draw(folder: Path, name: str, contents: dict[str, Any]) -> None:

@@ -11,7 +11,7 @@ from nnlab.jobs.local_fields import without_foreign_values
 from nnlab.jobs.prepared_data import prepare
 from nnlab.jobs.run import Job, Run, RunState
 from nnlab.jobs.tags import Tag
-from nnlab.plots.names import RUN_FIGURES, SWEEP_FIGURES
+from nnlab.plots.names import EXPLORE, RUN_FIGURES, SWEEP_FIGURES
 from nnlab.system.stored_files import NUMPY_ERRORS
 from nnlab.tracking.records import RunRecord
 from nnlab.tracking.store import Store
@@ -32,7 +32,7 @@ def draw_missing(writer: Writer, *, dry_run: bool = False) -> list[str]:
     messages = []
     for record in list(writer.store.search(f"tags.{Tag.FIGURES_MISSING} != ''")):
         missing, name = record.tags[Tag.FIGURES_MISSING], f"{record.run_id[:8]} {record.name}"
-        if missing == SWEEP_FIGURES:
+        if missing in (SWEEP_FIGURES, EXPLORE):
             messages.append(f"{name} lacks figures; to draw them: nnlab report {record.run_id[:8]}")
         elif dry_run:
             messages.append(f"would draw the figures of {name}: {missing}")

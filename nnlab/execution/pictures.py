@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from nnlab.analysis.ranking import ranked
+from nnlab.analysis.snapshot_files import SnapshotFiles
 from nnlab.analysis.terminal import track
 from nnlab.errors import NnlabError
 from nnlab.execution import drawing
@@ -21,7 +22,7 @@ from nnlab.execution.progress import print_note
 from nnlab.interrupts import deferred
 from nnlab.jobs.run import Run
 from nnlab.jobs.tags import Tag
-from nnlab.plots.names import RUN_FIGURES, SWEEP_FIGURES
+from nnlab.plots.names import EXPLORE, RUN_FIGURES, SWEEP_FIGURES
 from nnlab.system.stored_files import NUMPY_ERRORS
 from nnlab.system.temporary import temporary_folder
 from nnlab.tracking.artifacts import read_history, read_weights
@@ -139,6 +140,24 @@ def draw(
         _complete(drawings, pool, tracker)
 
 
+def draw_page(
+    runs: Sequence[Run], pool: DrawingPool | None, tracker: Tracker, sweep: tuple[str, str]
+) -> None:
+    """Add the interactive page to a sweep; the parameters are those of ``draw``."""
+    ids = [run.state.run_id for run in runs if run.state.run_id]
+    if pool is None or not ids:
+        return
+    parent, name = sweep
+    taken = [run.state.run_id for run in ranked(runs) if run.complete and run.job.config.snapshots]
+    with temporary_folder() as scratch:
+        arguments = (
+            scratch, tracker.store.uri, ids, name, tracker.store.get(parent).experiment_id,
+            SnapshotFiles.find(tracker.store, taken),
+        )  # fmt: skip
+        calls = {EXPLORE: (drawing.draw_page, arguments)}
+        _complete([_Drawing(parent, name, scratch, calls)], pool, tracker)
+
+
 def draw_run(run: Run, pool: DrawingPool, writer: Writer) -> None:
     """Draw a recorded run's figures from its files, as ``draw`` does."""
     with temporary_folder() as scratch:
@@ -170,7 +189,8 @@ def _complete(drawings: Sequence[_Drawing], pool: DrawingPool, writer: Writer) -
             if failed:
                 writer.log(drawn.run_id, (), {Tag.FIGURES_MISSING: ", ".join(failed)})
         if failed:
-            command = f"report {drawn.run_id[:8]}" if SWEEP_FIGURES in failed else "doctor"
+            of_sweep = failed.keys() & {SWEEP_FIGURES, EXPLORE}
+            command = f"report {drawn.run_id[:8]}" if of_sweep else "doctor"
             error = next(iter(failed.values()))
             reason = (
                 "the process that drew them died"

@@ -37,7 +37,7 @@ MEASUREMENT = 15.0  # epochs that a measurement of the sharpness takes, likewise
 RECORDING = 0.03  # seconds a run, besides its training
 # Bytes, as measured.
 OF_A_METRIC, OF_AN_EPOCH, OF_A_RUN = 270, 150, 15_000  # in the database; in history.csv; the rest
-OF_PICTURES, OF_A_SWEEP = 700_000, 1_000_000
+OF_PICTURES, OF_A_PAGE, OF_A_SWEEP = 700_000, 5_500_000, 1_000_000
 
 
 @dataclass(frozen=True)
@@ -204,7 +204,8 @@ def _size(runs: Sequence[Run]) -> float:
         total += 2 * weights * arithmetic_of(config.dtype).dtype.itemsize
         total += config.epochs * OF_AN_EPOCH + points * len(METRICS) * OF_A_METRIC + OF_A_RUN
     pictures = min(len(runs), runs[0].job.config.pictures)
-    return total + pictures * OF_PICTURES + OF_A_SWEEP
+    page = OF_A_PAGE if pictures else 0
+    return total + pictures * OF_PICTURES + page + OF_A_SWEEP
 
 
 def _reader(uri: str | None) -> Reader | None:

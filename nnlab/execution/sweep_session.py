@@ -3,8 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
+from nnlab.errors import RunsFailedError
 from nnlab.execution.ledger import PLAN, Plan, PlannedJob
-from nnlab.execution.pictures import draw
+from nnlab.execution.pictures import draw, draw_page
 from nnlab.execution.recorder import Recorder
 from nnlab.execution.results import report_sweep
 from nnlab.execution.session import Session
@@ -46,6 +47,11 @@ class SweepSession(Session):
         super().__init__(name, config, settings, show=show)
         self._tags = {**parent_tags(study), **(tags or {})}
         self._study = study
+
+    def _close(self, error: BaseException | None) -> None:
+        super()._close(error)
+        if error is None or isinstance(error, RunsFailedError):  # the results do not wait for it
+            draw_page(self.runs, self._drawing, self.tracker, (self.head, self._name))
 
     def _freeze(self, runs: Sequence[Run]) -> None:
         if self.head:

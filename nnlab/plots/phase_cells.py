@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from matplotlib import colormaps
 from matplotlib.axes import Axes
-from matplotlib.colors import Normalize
+from matplotlib.colors import Normalize, to_hex
 from matplotlib.patches import Rectangle
 
 from nnlab.arrays import Array
@@ -139,3 +139,8 @@ def text_colour(norm: Normalize, value: float) -> str:
     red, green, blue, _ = COLORMAP(norm(value))
     luma = 0.3 * red + 0.59 * green + 0.11 * blue
     return "white" if luma < 0.5 else INK  # noqa: PLR2004
+
+
+def ordered_colours(count: int) -> list[str]:
+    """Return colours in hex for levels that have an order."""
+    return [to_hex(COLORMAP(0.9 * place / max(1, count - 1))) for place in range(count)]

@@ -14,7 +14,7 @@ from contextlib import suppress
 import click
 
 from nnlab.errors import TrackingError
-from nnlab.safe_text import printable
+from nnlab.safe_text import masked, printable
 from nnlab.system.status_line import status
 from nnlab.system.supervisor import supervised
 from nnlab.tracking.database import client_address
@@ -22,6 +22,7 @@ from nnlab.tracking.locations import local_database, tracking_uri
 from nnlab.tracking.store import Store
 from nnlab.tracking.ui_links import links
 
+HOST = "http://127.0.0.1"
 FIRST_PORT, PORTS = 20_000, 10_000  # below those that systems assign by themselves
 START_SECONDS = 120  # enough for MLflow's imports on a busy machine
 
@@ -50,7 +51,7 @@ def serve(uri: str | None, run: str | None, port: int | None) -> None:
     paths = links(Store(address), run)
     reserved, port = _reserved_port(address, port)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends as Ctrl-C does
-    base = f"http://127.0.0.1:{port}"
+    base = f"{HOST}:{port}"
     # Without its job executor the server is 2 processes instead of 15.
     environment = {
         **os.environ,
@@ -83,6 +84,15 @@ def serve(uri: str | None, run: str | None, port: int | None) -> None:
         click.echo("Stopped.")
 
 
+def usual_address(uri: str) -> str:
+    """Return the address at which the UI of a store is, unless its port was taken or given."""
+    return masked(uri).rstrip("/") if uri.startswith("http") else f"{HOST}:{_usual_port(uri)}"
+
+
+def _usual_port(address: str) -> int:
+    return FIRST_PORT + zlib.crc32(address.encode()) % PORTS
+
+
 def _reserved_port(address: str, asked: int | None) -> tuple[socket.socket, int]:
     """Find a free port, where possible the same one for the same store, and reserve it.
 
@@ -101,8 +111,7 @@ def _reserved_port(address: str, asked: int | None) -> tuple[socket.socket, int]
     TrackingError
         Where no port is free, or the one that was asked for is taken.
     """
-    preferred = FIRST_PORT + zlib.crc32(address.encode()) % PORTS
-    for port in (preferred, 0) if asked is None else (asked,):
+    for port in (_usual_port(address), 0) if asked is None else (asked,):
         reserved = socket.socket(type=socket.SOCK_DGRAM)
         with socket.socket() as probe, suppress(OSError):
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -9,6 +9,7 @@ from pathlib import Path
 from urllib.parse import urlencode
 
 from nnlab.jobs.tags import Tag
+from nnlab.plots.names import EXPLORE
 from nnlab.tracking.locations import local_path
 from nnlab.tracking.records import RunRecord
 from nnlab.tracking.store import Store
@@ -70,8 +71,9 @@ def links(store: Store, which: str | None) -> Links:
             if saved is not None or view is not views.comparison:
                 others[label] = _table_link(head, saved, **options)
         files = local_path(store.artifacts(head.run_id))
-        if files is not None and (Path(files) / REPORT).is_file():
-            others["its report"] = _run_link(head, f"/artifacts/{REPORT}")
+        for label, page in (("its report", REPORT), ("its runs, to explore", EXPLORE)):
+            if files is not None and (Path(files) / page).is_file():
+                others[label] = _run_link(head, f"/artifacts/{page}")
     elif which is not None:
         others["its curves"] = _run_link(run, "/model-metrics")
     return Links(_run_link(run) if which is not None else runs_link, others)

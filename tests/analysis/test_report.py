@@ -139,7 +139,9 @@ def test_every_figure_is_a_picture_beside_the_readme(folder, text):
 def test_the_page_needs_no_other_file(folder):
     page = Page((folder / "report.html").read_text(encoding="utf-8"))
     assert page.tags.count("img") == 5
-    assert all(address.startswith("data:image/png;base64,") for address in page.addresses)
+    link, *images = page.addresses
+    assert link == "explore.html"  # which stands beside it, in the store too
+    assert all(address.startswith("data:image/png;base64,") for address in images)
     assert "dead on arrival" in "".join(page.text)
 
 
@@ -153,7 +155,7 @@ def test_provenance_names_ids_commit_and_digest(text, sweep, store):
 def test_the_ui_has_the_page_and_the_figures(folder, sweep, store):
     call("report", sweep[:8], "--uri", store, "--out", folder)  # other tests write others there
     files = existing_store(store).download(sweep)
-    for name in ("report.html", "phase.png", "curves.png"):
+    for name in ("report.html", "explore.html", "phase.png", "curves.png"):
         assert (files / name).read_bytes() == (folder / name).read_bytes()
 
 
@@ -269,6 +271,9 @@ def test_the_pictures_stand_beside_the_sweep_as_soon_as_it_ends(sweep, store):
     files = existing_store(store).download(sweep)
     made = {path.name for path in Path(files).glob("*.png")}
     assert made == {"phase.png", "rates.png", "curves.png", "units.png", "filters.png"}
+    page = (Path(files) / "explore.html").read_text(encoding="utf-8")
+    for run_id in read_runs(store, [sweep])["run_id"]:
+        assert run_id in page
 
 
 def test_the_default_folder_is_the_studys(sweep, store, tmp_path, monkeypatch):

@@ -13,9 +13,11 @@ from nnlab.cli.main import main
 from nnlab.execution import drawing
 from nnlab.execution.pictures import DrawingPool, drawable
 from nnlab.execution.single_session import SingleSession
+from nnlab.execution.sweep_session import SweepSession
 from nnlab.jobs.launch_config import LaunchConfig
 from nnlab.jobs.run import Job, plan_runs
 from nnlab.plots.names import RUN_FIGURES
+from nnlab.tracking.readers import open_reader
 
 FILES = {f"{name}.png" for name in RUN_FIGURES}
 
@@ -84,6 +86,45 @@ def test_a_call_that_kills_its_process_takes_no_other_along():
     assert [type(error).__name__ for error in errors] == [
         "NoneType", "TerminatedWorkerError", "NoneType", "ValueError", "NoneType",
     ]  # fmt: skip
+
+
+def sweep_of_two(tmp_path):
+    uri = f"sqlite:///{tmp_path}/mlflow.db"
+    configs = [config(epochs=1, pictures=1, lr=lr, tracking__uri=uri) for lr in (0.1, 0.2)]
+    runs = plan_runs([Job(chosen, (), f"lr={chosen.lr}") for chosen in configs])
+    with SweepSession("two", configs[0], LaunchConfig(), show=False) as session:
+        session.begin(runs, ("lr",))
+        session.work()
+    return session.tracker.store.get(session.head), folder(tmp_path, session.head)
+
+
+def test_a_sweep_has_ended_before_its_interactive_page_is_drawn(tmp_path, monkeypatch):
+    def look(scratch, uri, run_ids, _title, experiment_id, _snapshots):
+        (record,) = open_reader(uri).tagged("kind", "sweep")
+        said = [record.status, record.experiment_id == experiment_id, len(run_ids)]
+        (scratch / "explore.html").write_text(str(said))
+
+    monkeypatch.setattr(drawing, "draw_page", look)
+    record, artifacts = sweep_of_two(tmp_path)
+    assert record.status == "FINISHED"
+    assert (artifacts / "explore.html").read_text() == str(["FINISHED", True, 2])
+
+
+def test_a_page_that_cannot_be_drawn_is_named_with_the_command_that_draws_it(
+    tmp_path, monkeypatch, capfd
+):
+    with monkeypatch.context() as patch:
+        patch.setattr(drawing, "draw_page", lambda *_: 1 / 0)
+        record, artifacts = sweep_of_two(tmp_path)
+    assert record.status == "FINISHED"
+    assert record.tags["figures_missing"] == "explore.html"
+    assert "Figures of two are missing (explore.html)" in capfd.readouterr().err
+    uri = f"sqlite:///{tmp_path}/mlflow.db"
+    doctor = CliRunner().invoke(main, ["doctor", "--uri", uri])
+    assert f"to draw them: nnlab report {record.run_id[:8]}" in doctor.output
+    report = ["report", record.run_id, "--uri", uri, "--out", str(tmp_path / "report")]
+    assert CliRunner().invoke(main, report).exit_code == 0
+    assert (artifacts / "explore.html").stat().st_size > 4_000_000
 
 
 def test_figures_that_cannot_be_drawn_are_named_and_the_doctor_draws_them(
