@@ -159,6 +159,14 @@ def test_a_sweep_is_followed_from_its_link_to_its_curves_and_its_report(
     expect_visible(page.frame_locator("iframe").get_by_text(report), "the report's text")
     screenshot("7-report")
 
+    visit(page, links["its runs, to explore"])
+    frame = page.frame_locator("iframe")  # which lets scripts run, and nothing else
+    expect(frame.locator("#curves svg.main-svg").first).to_be_attached()
+    assert sorted(frame.locator("#table a").all_inner_texts()) == sorted(
+        run.run_id for run in runs.values()
+    )
+    screenshot("8-explore")
+
 
 def expect_dead_runs(plot):
     """Fail where the chart of dead units has no line at 1."""

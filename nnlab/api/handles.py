@@ -138,7 +138,8 @@ class Run(Handle):
         Parameters
         ----------
         name : str
-            ``curves``, ``confusion``, ``filters`` or ``mistakes``.
+            ``curves``, ``confusion``, ``filters``, ``mistakes``, or ``snapshots`` where there are
+            some.
 
         Raises
         ------

@@ -61,9 +61,12 @@ def figure_of(name: str, contents: dict[str, Any]) -> "Figure":
     """Return one of a run's figures; see ``run_figures.RunFigureData``."""
     from nnlab.plots.mistakes import Mistakes
     from nnlab.plots.run_figures import RunFigureData, run_figure
+    from nnlab.plots.snapshots import SnapshotHistograms
 
     wrong = Mistakes.select(*(contents.pop(array) for array in ("probs", "labels", "pixels")))
-    return run_figure(name, RunFigureData(mistakes=wrong, **contents))
+    taken = contents.pop("snapshots")
+    snapshots = None if taken is None else SnapshotHistograms(**taken)
+    return run_figure(name, RunFigureData(mistakes=wrong, snapshots=snapshots, **contents))
 
 
 def refuse(reason: str) -> None:

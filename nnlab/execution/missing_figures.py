@@ -4,14 +4,15 @@ from typing import TYPE_CHECKING
 
 from nnlab.errors import NnlabError, RecordError
 from nnlab.execution.drawing import figure_of
+from nnlab.execution.figure_contents import drawable, figure_contents
 from nnlab.execution.incomplete_records import recorded_config
-from nnlab.execution.pictures import draw_run, drawable, drawing_pool, figure_contents
+from nnlab.execution.pictures import draw_run, drawing_pool
 from nnlab.jobs.config import from_mapping
 from nnlab.jobs.local_fields import without_foreign_values
 from nnlab.jobs.prepared_data import prepare
 from nnlab.jobs.run import Job, Run, RunState
 from nnlab.jobs.tags import Tag
-from nnlab.plots.names import EXPLORE, RUN_FIGURES, SWEEP_FIGURES
+from nnlab.plots.names import EXPLORE, RUN_FIGURES, SNAPSHOTS, SWEEP_FIGURES
 from nnlab.system.stored_files import NUMPY_ERRORS
 from nnlab.tracking.records import RunRecord
 from nnlab.tracking.store import Store
@@ -54,7 +55,7 @@ def recorded_figure(store: Store, record: RunRecord, name: str) -> "Figure":
     record : RunRecord
         A run that has a result.
     name : str
-        One of ``RUN_FIGURES``.
+        One of ``RUN_FIGURES``; or ``SNAPSHOTS``, where the run has taken some.
 
     Raises
     ------
@@ -62,11 +63,13 @@ def recorded_figure(store: Store, record: RunRecord, name: str) -> "Figure":
         Where there is no such figure, the run has no result, or its data has changed.
     """
     run_id = record.run_id
-    if name not in RUN_FIGURES:
+    if name not in (*RUN_FIGURES, SNAPSHOTS):
         raise RecordError(f"A run has no figure {name!r}: there are {', '.join(RUN_FIGURES)}.")
     if Tag.WEIGHTS_SHA256 not in record.tags:
         raise RecordError(f"Run {run_id[:8]} is {record.status} and has no result to draw yet.")
     contents = figure_contents(_recorded_run(store, record), store.download(run_id))
+    if name == SNAPSHOTS and contents["snapshots"] is None:
+        raise RecordError(f"Run {run_id[:8]} has taken no snapshots: snapshots=20 takes them.")
     if name not in drawable(contents):
         raise RecordError(f"Run {run_id[:8]} gives every image the same answer: no {name} to show.")
     return figure_of(name, contents)

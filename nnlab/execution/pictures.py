@@ -10,13 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from nnlab.analysis.ranking import ranked
 from nnlab.analysis.snapshot_files import SnapshotFiles
 from nnlab.analysis.terminal import track
 from nnlab.errors import NnlabError
 from nnlab.execution import drawing
+from nnlab.execution.figure_contents import drawable, figure_contents
 from nnlab.execution.processes import close_pool, open_pool
 from nnlab.execution.progress import print_note
 from nnlab.interrupts import deferred
@@ -25,10 +24,8 @@ from nnlab.jobs.tags import Tag
 from nnlab.plots.names import EXPLORE, RUN_FIGURES, SWEEP_FIGURES
 from nnlab.system.stored_files import NUMPY_ERRORS
 from nnlab.system.temporary import temporary_folder
-from nnlab.tracking.artifacts import read_history, read_weights
 from nnlab.tracking.tracker import Tracker
 from nnlab.tracking.writer import Writer
-from nnlab.training.full_batch import dead_units, predict
 
 Call = tuple[Callable[..., object], tuple[Any, ...]]
 DEATHS = 3  # of drawing processes in one go, after which what is left is not drawn
@@ -213,35 +210,3 @@ def _extremes(best: Sequence[Run], tracker: Tracker) -> list[tuple[str, float, P
          tracker.store.download(run.state.run_id, "weights.npz"))
         for run in (final[0], final[-1])
     ]  # fmt: skip
-
-
-def drawable(contents: Mapping[str, Any]) -> list[str]:
-    """Return the figures that show something: no mistakes where every image has one answer."""
-    probs = contents["probs"]
-    alike = bool((probs == probs[:, :1]).all())
-    return [name for name in RUN_FIGURES if not (alike and name == "mistakes")]
-
-
-def figure_contents(run: Run, artifacts: Path) -> dict[str, Any]:
-    """Collect what the figures show of a run and of its network on the validation images."""
-    final, curve = read_weights(artifacts), read_history(artifacts)
-    training = run.prepared.training(run.job.config)
-    dataset, blocks = run.prepared.dataset, training.val
-    labels = np.concatenate([block.labels for block in blocks])
-    images = run.prepared.split.val[np.concatenate([block.members for block in blocks])]
-    probs = predict(final, blocks)
-    counts = np.zeros((dataset.classes, dataset.classes), np.int64)
-    np.add.at(counts, (labels, probs.argmax(axis=0)), 1)
-    return {
-        "title": run.job.name,
-        "history": {"epoch": curve.epochs, **curve.values},
-        "target": run.job.config.target_accuracy,
-        "lr": run.job.config.lr,
-        "confusion_counts": counts,
-        "w1": final.w1[0],
-        "image_shape": dataset.image_shape,
-        "dead": dead_units(final, training.train)[0],
-        "probs": probs,
-        "labels": labels,
-        "pixels": dataset.pixels[images],
-    }

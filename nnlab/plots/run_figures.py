@@ -1,4 +1,4 @@
-"""The four figures of one run, by name."""
+"""The figures of one run, by name."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,6 +11,7 @@ from nnlab.plots.filters import unit_filters
 from nnlab.plots.mistakes import Mistakes, mistake_images
 from nnlab.plots.names import RUN_FIGURES
 from nnlab.plots.run_curves import run_curves
+from nnlab.plots.snapshots import SnapshotHistograms, snapshot_histograms
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,8 @@ class RunFigureData:
         (hidden,) booleans: the units that no training image activates.
     lr : float or None
         The learning rate.
+    snapshots : SnapshotHistograms or None
+        Where the run has taken some.
     """
 
     title: str
@@ -48,6 +51,7 @@ class RunFigureData:
     mistakes: Mistakes
     dead: Array | None = None
     lr: float | None = None
+    snapshots: SnapshotHistograms | None = None
 
 
 def run_figure(name: str, run: RunFigureData) -> Figure:
@@ -56,7 +60,7 @@ def run_figure(name: str, run: RunFigureData) -> Figure:
     Parameters
     ----------
     name : str
-        One of ``RUN_FIGURES``.
+        One of ``RUN_FIGURES``, or ``SNAPSHOTS`` where there are some.
     run : RunFigureData
         What the figure shows.
 
@@ -77,6 +81,8 @@ def run_figure(name: str, run: RunFigureData) -> Figure:
             return confusion_matrix(run.confusion_counts, run.title)
         case "filters":
             return unit_filters(run.w1, run.image_shape, run.title, run.dead)
+        case "snapshots" if run.snapshots is not None:
+            return snapshot_histograms(run.snapshots, run.title)
         case "mistakes":
             return mistake_images(run.mistakes, run.image_shape, run.title)
     raise ValueError(f"no figure is named {name}: expected one of {', '.join(RUN_FIGURES)}")

@@ -10,23 +10,27 @@ from click.testing import CliRunner
 from support.configs import config
 
 from nnlab.cli.main import main
+from nnlab.errors import RecordError
 from nnlab.execution import drawing
-from nnlab.execution.pictures import DrawingPool, drawable
+from nnlab.execution.figure_contents import drawable
+from nnlab.execution.missing_figures import recorded_figure
+from nnlab.execution.pictures import DrawingPool
 from nnlab.execution.single_session import SingleSession
 from nnlab.execution.sweep_session import SweepSession
 from nnlab.jobs.launch_config import LaunchConfig
 from nnlab.jobs.run import Job, plan_runs
 from nnlab.plots.names import RUN_FIGURES
 from nnlab.tracking.readers import open_reader
+from nnlab.tracking.store import Store
 
 FILES = {f"{name}.png" for name in RUN_FIGURES}
 
 
 @pytest.fixture
 def train(tmp_path):
-    def train_one(before_drawing):
+    def train_one(before_drawing, **changes):
         uri = f"sqlite:///{tmp_path}/mlflow.db"
-        chosen = config(epochs=1, pictures=1, tracking__uri=uri)
+        chosen = config(epochs=1, pictures=1, tracking__uri=uri, **changes)
         runs = plan_runs([Job(chosen, (), "one")])
         with SingleSession("one", chosen, LaunchConfig(), show=False) as session:
             session.begin(runs)
@@ -70,8 +74,18 @@ def test_a_process_that_is_killed_is_replaced_and_nothing_is_missing(train, capf
 
 def test_a_network_that_answers_every_image_alike_has_no_picture_of_mistakes():
     alike = np.full((3, 4), 1 / 3)
-    assert drawable({"probs": alike}) == [name for name in RUN_FIGURES if name != "mistakes"]
-    assert drawable({"probs": alike + np.eye(3, 4)}) == list(RUN_FIGURES)
+    contents = {"probs": alike, "snapshots": None}
+    assert drawable(contents) == [name for name in RUN_FIGURES if name != "mistakes"]
+    assert drawable(contents | {"probs": alike + np.eye(3, 4)}) == list(RUN_FIGURES)
+
+
+def test_a_run_with_snapshots_has_a_picture_of_them(train):
+    uri, record, artifacts = train(lambda: None, snapshots=2)
+    assert figures(artifacts) == FILES | {"snapshots.png"}
+    assert recorded_figure(Store(uri), record, "snapshots").axes
+    (artifacts / "snapshots.npz").unlink()
+    with pytest.raises(RecordError, match="has taken no snapshots: snapshots=20 takes them"):
+        recorded_figure(Store(uri), record, "snapshots")
 
 
 def test_a_call_that_kills_its_process_takes_no_other_along():

@@ -20,6 +20,7 @@ from nnlab.plots.mistakes import MAX_MISTAKES, Mistakes, mistake_images, most_co
 from nnlab.plots.names import RUN_FIGURES
 from nnlab.plots.run_curves import run_curves
 from nnlab.plots.run_figures import RunFigureData, run_figure
+from nnlab.plots.snapshots import SnapshotHistograms, snapshot_histograms
 from nnlab.plots.style import DPI, save
 
 LONG_TITLE = "init=randn_minus_half,init.bias=same,lr=0.0625,hidden_size=300,data.seed=12345 " * 3
@@ -481,3 +482,29 @@ def test_letters_that_no_font_has_are_escaped_and_none_is_drawn_as_a_box(tmp_pat
     figure = run_figure("curves", replace(run_data(), title="名 ü × 𐎀"))
     save(figure, tmp_path / "figure.png")  # a missing letter is a warning, and so an error
     assert r"ü × \U00010380" in words(figure)
+
+
+def some_snapshots() -> SnapshotHistograms:
+    rng = np.random.default_rng(0)
+    positive = [float(f"1e{power}") for power in range(-4, 5)]
+    edges = np.array([-edge for edge in positive[::-1]] + [0.0] + positive)
+    weights = rng.integers(0, 50, (20, len(edges) + 1))
+    dying = weights.copy()
+    dying[-1, edges.searchsorted(0) + 1 :] = 0
+    counts = {"W1": weights, "Z1": dying, "W2": weights, "Z2": weights}
+    return SnapshotHistograms([0, *(2**place for place in range(19))], edges, counts)
+
+
+def test_snapshots_show_the_share_of_each_bin_and_what_is_above_0() -> None:
+    snapshots = some_snapshots()
+    figure = snapshot_histograms(snapshots, "run")
+    assert_legible(figure)
+    for axes, (name, counts) in zip(figure.axes, snapshots.counts.items(), strict=True):
+        (mesh,) = axes.collections
+        share = counts / counts.sum(axis=1, keepdims=True)
+        np.testing.assert_allclose(np.asarray(mesh.get_array()), share.T)
+        above = share[:, 10:].sum(axis=1)  # behind 9 edges below 0, and 0 itself
+        assert f"{name}, " in axes.get_title(loc="left")
+        assert f"{above[0]:.0%} to {above[-1]:.0%} above 0" in axes.get_title(loc="left")
+        assert [label.get_text() for label in axes.get_yticklabels()][2:5] == ["-0.01", "0", "0.01"]
+    assert "to 0% above 0" in figure.axes[1].get_title(loc="left")
