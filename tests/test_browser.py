@@ -160,12 +160,15 @@ def test_a_sweep_is_followed_from_its_link_to_its_curves_and_its_report(
     screenshot("7-report")
 
     visit(page, links["its runs, to explore"])
-    frame = page.frame_locator("iframe")  # which lets scripts run, and nothing else
-    expect(frame.locator("#curves svg.main-svg").first).to_be_attached()
-    assert sorted(frame.locator("#table a").all_inner_texts()) == sorted(
-        run.run_id for run in runs.values()
-    )
+    expect_runs(page.frame_locator("iframe"), runs.values())
     screenshot("8-explore")
+
+
+def expect_runs(frame, runs):
+    """Fail where the interactive page lacks a run; its frame lets scripts run, and nothing else."""
+    expect(frame.locator("#curves svg.main-svg").first).to_be_attached()
+    ids = frame.locator("#table a").all_inner_texts()
+    assert sorted(ids) == sorted(run.run_id for run in runs)
 
 
 def expect_dead_runs(plot):

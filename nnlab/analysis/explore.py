@@ -26,7 +26,7 @@ from nnlab.analysis.configurations import (
 )
 from nnlab.analysis.explore_axes import axes_of, colourings, endings_of
 from nnlab.analysis.explore_curves import encoded_snapshots, thinned_curves
-from nnlab.analysis.figures import axis
+from nnlab.analysis.figure_groups import axis
 from nnlab.analysis.formatting import settings_text, short
 from nnlab.analysis.groups import RunGroup, grouped
 from nnlab.analysis.ranking import METRIC

@@ -42,9 +42,10 @@ class SnapshotHistograms:
 def snapshot_histograms(snapshots: SnapshotHistograms, title: str) -> Figure:
     """Draw the share of a layer's values in each bin, for weights and pre-activations."""
     figure, top = new_figure(
+        "Weights and pre-activations over the epochs",
         title,
-        "Distributions over the epochs: the darker, the more of the values  ·  a hidden unit is "
-        "dead where nothing of its Z1 is above 0",
+        "the darker, the more of the values  ·  a hidden unit is dead where nothing of its Z1 is "
+        "above 0",
     )
     width, height = WIDTH / 2 - 1.1, (top - 2.0) / 2
     for place, name in enumerate(NAMES):
