@@ -17,7 +17,7 @@ from nnlab.analysis.sparklines import WIDTH, sparkline
 from nnlab.analysis.terminal import SafeConsole, echo
 from nnlab.jobs.tags import Tag
 from nnlab.safe_text import one_line
-from nnlab.tracking.locations import tracking_uri
+from nnlab.tracking.locations import tracking_uri, uri_option
 from nnlab.tracking.lookup import find_run
 from nnlab.tracking.own_tags import own_tags
 from nnlab.tracking.readers import Reader, open_reader
@@ -54,20 +54,21 @@ def show(which: str, uri: str | None, *, as_json: bool = False) -> None:
         return
     console = SafeConsole(soft_wrap=True)
     console.print(f"[bold]{found.row['kind']} {found.record.run_id}[/]")
-    for label, text in _facts(found):
+    option = uri_option(uri)
+    for label, text in _facts(found, option):
         _print_fact(console, label, text, ", " if label == "results" else " ")
     if found.curves:
         _print_curves(console, found)
     if found.runs:
-        _print_runs(console, store, found)
+        _print_runs(console, store, found, option)
     files = (f"{name} {size_text(size)}" for name, size in found.files.items())
     _print_fact(console, "files", ", ".join(files), ", ")
     commands = ("compare", "report", "ui") if found.row["kind"] == "sweep" else ("ui",)
     for command in commands:
-        console.print(f"nnlab {command} {found.record.run_id[:8]}")
+        console.print(f"nnlab {command} {found.record.run_id[:8]}{option}")
 
 
-def _facts(found: Description) -> Iterator[tuple[str, str]]:
+def _facts(found: Description, option: str) -> Iterator[tuple[str, str]]:
     """Yield a label and a text for each thing that there is to say; empty where there is none."""
     record, facts = found.record, found.facts
     is_run = found.row["kind"] == "run"
@@ -86,7 +87,7 @@ def _facts(found: Description) -> Iterator[tuple[str, str]]:
             yield relation, f"{run[:8]}" if isinstance(run, str) else f"{run.run_id[:8]} {run.name}"
     yield "tags", "  ".join(f"{name}={text}" for name, text in own_tags(record).items())
     if record.status in ("KILLED", "FAILED") and found.row["outcome"] is None:
-        yield "to go on", f"nnlab resume {(record.parent or record.run_id)[:8]}"
+        yield "to go on", f"nnlab resume {(record.parent or record.run_id)[:8]}{option}"
     yield "config", " ".join(f"{name}={value}" for name, value in record.params.items())
     summary = {
         name: value
@@ -139,8 +140,9 @@ def _print_curves(console: SafeConsole, found: Description) -> None:
         console.print(f"{name:{LABEL}}{line:{WIDTH}}{ends}")
 
 
-def _print_runs(console: SafeConsole, store: Reader, found: Description) -> None:
+def _print_runs(console: SafeConsole, store: Reader, found: Description, option: str) -> None:
     rows = [row_of(store, run) for run in found.runs[:RUNS]]
     console.print()
-    print_rows(rows, f"nnlab ls {found.record.run_id[:8]}", len(found.runs) - len(rows))
+    command = f"nnlab ls {found.record.run_id[:8]}{option}"
+    print_rows(rows, len(found.runs) - len(rows), command)
     console.print()

@@ -102,7 +102,7 @@ def list_runs(
     elif not rows:
         echo(f"nothing to list in {place(store)}")
     else:
-        print_rows(rows, "nnlab ls", sum(1 for _ in admitted))
+        print_rows(rows, sum(1 for _ in admitted))
 
 
 def _records(
@@ -177,15 +177,15 @@ def _iso(milliseconds: int | None) -> str | None:
     return datetime.fromtimestamp(milliseconds / 1000, UTC).isoformat(timespec="seconds")
 
 
-def print_rows(rows: Sequence[Row], command: str, more: int = 0) -> None:
-    """Print a table; the command prints it too, for the sentence on what is not shown."""
+def print_rows(rows: Sequence[Row], more: int = 0, command: str = "") -> None:
+    """Print a table, and how many rows more there are; the command, if another one, prints all."""
     console, cells = SafeConsole(), [_cells(row) for row in rows]
     print_table(
         console, list(cells[0]), [[*row.values()] for row in cells], left=LEFT, folded=("name",),
-        optional=(FOLD, "started"), rest=f"{command} --format csv", most=len(rows),
+        optional=(FOLD, "started"), rest=f"{command} --format csv".lstrip(), most=len(rows),
     )  # fmt: skip
     if more:
-        print_line(console, f"… and {more} more: {command} --limit {len(rows) + more}")
+        print_line(console, f"… and {more} more: {command or 'add'} --limit {len(rows) + more}")
 
 
 def outcome_text(row: Row) -> str:

@@ -57,6 +57,57 @@ class Handle:
         """The tags: where it comes from, and what became of it."""
         return dict(self._record.tags)
 
+    @as_guest
+    def tag(self, /, **tags: str | None) -> None:
+        """Set tags of your own, as ``nnlab tag`` does.
+
+        Parameters
+        ----------
+        **tags : str or None
+            Such as ``paper="yes"``; None deletes one.
+
+        Raises
+        ------
+        NnlabError
+            Where a tag is nnlab's or MLflow's, or its name is not allowed; then none is set.
+        """
+        from nnlab.tracking.own_tags import write_tags
+
+        write_tags(self.id, tags, self.uri)
+        self._last = None
+
+    @as_guest
+    def delete(self, *, forever: bool = False) -> None:
+        """Put it into MLflow's trash, a sweep with its runs, as ``nnlab rm`` does.
+
+        Parameters
+        ----------
+        forever : bool
+            Delete it for good, with its files. Files that are not in the store stay.
+
+        Raises
+        ------
+        NnlabError
+            Where it is running; then nothing is deleted.
+        """
+        from nnlab.execution.removal import SURE, remove
+
+        remove([self.id], self.uri, forever=SURE * forever)
+        self._last = None
+
+    @as_guest
+    def restore(self) -> None:
+        """Bring it back from the trash.
+
+        Raises
+        ------
+        NnlabError
+            Where it is not there, or its sweep is there too.
+        """
+        from nnlab.execution.removal import restore
+
+        restore([self.id], self.uri)
+
     @property
     def _record(self) -> "RunRecord":
         """What the store has of it now; what has finished is read once."""

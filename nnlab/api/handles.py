@@ -195,7 +195,7 @@ class Sweep(Handle):
         Parameters
         ----------
         metric : str or None
-            None for ``final_val_accuracy``.
+            None for ``late_val_accuracy``.
         where : str or None
             A condition on runs, as in ``nnlab.runs``.
 
@@ -215,7 +215,7 @@ class Sweep(Handle):
         Parameters
         ----------
         metric : str or None
-            None for ``final_val_accuracy``. Of a loss, the lowest is the best.
+            None for ``late_val_accuracy``. Of a loss, the lowest is the best.
 
         Raises
         ------
@@ -236,7 +236,7 @@ class Sweep(Handle):
             Such as ``phase``, ``rates``, ``curves``, ``units`` or ``filters``; which figures there
             are depends on what the sweep varies.
         metric : str or None
-            What runs are judged by; None for ``final_val_accuracy``.
+            What runs are judged by; None for ``late_val_accuracy``.
 
         Raises
         ------
@@ -258,7 +258,7 @@ class Sweep(Handle):
         out : path or None
             The folder; None for ``experiments/NAME``.
         metric : str or None
-            What to judge by; None for ``final_val_accuracy``.
+            What to judge by; None for ``late_val_accuracy``.
 
         Returns
         -------

@@ -102,7 +102,7 @@ def compare(
     by : str, sequence of str or None
         Fields to pivot by: rows by the first ones, columns by the last.
     metric : str or None
-        What to compare; None for ``final_val_accuracy``.
+        What to compare; None for ``late_val_accuracy``.
     where : str or None
         A condition on runs, as in ``nnlab.runs``.
     uri : str or None

@@ -244,11 +244,13 @@ def report(sweep: str | None, uri: str | None, metric: str | None, out: Path | N
     and among the sweep's files in the UI. What stands in the folder's notes.md is taken in.
     """
     from nnlab.analysis.report import report as write
+    from nnlab.tracking.locations import uri_option
 
     with status("reading runs"):
         done = write(sweep, uri, metric, out)
     click.echo(f"{done.folder / 'README.md'}\n{done.page}")
-    in_ui = f"nnlab ui {done.run_id[:8]}" if done.in_store else "no, as the store cannot be written"
+    command = f"nnlab ui {done.run_id[:8]}{uri_option(uri)}"
+    in_ui = command if done.in_store else "no, as the store cannot be written"
     click.echo(f"in the UI: {in_ui}")
 
 

@@ -23,6 +23,7 @@ from nnlab.tracking.locations import (
     local_database,
     sweeps_folder,
     tracking_uri,
+    uri_option,
 )
 from nnlab.tracking.lookup import find_run
 from nnlab.tracking.process import ProcessId
@@ -119,13 +120,13 @@ def remove(words: Sequence[str], uri: str | None = None, *, forever: int = 0) ->
         raise ConfigError(
             f"Nothing brings back what is deleted for good: {listed}. Say --forever twice to do it."
         )
-    writer = Writer(existing_store(uri))
+    writer, option = Writer(existing_store(uri)), uri_option(uri)
     action: Action = "forever" if forever else "trash"
     messages = []
     for head, family in families.items():
         name, described = family.runs[-1].name, family.described(address)
         left = _carry_out(writer, head, action)
-        hint = "" if forever else f"; to bring it back: nnlab rm --restore {head[:8]}"
+        hint = "" if forever else f"; to bring it back: nnlab rm --restore {head[:8]}{option}"
         messages += [f"{DONE[action]}: {head[:8]} {name} ({described}){hint}", *left]
     return messages
 
@@ -150,7 +151,8 @@ def restore(words: Sequence[str], uri: str | None = None) -> list[str]:
         if record.parent is not None and trash.read([record.parent]):
             raise TrackingError(
                 f"{record.run_id[:8]} belongs to the sweep {record.parent[:8]}, which is in the "
-                f"trash too: nnlab rm --restore {record.parent[:8]} brings both back."
+                "trash too; to bring both back: "
+                f"nnlab rm --restore {record.parent[:8]}{uri_option(uri)}"
             )
     writer = Writer(existing_store(uri))
     for record in records:

@@ -47,6 +47,11 @@ class Deviation:
     found: float
     size: float
 
+    @property
+    def difference(self) -> float:
+        """``found − recorded``."""
+        return self.found - self.recorded
+
 
 @dataclass(frozen=True)
 class Certificate:

@@ -30,9 +30,10 @@ class Explanation:
     patch : tuple[str, ...]
         Lines of a diff between their uncommitted changes, of files that can change a result.
     first : Deviation or None
-        The earliest epoch at which their curves differ, and the first metric there.
+        The earliest epoch at which their curves differ, and the first metric there. Its
+        ``difference`` is B - A.
     largest : Deviation or None
-        Where their curves differ most.
+        Where their curves differ most, in proportion to the value of A where that is above 1.
     growth : Growth or None
         How their losses part; None where they are the same.
     """
@@ -47,7 +48,11 @@ class Explanation:
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain values for JSON; a number that is not finite becomes text."""
-        return json_values(asdict(self))  # type: ignore[no-any-return]
+        values = asdict(self)
+        for name, deviation in (("first", self.first), ("largest", self.largest)):
+            if deviation is not None:
+                values[name]["difference"] = deviation.difference
+        return json_values(values)  # type: ignore[no-any-return]
 
 
 def explain_runs(one: str, other: str, uri: str | None = None) -> Explanation:

@@ -57,9 +57,9 @@ def print_explanation(explanation: Explanation) -> None:
     if explanation.first is None:
         console.print("the curves are the same, to the bit")
         return
-    console.print(f"the curves part at {_described(explanation.first)}")
+    console.print(f"the curves part at {_difference(explanation.first)}")
     if explanation.largest is not None:
-        console.print(f"furthest apart at {_described(explanation.largest)}")
+        console.print(f"furthest apart at {_difference(explanation.largest)}")
     if explanation.growth is not None and explanation.growth.amplified_from is not None:
         console.print(f"the losses part {explanation.growth}")
 
@@ -114,7 +114,13 @@ def _print_differences(console: SafeConsole, differences: Iterable[Difference]) 
 
 
 def _described(deviation: Deviation) -> str:
-    return (
-        f"epoch {deviation.epoch} in {deviation.metric}: {deviation.recorded:.9g} | "
-        f"{deviation.found:.9g} (off by {deviation.size:.1e})"
-    )
+    return f"{_values(deviation)} (off by {deviation.size:.1e})"
+
+
+def _difference(deviation: Deviation) -> str:
+    return f"{_values(deviation)} (B - A = {deviation.difference:+.3g})"
+
+
+def _values(deviation: Deviation) -> str:
+    values = f"{deviation.recorded:.9g} | {deviation.found:.9g}"
+    return f"epoch {deviation.epoch} in {deviation.metric}: {values}"

@@ -25,6 +25,7 @@ from nnlab.training import network
 from nnlab.training.arithmetic import arithmetic_of
 from nnlab.training.blas import one_thread
 from nnlab.training.network import DenseInput, Params
+from nnlab.wording import counted
 
 IMAGES_AT_A_TIME = 4096  # to be held as floats
 
@@ -89,11 +90,22 @@ def predict_files(
     labels, confidence = classify(params, images, invert=invert)
     if out is None:
         _write(sys.stdout, images, labels, confidence, kaggle=kaggle)
+        sys.stdout.flush()
     else:
         _write_file(out, images, labels, confidence, kaggle=kaggle)
+    click.echo(printable(_done(record, len(labels), out)), err=True)
     if images.labels is not None:
         accuracy = float((labels == images.labels).mean())
         click.echo(f"accuracy {accuracy:.4f} on {len(labels):,} labelled images", err=True)
+
+
+def _done(record: RunRecord, count: int, out: Path | None) -> str:
+    """Say what was done, by which run, and how good that is."""
+    accuracy = record.metrics.get("final_val_accuracy")
+    quality = "" if accuracy is None else f" (validation accuracy {accuracy:.4f})"
+    where = "" if out is None else f": {out}"
+    images = counted(count, "image")
+    return f"{images} classified by run {record.run_id[:8]} {record.name}{quality}{where}"
 
 
 def _recorded_data(store: Store, record: RunRecord) -> DataConfig | None:

@@ -16,7 +16,13 @@ from nnlab.interrupts import deferred
 from nnlab.jobs.tags import Tag
 from nnlab.reproduction.missing_certificates import certify_missing
 from nnlab.tracking.database import is_read_only, reading_address
-from nnlab.tracking.locations import ledger_folder, local_database, sweeps_folder, tracking_uri
+from nnlab.tracking.locations import (
+    ledger_folder,
+    local_database,
+    sweeps_folder,
+    tracking_uri,
+    uri_option,
+)
 from nnlab.tracking.process import ProcessId
 from nnlab.tracking.records import RunRecord
 from nnlab.tracking.relocation import find_moves, repair
@@ -181,7 +187,8 @@ def _list_unfinished(store: Store, *, dry_run: bool) -> None:
             continue
         if record.status != "RUNNING" or dry_run:
             echo(
-                f"{head[:8]} {record.name} is not complete; go on with it: nnlab resume {head[:8]}"
+                f"{head[:8]} {record.name} is not complete; go on with it: "
+                f"nnlab resume {head[:8]}{uri_option(store.uri)}"
             )
 
 
@@ -198,6 +205,6 @@ def _list_empty(store: Store) -> None:
         ):
             echo(
                 f"{record.run_id[:8]} {record.name} is empty: it was killed before its plan was "
-                "written, and cannot go on; start its command again, and delete this run in "
-                f"the UI: nnlab ui {record.run_id[:8]}"
+                "written, and cannot go on; start its command again, and remove this "
+                f"run: nnlab rm {record.run_id[:8]}{uri_option(store.uri)}"
             )

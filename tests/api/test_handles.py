@@ -370,3 +370,31 @@ def test_nothing_is_printed_to_the_standard_output(capsys):
     assert capsys.readouterr().out == ""
     assert "pandas" in sys.modules
     assert isinstance(nnlab.runs(), pd.DataFrame)
+
+
+def test_tags_of_ones_own_are_set_and_deleted_as_nnlab_tag_does(run):
+    before = run.tags
+    run.tag(paper="yes", **{"draft/1": "a = b"})
+    assert run.tags == nnlab.get(run.id).tags == {**before, "paper": "yes", "draft/1": "a = b"}
+    with pytest.raises(nnlab.NnlabError, match="'outcome' says what nnlab or MLflow know"):
+        run.tag(paper="no", outcome="learned")
+    run.tag(paper=None, **{"draft/1": None})
+    assert run.tags == before
+
+
+def test_a_run_is_deleted_and_restored_and_deleted_for_good(root):
+    run = nnlab.run(**SMALL, seed=77)
+    weights = root / "mlruns" / "artifacts" / run.id / "artifacts" / "weights.npz"
+    run.delete()
+    assert run.id not in set(nnlab.runs()["run_id"])
+    with pytest.raises(nnlab.NnlabError, match="no run"):
+        nnlab.get(run.id)
+    with pytest.raises(nnlab.NnlabError, match="it was deleted"):
+        assert run.outcome
+    run.restore()
+    assert nnlab.get(run.id).outcome == run.outcome is not None
+    assert weights.exists()
+    run.delete(forever=True)
+    assert not weights.exists()
+    with pytest.raises(nnlab.NnlabError, match="In the trash of"):
+        run.restore()

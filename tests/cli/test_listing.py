@@ -59,9 +59,7 @@ def test_the_sweeps_of_a_store_are_listed_the_newest_first(compared, monkeypatch
     assert head.split() == ["id", "started", "outcome", "accuracy", "name"]
     assert [line[:8] for line in lines] == [later["run_id"][:8], earlier["run_id"][:8]]
     assert f"{later['learned']} of 8 learned" in lines[0]
-    assert printed("ls", "--uri", compared, "--limit", "1").endswith(
-        "and 1 more: nnlab ls --limit 2\n"
-    )
+    assert printed("ls", "--uri", compared, "--limit", "1").endswith("and 1 more: add --limit 2\n")
 
 
 def test_a_selection_a_condition_a_status_and_a_tag_choose_what_is_listed(compared):
@@ -94,7 +92,7 @@ def test_60_columns_hold_whole_ids_and_outcomes(compared, monkeypatch, capsys):
 
     monkeypatch.setenv("COLUMNS", "60")
     listed = rows("--runs", "--uri", compared)
-    print_rows(listed, "nnlab ls")
+    print_rows(listed)
     text = capsys.readouterr().out.partition("Not shown: the column started.")[0]
     assert max(map(len, text.splitlines())) <= 60
     words = iter(text.split())
@@ -147,7 +145,8 @@ def test_a_sweep_is_shown_with_its_runs_the_best_first(compared):
     results = sweep.runs().sort_values("late_val_accuracy", ascending=False)["run_id"]
     listed = re.findall(r"^([0-9a-f]{8})  ", text, re.MULTILINE)
     assert listed[:6] == [run_id[:8] for run_id in results[:6]]
-    assert text.endswith(f"nnlab report {sweep.id[:8]}\nnnlab ui {sweep.id[:8]}\n")
+    rest = f"{sweep.id[:8]} --uri {compared}\n"
+    assert text.endswith(f"nnlab report {rest}nnlab ui {rest}")
     assert re.search(r"^outcome +FINISHED, 8 runs: ", text, re.MULTILINE)
 
 

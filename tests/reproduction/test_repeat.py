@@ -3,6 +3,7 @@
 import gzip
 import json
 import platform
+import re
 import shutil
 import sqlite3
 import subprocess
@@ -427,6 +428,12 @@ def test_two_runs_are_explained_by_what_differs_and_where_their_curves_part(lab,
     assert "config: lr: 0.5 | 0.3" in done.stdout
     assert done.stdout.count("config:") == 1
     found = explain_runs(single, other.info.run_id, lab.uri).as_dict()
+    pattern = r"in (\S+): (\S+) \| (\S+) \(B - A = ([-+]\S+)\)"
+    for line, part in zip(re.findall(pattern, done.stdout), ("first", "largest"), strict=True):
+        assert line[0] == found[part]["metric"]
+        a, b, difference = map(float, line[1:])
+        assert difference == pytest.approx(b - a, rel=0.01)
+        assert found[part]["difference"] == found[part]["found"] - found[part]["recorded"]
     # The same weights at the start, so that the first thing to differ is the first step's length.
     assert found["first"]["epoch"] == 0
     assert found["first"]["metric"].startswith("update_ratio")

@@ -69,6 +69,14 @@ class Made:
         ]
         return CliRunner().invoke(main, words)
 
+    def done(self, images=400, out=""):
+        """The sentence on what was done."""
+        accuracy = self.run.state.metrics["final_val_accuracy"]
+        return (
+            f"{images} images classified by run {self.run.state.run_id[:8]} {self.run.job.name} "
+            f"(validation accuracy {accuracy:.4f}){out}\n"
+        )
+
     def refusal(self, *words, run=None):
         """The sentence in which a command is refused."""
         done = self.predict(*words, run=run)
@@ -131,7 +139,7 @@ FORMS = {
 def test_the_validation_images_are_classified_as_accurately_as_was_recorded(made, tmp_path, form):
     done = made.predict(*FORMS[form](made.pixels, tmp_path))
     assert done.exit_code == 0, done.output
-    assert done.stderr == ""
+    assert done.stderr == made.done()
     rows = list(csv.DictReader(io.StringIO(done.stdout)))
     right = np.array([int(row["label"]) for row in rows]) == made.labels
     assert right.mean() == made.run.state.metrics["final_val_accuracy"]
@@ -165,14 +173,15 @@ def test_where_the_file_has_labels_the_accuracy_is_told_beside_the_predictions(m
     path = as_csv(made.pixels, tmp_path / "train.csv", labels=made.labels)
     done = made.predict(*path)
     accuracy = made.run.state.metrics["final_val_accuracy"]
-    assert done.stderr == f"accuracy {accuracy:.4f} on 400 labelled images\n"
+    labelled = f"accuracy {accuracy:.4f} on 400 labelled images\n"
+    assert done.stderr == made.done() + labelled
     assert done.stdout == made.predict(*as_array(made.pixels, tmp_path / "x.npy")).stdout
 
 
 def test_kaggle_gets_its_form_in_a_new_file(made, tmp_path):
     path, out = as_csv(made.pixels[:3], tmp_path / "test.csv"), tmp_path / "submission.csv"
     done = made.predict(*path, "--kaggle", "--out", out)
-    assert (done.exit_code, done.output) == (0, "")
+    assert (done.exit_code, done.output) == (0, made.done(3, f": {out}"))
     labels = [row.split(",")[1] for row in made.predict(*path).stdout.splitlines()[1:]]
     expected = [f"{place},{label}" for place, label in enumerate(labels, start=1)]
     assert out.read_text().splitlines() == ["ImageId,Label", *expected]
@@ -195,7 +204,7 @@ def test_black_on_white_is_noticed_and_inverted_on_demand(made, tmp_path, kind):
     expected = made.predict(*as_array(x, tmp_path / "x.npy"))
     inverted = as_array(white - x, tmp_path / "inverted.npy")
     done = made.predict(*inverted, "--invert")
-    assert (done.stdout, done.stderr) == (expected.stdout, "")
+    assert (done.stdout, done.stderr) == (expected.stdout, made.done(50))
     done = made.predict(*inverted)
     assert done.exit_code == 0
     assert done.stderr.startswith("Note: the images are bright all over;")
