@@ -22,7 +22,7 @@ PARTS = {
     "draw the initial weights": [("nnlab.execution.stacks", "Stack.load")],
     "train and measure": [("nnlab.execution.workers", "run_segment")],
     "MLflow: create the run": [("mlflow", "MlflowClient.create_run")],
-    "MLflow: parameters, metrics, tags": [("mlflow", "MlflowClient.log_batch")],
+    "MLflow: parameters, metrics, tags": [("nnlab.tracking.bulk", "log_batch")],
     "MLflow: dataset": [("mlflow", "MlflowClient.log_inputs")],
     "MLflow: end the run": [("mlflow", "MlflowClient.set_terminated")],
     "write the artifacts": [("nnlab.tracking.artifacts", "write")],

@@ -8,9 +8,11 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from nnlab.errors import TrackingError
+from nnlab.tracking import bulk
 from nnlab.tracking.database import (
     LOCK_SECONDS,
     READ_ERRORS,
@@ -42,6 +44,8 @@ class Connection:
     uri : str
     client : MlflowClient
         Its methods are called through ``call``.
+    log_batch : Callable
+        MLflow's, or for a local store one that does the same sooner.
     artifact_locations : dict of str to str
         Where the files of a run are, by its id, as far as that is known already.
 
@@ -56,6 +60,9 @@ class Connection:
         self.artifact_locations: dict[str, str] = {}
         with self._readable_errors():
             self.client = _open_client(uri)
+        self.log_batch = self.client.log_batch
+        if local_database(uri) is not None:
+            self.log_batch = partial(bulk.log_batch, self.client._tracking_client.store)  # noqa: SLF001
 
     def call(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Call a method of the client, and repeat it while another writer is in the way.
