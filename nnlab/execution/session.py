@@ -213,10 +213,13 @@ class Session(ABC):
         )
 
     def _close(self, error: BaseException | None) -> None:
-        """End what is open in the store, show the results, keep the ledger of what is left."""
+        """Show the results, draw, end what is open in the store, keep what is left in the ledger."""
         self._progress.close()
+        ended = error is None or isinstance(error, RunsFailedError)
         try:
-            if error is None or isinstance(error, RunsFailedError):
+            if ended:
+                if self._show:
+                    self._report()  # the figures take seconds more
                 self._draw()
         except BaseException as late:
             error = late
@@ -229,7 +232,7 @@ class Session(ABC):
                 self._record_end(error)
             if all(run.complete for run in self.runs):
                 self._ledger(self.head).close()
-            if self._show:
+            if self._show and not ended:
                 self._report()
 
     @abstractmethod

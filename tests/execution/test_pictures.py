@@ -45,6 +45,22 @@ def train(tmp_path):
     return train_one
 
 
+def test_the_results_are_shown_before_the_figures_are_drawn(store, capsys):
+    shown = []
+
+    class Watched(SingleSession):
+        def _draw(self):
+            shown.append(capsys.readouterr().out)
+            super()._draw()
+
+    chosen = config(epochs=1, pictures=1, tracking__uri=store)
+    with Watched("one", chosen, LaunchConfig()) as session:
+        session.begin(plan_runs([Job(chosen, (), "one")]))
+        session.work()
+    assert session.head in shown[0]
+    assert session.head not in capsys.readouterr().out  # and once
+
+
 def folder(root, run_id):
     return root / "artifacts" / run_id / "artifacts"
 
