@@ -53,6 +53,7 @@ RUNS = """
 BLOCK = re.compile(r"(?:<!-- (?P<note>[^>]*?) -->\n+)?```console\n(?P<text>.*?)```", re.DOTALL)
 TYPED = re.compile(r"((?:[^\n]*\\\n)*[^\n]*)\n?(.*)", re.DOTALL)
 ID = re.compile(r"\b[0-9a-f]{32}\b|\b[0-9a-f]{8}\b")
+TIME = re.compile(r"\d{4}-\d\d-\d\d|\d\d:\d\d")
 NUMBER = re.compile(r"[-+−]?\d+(?:\.\d+)?(?:e[-+]?\d+)?")
 
 
@@ -167,11 +168,12 @@ class Session:
 
 
 def same(shown: str, found: str, *, exact: bool) -> bool:
-    """Tell whether two words agree: ids with ids; figures to the digit, or, elsewhere, roughly."""
+    """Tell whether two words agree: any ids, any dates; figures to the digit, elsewhere roughly."""
     if shown == found:
         return True
     one, other = (
-        re.sub(r"\d+(?:\.\d+)? ?(?=s$)", "#", ID.sub("ID", word)) for word in (shown, found)
+        re.sub(r"\d+(?:\.\d+)? ?(?=s$)", "#", TIME.sub("TIME", ID.sub("ID", word)))
+        for word in (shown, found)
     )
     if exact or one == other:
         return one == other
@@ -243,7 +245,8 @@ def record(page: str) -> None:
                 except AssertionError:
                     print(f"^^^ {page}: other than what is shown; shorten it by hand", flush=True)
             session.learn(command.shown, found)
-            printed.append(command.shown if keep else found)
+            shown = ID.sub(lambda each: session.mapped(each[0]), command.shown)
+            printed.append(shown if keep else found)
             if page == README and command.text == SWEEP:
                 entry["weights"], pictures = sweep_results(session)
                 entry["matplotlib"] = version("matplotlib")

@@ -86,7 +86,7 @@ def list_runs(
         Number of rows; None for 20 of the table, and all of the others.
     """
     store = open_reader(tracking_uri(uri), trash=trash)
-    listed = _records(store, selection, filters.where, runs=runs)
+    listed = _records(store, selection, filters, runs=runs)
     admitted = filter(filters.admits, listed)
     most = ROWS if limit is None and form == "table" else limit
     records = list(islice(admitted, most))
@@ -106,23 +106,23 @@ def list_runs(
 
 
 def _records(
-    store: Reader, selection: Sequence[str], where: str | None, *, runs: bool
+    store: Reader, selection: Sequence[str], filters: Filters, *, runs: bool
 ) -> Iterator[RunRecord]:
-    if where is not None:
+    if filters.where is not None:
         from nnlab.analysis.conditions import runs_where
         from nnlab.tracking.frames import read_runs
 
         if store.trash:
             raise TrackingError("--where looks at runs that are not in the trash: leave one out.")
-        chosen = runs_where(read_runs(store.uri, selection or None), where)
+        chosen = runs_where(read_runs(store.uri, selection or None), filters.where)
         yield from store.read(chosen["run_id"].tolist())
     elif selection:
         records = [run for run, _ in select(store, selection)]
         yield from sorted(records, key=lambda run: run.start_time, reverse=True)
-    elif runs:
+    elif runs or filters.tag is not None:
         records = [run for name in store.experiments() for run in store.in_experiment(name)]
-        trained = [run for run in records if Tag.JOB in run.tags]
-        yield from sorted(trained, key=lambda run: run.start_time, reverse=True)
+        listed = (run for run in records if not runs or Tag.JOB in run.tags)
+        yield from sorted(listed, key=lambda run: run.start_time, reverse=True)
     else:
         yield from store.heads()
 
@@ -130,8 +130,8 @@ def _records(
 # Column -> cell; of a sweep, the metrics are those of its best run.
 Row = Mapping[str, object]
 COLUMNS = (
-    "run_id", "kind", "name", "sweep", "status", "outcome", "epoch", "runs", "learned", "started",
-    "ended", METRIC, CURVE,
+    "run_id", "kind", "name", "sweep", "study", "status", "outcome", "epoch", "runs", "learned",
+    "started", "ended", METRIC, CURVE,
 )  # fmt: skip
 
 
@@ -143,8 +143,9 @@ def row_of(store: Reader, record: RunRecord) -> Row:
     diverged_at = record.metrics.get("diverged_at")
     epoch = record.steps.get(CURVE) if diverged_at is None else json_value(diverged_at)
     cells = (
-        record.run_id, kind, record.name, record.parent, record.status,
-        record.tags.get(Tag.OUTCOME), None if epoch is None or kind != "run" else int(epoch),
+        record.run_id, kind, record.name, record.parent, record.tags.get(Tag.STUDY),
+        record.status, record.tags.get(Tag.OUTCOME),
+        None if epoch is None or kind != "run" else int(epoch),
         None if kind == "run" else sum(endings.values()),
         None if kind == "run" else endings["learned"],
         _iso(record.start_time), _iso(record.end_time),
@@ -210,5 +211,5 @@ def _cells(row: Row) -> dict[str, Cell]:
         "started": f"{started:%Y-%m-%d %H:%M}",
         "outcome": Text(outcome_text(row), ENDINGS.get(str(row["outcome"] or row["status"]), "")),
         "accuracy": number(accuracy if isinstance(accuracy, float) else None),
-        "name": one_line(str(row["name"])),
+        "name": one_line(f"{row['study']}: {row['name']}" if row["study"] else str(row["name"])),
     }

@@ -16,7 +16,7 @@ STATUSES = ["running", "finished", "failed", "killed"]
     "--where", metavar="CONDITION", help="Runs such as \"lr>0.1 and outcome=='learned'\"."
 )
 @click.option("--status", type=click.Choice(STATUSES, case_sensitive=False))
-@click.option("--tag", metavar="NAME[=VALUE]", help="Those that have this tag.")
+@click.option("--tag", metavar="NAME[=VALUE]", help="Sweeps and runs that have this tag.")
 @click.option("--runs", is_flag=True, help="Trained runs, in sweeps or not, instead of sweeps.")
 @click.option("--trash", is_flag=True, help="What is in MLflow's trash.")
 @click.option("--limit", type=click.IntRange(1), help="Rows; 20 by default, csv and json have all.")

@@ -77,13 +77,40 @@ def test_a_selection_a_condition_a_status_and_a_tag_choose_what_is_listed(compar
     assert [row["run_id"] for row in rows("--runs", "--tag", "job=7", "--uri", compared)] == [
         row["run_id"] for row in trained if row["name"] == "lr=1e+30 seed=3"
     ] + [row["run_id"] for row in trained if row["name"] == "init=he lr=0.1 seed=1"]
+    best = nnlab.get(sweep, compared).tags["best_run"]
+    for tagged in (sweep, best):
+        nnlab.get(tagged, compared).tag(paper="figure 2")
+    assert {row["run_id"] for row in rows("--tag", "paper=figure 2", "--uri", compared)} == {
+        sweep, best,
+    }  # fmt: skip
+    for tagged in (sweep, best):
+        nnlab.get(tagged, compared).tag(paper=None)
     assert printed("ls", "--status", "failed", "--uri", compared).startswith("nothing to list in ")
+
+
+def test_a_sweep_of_a_study_is_listed_with_its_name(tracker, store):
+    sweep = tracker.start("lr=0.1,0.5", {}, {"kind": "sweep", "study": "edge"})
+    assert rows("--uri", store)[0]["study"] == "edge"
+    assert printed("ls", "--uri", store).splitlines()[1].endswith(" edge: lr=0.1,0.5")
+    assert sweep[:8] in printed("ls", "--uri", store)
+
+
+@pytest.mark.parametrize(("status", "outcome"), [("KILLED", None), ("FINISHED", "pruned")])
+def test_a_run_that_was_stopped_is_listed_with_its_last_value_and_epoch(
+    tracker, store, status, outcome
+):
+    run_id = tracker.start("lr=0.1", {}, {"job": "0", **({"outcome": outcome} if outcome else {})})
+    tracker.log(run_id, [("val/accuracy", epoch / 100, epoch) for epoch in range(21)])
+    tracker.finish(run_id, status)
+    words = printed("ls", "--uri", store).splitlines()[1].split()
+    assert words[0] == run_id[:8]
+    assert words[3:] == [outcome or status, "at", "20", "0.2000", "lr=0.1"]
 
 
 def test_csv_has_every_row_and_no_formula(compared):
     text = printed("ls", "--runs", "--format", "csv", "--uri", compared)
     head, *lines = text.splitlines()
-    assert head.startswith("run_id,kind,name,sweep,status,outcome,epoch,")
+    assert head.startswith("run_id,kind,name,sweep,study,status,outcome,epoch,")
     assert len(lines) == len(nnlab.runs(uri=compared))
 
 
