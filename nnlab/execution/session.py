@@ -213,7 +213,7 @@ class Session(ABC):
         )
 
     def _close(self, error: BaseException | None) -> None:
-        """Show the results, draw, end what is open in the store, keep what is left in the ledger."""
+        """Show the results, draw, end what is open in the store, keep the rest in the ledger."""
         self._progress.close()
         ended = error is None or isinstance(error, RunsFailedError)
         try:
