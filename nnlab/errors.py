@@ -42,6 +42,10 @@ class TrackingError(NnlabError):
     exit_code = 2
 
 
+class ServerLostError(TrackingError):
+    """The tracking server does not answer, or not any more; it may come back."""
+
+
 class ArchiveError(NnlabError):
     """An archive of runs cannot be written, or its content is not allowed."""
 

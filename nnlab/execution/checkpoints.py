@@ -65,6 +65,8 @@ class Checkpoints:
         TrackingError
             Where the disk is full or cannot be written; earlier checkpoints stay as they were.
         """
+        if not states:
+            return
         begin = time.monotonic()
         with writing(self._folder):
             self._folder.mkdir(exist_ok=True)

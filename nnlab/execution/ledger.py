@@ -15,13 +15,14 @@ from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import Field
 
-from nnlab.errors import ResumeError, StoredFileError
+from nnlab.errors import ResumeError, StoredFileError, TrackingError
 from nnlab.execution.checkpoints import Checkpoints, writing
 from nnlab.jobs.config import to_record
 from nnlab.jobs.run import Run
 from nnlab.jobs.validation import StrictModel
 from nnlab.safe_text import masked
 from nnlab.system.stored_files import parse_json, read_text
+from nnlab.tracking.locations import local_database, sweeps_folder
 from nnlab.tracking.lookup import Kind
 
 FORMAT = 1
@@ -235,10 +236,28 @@ def without_plan(sweeps: Path) -> list[Ledger]:
     return [ledger for ledger in map(Ledger, sorted(folders)) if not ledger.plan_file.exists()]
 
 
-def unfinished(sweeps: Path) -> list[str]:
-    """Return the ids of the sweeps that have a ledger, the newest last."""
+def unfinished(address: str) -> list[str]:
+    """Return the ids of the sweeps of a store that have a ledger, the newest last.
+
+    The folder may hold ledgers of other stores: those of all servers are in one.
+    """
+    sweeps = sweeps_folder(address)
     plans = sorted(sweeps.glob(f"*/{PLAN}"), key=lambda path: path.stat().st_mtime_ns)
-    return [path.parent.name for path in plans if path.parent.name.isalnum()]
+    ids = [path.parent.name for path in plans if path.parent.name.isalnum()]
+    return [head for head in ids if _belongs(Ledger(sweeps / head), address)]
+
+
+def _belongs(ledger: Ledger, address: str) -> bool:
+    """Tell whether a ledger's plan names a store; a local one may have been moved since."""
+    try:
+        planned = ledger.read().tracking_uri
+        there = local_database(planned)
+    except (ResumeError, TrackingError):
+        return True  # it cannot be read, which the caller will say
+    here = local_database(address)
+    if here is None or there is None:
+        return here is there and planned.rstrip("/") == masked(address).rstrip("/")
+    return there == here or there.parent != here.parent or not there.exists()
 
 
 def differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:

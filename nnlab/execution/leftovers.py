@@ -61,7 +61,7 @@ def remove_ledgers(store: Store, *, dry_run: bool = False, complete: bool = True
         for ledger in without_plan(sweeps)
         if not _is_at_work(_record(store, ledger))
     ]
-    for head in unfinished(sweeps) if complete else ():
+    for head in unfinished(store.uri) if complete else ():
         ledger = Ledger(sweeps / head)
         record = _record(store, ledger)
         if record is not None and record.status == "FINISHED" and _has_figures(store, record):

@@ -37,6 +37,7 @@ class RunProgress:
         self._state = ""
         self._done_before = 0
         self._begin = self._last_line = time.monotonic()
+        self._lost_since: float | None = None
 
     def close(self) -> None:
         """Remove the bar."""
@@ -89,6 +90,20 @@ class RunProgress:
         name = f"{self._name}: " if len(self._runs) == 1 else ""
         return Group(head, Text(printable(name + self._state), overflow="fold"))
 
+    def server_is_lost(self, reason: str) -> None:
+        """Say that the tracking server does not answer, and what becomes of the runs meanwhile."""
+        if self._lost_since is None:
+            self._lost_since = time.monotonic()
+            text = f"{reason} Training goes on; what the server misses is kept here."
+            print_line(self._console, text)
+
+    def server_is_back(self, runs: int = 0) -> None:
+        """Say that the tracking server answers again, and of how many runs it is told."""
+        if self._lost_since is not None:
+            seconds, self._lost_since = time.monotonic() - self._lost_since, None
+            told = f"; it is told of {counted(runs, 'run')}" if runs else ""
+            print_line(self._console, f"The tracking server is back after {seconds:.0f} s{told}.")
+
     def report_failure(self, run: Run) -> None:
         """Print at once why a run failed, and was not only interrupted."""
         if run.state.status == "FAILED":
@@ -105,8 +120,13 @@ class RunProgress:
         return done, done + left
 
     def _state_after(self, runs: Sequence[Run]) -> str:
-        if len(self._runs) == 1:
-            return _last_measurement(runs[0])
+        state = _last_measurement(runs[0]) if len(self._runs) == 1 else self._counts()
+        if self._lost_since is not None:
+            seconds = time.monotonic() - self._lost_since
+            state += f", waiting for the tracking server ({seconds:.0f} s)"
+        return state
+
+    def _counts(self) -> str:
         ended = sum(run.state.status is not None for run in self._runs)
         running = sum(bool(run.state.run_id) and run.state.status is None for run in self._runs)
         parts = [f"{ended}/{len(self._runs)} runs done", f"{running} running"]

@@ -3,14 +3,12 @@
 from collections.abc import Iterable
 from functools import cached_property
 
-import numpy as np
-
-from nnlab.arrays import Array
+from nnlab.errors import ServerLostError
 from nnlab.execution.failures import status_and_reason
 from nnlab.execution.progress import RunProgress
-from nnlab.interrupts import deferred
+from nnlab.execution.run_values import RunEnd, distances, points_of, tags_of, test_accuracy
+from nnlab.interrupts import deferred, stop_requested
 from nnlab.jobs import provenance
-from nnlab.jobs.config import SEMANTICS
 from nnlab.jobs.provenance import Provenance
 from nnlab.jobs.run import Run
 from nnlab.jobs.tags import Tag
@@ -19,12 +17,8 @@ from nnlab.tracking.records import RunRecord
 from nnlab.tracking.serving import save_model
 from nnlab.tracking.tracker import DatasetRecord, Tracker
 from nnlab.tracking.writer import Point
-from nnlab.training.arithmetic import arithmetic_of
-from nnlab.training.full_batch import predict
-from nnlab.training.history import LAYERS, OBSERVATIONS
 from nnlab.training.network import Params
-from nnlab.training.norms import relative_change
-from nnlab.training.outcomes import Curve, summarise
+from nnlab.training.outcomes import Curve, Status, summarise
 
 
 class Recorder:
@@ -55,40 +49,45 @@ class Recorder:
         self._tracker = tracker
         self._parent = parent
         self._shared_data = shared_data
+        self._late: dict[int, tuple[Run, RunEnd | None]] = {}
+        self._lost: ServerLostError | None = None
 
     @cached_property
     def _provenance(self) -> Provenance:
         return provenance.collect()
 
+    @property
+    def lost(self) -> ServerLostError | None:
+        """Why the store lacks something of some run, if it does."""
+        return self._lost if self._late else None
+
     def start(self, runs: Iterable[Run]) -> None:
         """Create the runs in the store; reopen those that are there already."""
         for run in runs:
-            if not run.state.run_id:
-                self._create(run)
-            elif run.state.suspended:
-                with deferred():
-                    self._tracker.reopen(run.state.run_id)
-                    run.state.suspended = False
+            self._write(run)
 
-    def _create(self, run: Run) -> None:
-        config = run.job.config
-        dataset = DatasetRecord.of(config.data.name, run.prepared)
-        with deferred():
-            run.state.run_id = self._tracker.start(
-                run.job.name, config.params, _tags(run), parent=self._parent, dataset=dataset
+    def open(self, run: Run) -> None:
+        """Create a run in the store, or reopen it."""
+        config, state = run.job.config, run.state
+        if not state.run_id:
+            dataset = DatasetRecord.of(config.data.name, run.prepared)
+            state.run_id = self._tracker.start(
+                run.job.name, config.params, tags_of(run), parent=self._parent, dataset=dataset
             )
+        elif state.suspended:
+            self._tracker.reopen(state.run_id)
+            state.suspended = False
 
     def add_missing(self, run: Run, record: RunRecord) -> None:
         """Write what a recorded run lacks because a process was killed when it created it."""
         config = run.job.config
         dataset = DatasetRecord.of(config.data.name, run.prepared).as_input()
-        self._tracker.add_missing(record, params=config.params, tags=_tags(run), dataset=dataset)
+        self._tracker.add_missing(record, params=config.params, tags=tags_of(run), dataset=dataset)
 
     def extend(self, run: Run, epoch: int, piece: Curve) -> None:
         """Log the measurements up to an epoch."""
         run.state.advance(epoch, piece)
-        with deferred():
-            self._log(run, _points(piece, run))
+        self._write(run, piece)
 
     def finish(
         self,
@@ -122,48 +121,108 @@ class Recorder:
         metrics = dict(summary.metrics)
         trained = diverged_at < 0 and pruned is None
         if trained:
-            metrics.update(_test_accuracy(run, final))
-            metrics.update(_distances(run, final))
-        last = int(curve.epochs[-1]) if curve.epochs.size else 0
-        points = [
-            *_points(piece, run, last),
-            *((name, value, last) for name, value in metrics.items()),
-        ]
+            metrics.update(test_accuracy(run, final))
+            metrics.update(distances(run, final))
         tags = {Tag.OUTCOME: summary.outcome, Tag.WEIGHTS_SHA256: artifacts.weights_sha256(final)}
         if pruned is not None:
             tags[Tag.REASON] = pruned
         state = run.state
+        status: Status = "FINISHED" if pruned is None else "KILLED"
+        end = RunEnd(status, tags, curve, metrics, final, model=config.model and trained)
         with deferred():
-            self._write_files(run, curve, final, model=config.model and trained)
-            self._log(run, points, tags)
-            state.status = "FINISHED" if pruned is None else "KILLED"
-            self._tracker.finish(state.run_id, state.status)
-            state.metrics, state.outcome, state.reason = metrics, summary.outcome, pruned
-            state.curve = None
+            self._write(run, piece, end)
+            state.status, state.metrics, state.outcome = end.status, metrics, summary.outcome
+            state.reason, state.curve = pruned, None
 
-    def _write_files(self, run: Run, curve: Curve, final: Params, *, model: bool) -> None:
+    def break_off(self, run: Run, error: BaseException) -> None:
+        """End a run that was interrupted or has failed."""
+        state = run.state
+        state.status, state.reason = status_and_reason(error)
+        end = RunEnd(state.status, {Tag.REASON: state.reason}, state.curve)
+        state.error, state.curve = error, None
+        self._write(run, end=end)
+        self.progress.report_failure(run)
+
+    def catch_up(self) -> list[Run]:
+        """Write what the store lacks, if its server is back; return the runs that it has now."""
+        if not self._late or self._tracker.lost:
+            return []
+        late, done = len(self._late), []
+        for run, end in list(self._late.values()):
+            if stop_requested():
+                break
+            try:
+                with deferred():
+                    self._find(run)
+                    self._send(run, run.state.curve if end is None else end.curve, end)
+                    run.state.late = False
+            except ServerLostError as error:
+                self._lose(error)
+                break
+            self.progress.server_is_back(late)
+            del self._late[run.index]
+            done.append(run)
+        return done
+
+    def _write(self, run: Run, piece: Curve | None = None, end: RunEnd | None = None) -> None:
+        """Write what is new of a run; where the server is lost, ``catch_up`` writes all of it."""
+        if not run.state.late:
+            try:
+                with deferred():
+                    self._send(run, piece, end)
+            except ServerLostError as error:
+                run.state.late = True
+                self._lose(error)
+        if run.state.late:
+            self._late[run.index] = run, end
+
+    def _lose(self, error: ServerLostError) -> None:
+        self._lost = error
+        self.progress.server_is_lost(str(error))
+
+    def _send(self, run: Run, piece: Curve | None, end: RunEnd | None) -> None:
+        state = run.state
+        if state.suspended or not state.run_id:
+            # Resumed, or late: its checkpoint may hold what a lost server was never told.
+            piece = state.curve if end is None else end.curve
+        self.open(run)
+        if end is None:
+            self._log(run, [] if piece is None else points_of(piece, run))
+            return
+        if end.final is not None:
+            self._write_files(run, end)
+        points = [] if piece is None else points_of(piece, run, end.last)
+        points += [(name, value, end.last) for name, value in end.metrics.items()]
+        self._log(run, points, end.tags)
+        self._tracker.finish(run.state.run_id, end.status)
+
+    def _write_files(self, run: Run, end: RunEnd) -> None:
+        assert end.final is not None
+        assert end.curve is not None
         with self._tracker.folder(run.state.run_id) as folder:
             artifacts.write(
                 folder,
                 config=run.job.config,
                 overrides=run.job.overrides,
                 initial=run.initial(),
-                final=final,
-                curve=curve,
+                final=end.final,
+                curve=end.curve,
             )
             if run.prepared.digest != self._shared_data:
                 artifacts.write_shared(folder, run.prepared.compact_split, self._provenance)
-            if model:
-                save_model(folder, final)
+            if end.model:
+                save_model(folder, end.final)
 
-    def break_off(self, run: Run, error: BaseException) -> None:
-        """End a run that was interrupted or has failed."""
-        state = run.state
-        state.status, state.reason = status_and_reason(error)
-        state.error, state.curve = error, None
-        with deferred():
-            self._tracker.finish(state.run_id, state.status, tags={Tag.REASON: state.reason})
-        self.progress.report_failure(run)
+    def _find(self, run: Run) -> None:
+        """Find out what the store has of a run: a lost server may have done what it was asked."""
+        store, state = self._tracker.store, run.state
+        records = [store.get(state.run_id)] if state.run_id else []
+        if not records and self._parent is not None:
+            condition = f"tags.`{Tag.PARENT}` = '{self._parent}' AND tags.{Tag.JOB} = '{run.index}'"
+            records = list(store.search(condition))
+        for record in records:
+            self.add_missing(run, record)
+            state.run_id, state.logged = record.run_id, record.steps
 
     def _log(self, run: Run, points: Iterable[Point], tags: dict[str, str] | None = None) -> None:
         """Log what the store does not have yet: a resumed run repeats some epochs."""
@@ -171,50 +230,3 @@ class Recorder:
         new = [point for point in points if point[2] > logged.get(point[0], -1)]
         self._tracker.log(run.state.run_id, new, tags)
         logged.update((name, epoch) for name, _, epoch in new)
-
-
-def _tags(run: Run) -> dict[str, str]:
-    """Return the tags that a run has from its creation on."""
-    tags = {
-        **run.job.tags,
-        Tag.JOB: str(run.index),
-        Tag.RUN_KEY: run.key,
-        Tag.DATA_DIGEST: run.prepared.digest,
-        Tag.SEMANTICS: str(SEMANTICS),
-    }
-    if run.job.config.derived_from is not None:
-        tags[Tag.DERIVED_FROM] = run.job.config.derived_from
-    return tags
-
-
-def _test_accuracy(run: Run, final: Params) -> dict[str, float]:
-    """Classify the test images, only at a run's end; return nothing where there are none."""
-    blocks = run.prepared.test(run.job.config.dtype)
-    if not blocks:
-        return {}
-    predicted = predict(final, blocks).argmax(axis=0)
-    labels: Array = np.concatenate([block.labels for block in blocks])
-    return {"test/accuracy": float((predicted == labels).mean())}
-
-
-def _distances(run: Run, final: Params) -> dict[str, float]:
-    """Measure how far each layer has moved: little where the features are those of the start."""
-    distances = relative_change(run.initial(), final, arithmetic_of(run.job.config.dtype))[0]
-    named = {
-        f"distance_{layer}": float(value) for layer, value in zip(LAYERS, distances, strict=True)
-    }
-    return {name: value for name, value in named.items() if np.isfinite(value)}
-
-
-def _points(curve: Curve, run: Run, last: int | None = None) -> list[Point]:
-    """List a curve's measurements: of every n-th epoch, as the config wants it, and the last.
-
-    Observations are made at epochs of their own, and listed wherever there is one.
-    """
-    every = run.job.config.tracking.every
-    return [
-        (name, float(values[row]), int(epoch))
-        for row, epoch in enumerate(curve.epochs)
-        for name, values in curve.values.items()
-        if epoch % every == 0 or epoch == last or name in OBSERVATIONS
-    ]

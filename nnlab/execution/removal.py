@@ -206,7 +206,7 @@ def _mend_ledgers(uri: str, *, dry_run: bool) -> list[str]:
     """Have ledgers follow their runs, which MLflow's UI moves into the trash and back."""
     messages = []
     aside = [path.name for path in _trash(uri).glob("*") if ID.fullmatch(path.name)]
-    for head in (*unfinished(sweeps_folder(uri)), *aside):
+    for head in (*unfinished(uri), *aside):
         family, ledger = Family.of(uri, head), Ledger(ledger_folder(uri, head))
         known = {run.run_id for run in family.trashed}
         moves = {run.run_id for run in family.active} if head in aside else known

@@ -144,10 +144,10 @@ def _complete(
 
 def same_sweep(sweep: Sweep, uri: str | None) -> str | None:
     """Return the id of the newest unfinished sweep of just these jobs, if there is one."""
-    folder = sweeps_folder(tracking_uri(uri))
+    address = tracking_uri(uri)
     wanted = [run.key for run in plan_runs(sweep.jobs)]
-    for head in reversed(unfinished(folder)):
-        plan = Ledger(folder / head).read()
+    for head in reversed(unfinished(address)):
+        plan = Ledger(ledger_folder(address, head)).read()
         if plan.kind == "sweep" and [job.key for job in plan.jobs] == wanted:
             return head
     return None
@@ -155,7 +155,7 @@ def same_sweep(sweep: Sweep, uri: str | None) -> str | None:
 
 def find_resumable(run_or_sweep: str | None, address: str) -> str:
     """Return the id of the run that stands for what is to be resumed."""
-    left = unfinished(sweeps_folder(address))
+    left = unfinished(address)
     if run_or_sweep is None and left:
         return left[-1]
     if run_or_sweep is None:  # its ledger may be on another machine

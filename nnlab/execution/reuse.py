@@ -146,13 +146,17 @@ def is_complete(record: RunRecord) -> bool:
     return outcome in get_args(Outcome) and (record.status == "FINISHED" or outcome == "pruned")
 
 
-def restore(run: Run, record: RunRecord, store: Store, checkpoints: Checkpoints) -> None:
-    """Set a run to the state that its record and its checkpoint hold."""
-    if is_complete(record):
-        _adopt(run, record, store)
-        return
+def restore(run: Run, record: RunRecord | None, store: Store, checkpoints: Checkpoints) -> None:
+    """Set a run to the state that its record and its checkpoint hold.
+
+    It may have no record: the server was lost before it could be told of the run.
+    """
     state = run.state
-    state.run_id, state.logged, state.suspended = record.run_id, record.steps, True
+    if record is not None:
+        if is_complete(record):
+            _adopt(run, record, store)
+            return
+        state.run_id, state.logged, state.suspended = record.run_id, record.steps, True
     checkpoint = checkpoints.load(run.index)
     if checkpoint is not None:
         state.advance(checkpoint.epoch, checkpoint.curve)

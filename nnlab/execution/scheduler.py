@@ -4,6 +4,7 @@ It runs in the parent process, the only writer. A worker gets a state and return
 whatever happens to the worker, the records of the runs are here.
 """
 
+import time
 from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import CancelledError, Future
@@ -25,6 +26,8 @@ from nnlab.training.engine import measure
 from nnlab.training.outcomes import Curve
 from nnlab.training.segments import SegmentResult
 
+RETURN_SECONDS = 60.0  # that a lost server is waited for, when nothing is left to train
+WAIT_SECONDS = 0.2  # between two looks whether it is back
 MAX_WORKER_DEATHS = 3  # over one segment; then the segment is taken for the cause
 
 
@@ -70,6 +73,7 @@ class Scheduler:
         self._back: list[tuple[Stack, SegmentResult]] = []
         self._at_rung: list[Stack] = []
         self._failed = False
+        self._not_after: float | None = None
 
     def train(self) -> None:
         """Train all runs that are not complete.
@@ -104,13 +108,14 @@ class Scheduler:
             if not self._stopping():
                 self._hand_out()
             self._record()  # while the workers work
+            self._catch_up()
             if self._busy:
                 self._collect()
             elif self._stopping():
                 break
             elif self._at_rung:
                 self._prune()
-            elif not self._waiting:
+            elif not self._waiting and not self._wait_for_server():
                 return
         for stack in (*self._waiting, *self._at_rung):
             if stack.state is not None:
@@ -169,18 +174,44 @@ class Scheduler:
                 self._waiting.appendleft(rest)
 
     def _record(self) -> None:
-        """Log the segments that came back, end the runs that are done, checkpoint the others."""
+        """Log the segments that came back, end the runs that are done, checkpoint the others.
+
+        The checkpoint of a run that is done serves where the store's server is lost for good.
+        """
         for stack, result in self._back:
+            ends = stack.ends(result)
             for position, run in enumerate(stack.runs):
                 self._record_run(run, position, result)
             self._recorder.progress.update(stack.runs)
             unfinished = any(run.state.status is None for run in stack.runs)
             if unfinished and (self._is_rung(result.state.epoch) or self._checkpoints.due):
                 self._checkpoints.save(stack.snapshot(result.state))
+            late = {run.index for run in stack.runs if run.state.late}
+            self._checkpoints.save({index: end for index, end in ends.items() if index in late})
             for run in stack.runs:
-                if run.state.status is not None:
+                if run.state.status is not None and not run.state.late:
                     self._checkpoints.discard(run.index)
         self._back.clear()
+
+    def _catch_up(self) -> None:
+        """Have the store's server told what it missed, once it is back."""
+        for run in self._recorder.catch_up():
+            self._not_after = time.monotonic() + RETURN_SECONDS
+            self._recorder.progress.update([run])
+            if run.state.status is not None:
+                self._checkpoints.discard(run.index)
+
+    def _wait_for_server(self) -> bool:
+        """Wait a little for a lost server that has to be told of runs; return whether it has."""
+        lost = self._recorder.lost
+        if lost is None:
+            return False
+        self._not_after = self._not_after or time.monotonic() + RETURN_SECONDS
+        if time.monotonic() > self._not_after:
+            raise lost
+        time.sleep(WAIT_SECONDS)
+        self._recorder.progress.update(self._runs)
+        return True
 
     def _record_run(self, run: Run, position: int, result: SegmentResult) -> None:
         state = result.state
@@ -237,6 +268,7 @@ class Scheduler:
             final = stack.load(self._checkpoints).params.select(np.array([position]))
             self._recorder.start([run])
             self._recorder.finish(run, rung, row, final, pruned=reason)
-            self._checkpoints.discard(index)
+            if not run.state.late:  # else its checkpoint, at the rung, leads here again
+                self._checkpoints.discard(index)
         left = [run for stack in here for run in stack.runs if run.index not in pruned]
         self._waiting.extend(plan_stacks(left, self._workers.count, self._settings))

@@ -1,12 +1,13 @@
 """A session: a sweep or a single run under way, from its plan to its end in the store."""
 
+import time
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
-from contextlib import ExitStack, nullcontext, suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from datetime import UTC, datetime
-from typing import ClassVar, Self
+from typing import ClassVar, Self, TypeVar
 
-from nnlab.errors import ResumeError, RunsFailedError, TrackingError
+from nnlab.errors import ResumeError, RunsFailedError, ServerLostError, TrackingError
 from nnlab.execution import reuse
 from nnlab.execution.ledger import Ledger, Plan, PlannedJob
 from nnlab.execution.leftovers import remove_ledgers
@@ -14,10 +15,10 @@ from nnlab.execution.pictures import drawing_pool
 from nnlab.execution.progress import RunProgress, print_note
 from nnlab.execution.pruning import Halving
 from nnlab.execution.recorder import Recorder
-from nnlab.execution.scheduler import Scheduler
+from nnlab.execution.scheduler import RETURN_SECONDS, WAIT_SECONDS, Scheduler
 from nnlab.execution.stacks import division
 from nnlab.execution.workers import available_cores, open_workers
-from nnlab.interrupts import deferred
+from nnlab.interrupts import deferred, stop_requested
 from nnlab.jobs import provenance
 from nnlab.jobs.code_version import PATCH_LIMIT, code_version
 from nnlab.jobs.config import SEMANTICS, RunConfig
@@ -25,11 +26,13 @@ from nnlab.jobs.launch_config import LaunchConfig
 from nnlab.jobs.run import Run
 from nnlab.jobs.tags import Tag
 from nnlab.system.status_line import status
-from nnlab.tracking.locations import ledger_folder, tracking_uri
+from nnlab.tracking.locations import ledger_folder, tracking_uri, uri_option
 from nnlab.tracking.lookup import Kind
 from nnlab.tracking.records import RunRecord
 from nnlab.tracking.store import Store
 from nnlab.tracking.tracker import Tracker
+
+T = TypeVar("T")
 
 
 class Session(ABC):
@@ -145,9 +148,10 @@ class Session(ABC):
         recorded = []
         for run in runs:
             record = by_job.get(str(run.index))
-            if record is not None and (run.index not in changed or reuse.is_complete(record)):
+            if run.index not in changed or (record is not None and reuse.is_complete(record)):
                 reuse.restore(run, record, self.tracker.store, ledger.checkpoints)
-                recorded += [(run, record)] if run.index not in changed else []
+                if record is not None and run.index not in changed:
+                    recorded += [(run, record)]
         self._reuse(runs)
         stale = [run for run in runs if not run.complete and run.index in changed]
         if stale and not restart:
@@ -172,7 +176,7 @@ class Session(ABC):
             return
         settings = self._settings
         count, threads = division(unfinished, settings)
-        with ExitStack() as opened:
+        with self._resumable(), ExitStack() as opened:
             with status("starting workers"):
                 workers = opened.enter_context(
                     open_workers(settings.backend, count, threads, settings.address)
@@ -184,8 +188,8 @@ class Session(ABC):
 
     def _reuse(self, runs: Sequence[Run]) -> None:
         """Take over what the store has finished already, where the config wants that."""
-        if self._config.reuse:
-            note = reuse.reuse_finished(self.tracker, runs, self._config.reuse)
+        if wanted := self._config.reuse:
+            note = self._retried(lambda: reuse.reuse_finished(self.tracker, runs, wanted))
             if note:
                 print_note(f"Note: {note}")
 
@@ -215,25 +219,62 @@ class Session(ABC):
     def _close(self, error: BaseException | None) -> None:
         """Show the results, draw, end what is open in the store, keep the rest in the ledger."""
         self._progress.close()
-        ended = error is None or isinstance(error, RunsFailedError)
+        to_its_end = error is None or isinstance(error, RunsFailedError)
+        reported = not self._show
         try:
-            if ended:
+            if to_its_end:
                 if self._show:
-                    self._report()  # the figures take seconds more
-                self._draw()
+                    self._retried(self._report)  # the figures take seconds more
+                    reported = True
+                self._retried(self._draw)
         except BaseException as late:
-            error = late
+            error, to_its_end = late, False
             raise
         finally:
             with (
                 status("writing the results"),
-                suppress(TrackingError) if error is not None else nullcontext(),
+                nullcontext() if to_its_end else suppress(TrackingError),
             ):
-                self._record_end(error)
-            if all(run.complete for run in self.runs):
+                self._retried(lambda: self._record_end(error), patient=to_its_end)
+            if all(run.complete for run in self.runs) and not self.tracker.lost:
                 self._ledger(self.head).close()
-            if self._show and not ended:
+            if not reported:
                 self._report()
+
+    def _retried(self, action: Callable[[], T], *, patient: bool = True) -> T:
+        """Do something in the store, again where its server was lost and has come back.
+
+        Raises
+        ------
+        ServerLostError
+            Where it has not.
+        """
+        deadline = time.monotonic() + (RETURN_SECONDS if patient else 0)
+        with self._resumable():
+            while True:
+                try:
+                    result = action()
+                except ServerLostError as error:
+                    if time.monotonic() > deadline or stop_requested():
+                        raise
+                    self._progress.server_is_lost(str(error))
+                    time.sleep(WAIT_SECONDS)
+                    while self.tracker.lost and time.monotonic() < deadline:
+                        time.sleep(WAIT_SECONDS)
+                else:
+                    self._progress.server_is_back()
+                    return result
+
+    @contextmanager
+    def _resumable(self) -> Iterator[None]:
+        """Say how a session goes on that ends because the store's server is lost."""
+        try:
+            yield
+        except ServerLostError as error:
+            raise ServerLostError(
+                f"{error} What was trained is kept on this machine; when the server is back: "
+                f"nnlab resume {self.head[:8]}{uri_option(self._config.tracking.uri)}."
+            ) from error
 
     @abstractmethod
     def _freeze(self, runs: Sequence[Run]) -> None:

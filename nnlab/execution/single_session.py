@@ -31,7 +31,7 @@ class SingleSession(Session):
             raise run.state.error
 
     def _freeze(self, runs: Sequence[Run]) -> None:
-        self._recorder().start(runs)
+        self._recorder().open(runs[0])
         self.head = runs[0].state.run_id
         self._lock(self.head).write(self._plan())
 

@@ -15,6 +15,7 @@ from nnlab.jobs.launch_config import LaunchConfig
 from nnlab.jobs.run import Run
 from nnlab.training.engine import State
 from nnlab.training.network import Params, stack
+from nnlab.training.outcomes import Curve
 from nnlab.training.segments import Segment, SegmentResult
 from nnlab.training.training_data import TrainingData
 
@@ -100,6 +101,24 @@ class Stack:
             for position, run in enumerate(self.runs)
             if run.state.status is None and run.state.curve is not None
         }
+
+    def ends(self, result: SegmentResult) -> dict[int, Checkpoint]:
+        """Return checkpoints of the runs that a segment has brought to their end, by their index.
+
+        A run that diverged has none: it has no state to go on from.
+        """
+        state = result.state
+        return {
+            run.index: Checkpoint(
+                state.params.select(np.array([position])),
+                state.epoch,
+                Curve.of(result.history, position) if run.state.curve is None
+                else run.state.curve.then(Curve.of(result.history, position)),
+                None if state.directions is None else state.directions[position],
+            )
+            for position, run in enumerate(self.runs)
+            if state.diverged_at[position] < 0 and run.job.config.epochs <= state.epoch
+        }  # fmt: skip
 
     def split(self) -> "list[Stack]":
         """Return the runs as stacks of one, in the same state."""

@@ -65,7 +65,7 @@ class SweepSession(Session):
                 artifacts.write_shared(folder, runs[0].prepared.compact_split, provenance.collect())
                 write_study(folder, self._study)
         ledger.write(plan)
-        self._keep(plan)
+        self._retried(lambda: self._keep(plan))
 
     def _keep(self, plan: Plan) -> None:
         """Put the plan among the artifacts of the sweep's run, where it outlives the ledger."""

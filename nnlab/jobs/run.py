@@ -53,6 +53,8 @@ class RunState:
         Whether the run was ended in the store before it was complete, and has to be reopened.
     reused : bool
         Whether an earlier sweep made the run.
+    late : bool
+        Whether the store lacks something of the run, as its server was lost.
     status : Status or None
         How the run ended; None before.
     outcome : str or None
@@ -75,6 +77,7 @@ class RunState:
     logged: dict[str, int] = field(default_factory=dict)
     suspended: bool = False
     reused: bool = False
+    late: bool = False
     status: Status | None = None
     outcome: str | None = None
     metrics: dict[str, float] = field(default_factory=dict)
@@ -115,8 +118,8 @@ class Run:
 
     @property
     def complete(self) -> bool:
-        """Whether nothing is left to do: trained to its end, or pruned."""
-        return self.state.outcome is not None
+        """Whether nothing is left to do: trained to its end, or pruned, and the store has it."""
+        return self.state.outcome is not None and not self.state.late
 
     @property
     def objective(self) -> float:

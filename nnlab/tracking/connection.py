@@ -4,8 +4,6 @@ import gc
 import logging
 import os
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -25,6 +23,8 @@ from nnlab.tracking.database import (
     unusable,
 )
 from nnlab.tracking.locations import local_database
+from nnlab.tracking.reachable import require_server
+from nnlab.tracking.server import ServerCalls
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -32,8 +32,6 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 T = TypeVar("T")
-
-ANSWER_SECONDS = 10  # within which a tracking server must answer at the start
 
 
 class Connection:
@@ -48,6 +46,8 @@ class Connection:
         MLflow's, or for a local store one that does the same sooner.
     artifact_locations : dict of str to str
         Where the files of a run are, by its id, as far as that is known already.
+    server : ServerCalls or None
+        Makes the calls of a store that is not a local one.
 
     Raises
     ------
@@ -61,8 +61,11 @@ class Connection:
         with self._readable_errors():
             self.client = _open_client(uri)
         self.log_batch = self.client.log_batch
+        self.server: ServerCalls | None = None
         if local_database(uri) is not None:
             self.log_batch = partial(bulk.log_batch, self.client._tracking_client.store)  # noqa: SLF001
+        else:
+            self.server = ServerCalls(uri, lambda: self.client.search_experiments(max_results=1))
 
     def call(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Call a method of the client, and repeat it while another writer is in the way.
@@ -82,7 +85,9 @@ class Connection:
         with self._readable_errors():
             while True:
                 try:
-                    return function(*args, **kwargs)
+                    if self.server is None:
+                        return function(*args, **kwargs)
+                    return self.server.call(partial(function, *args, **kwargs))
                 except MlflowException as error:
                     text = str(error)
                     inserted_twice = "IntegrityError" in text and "datasets" in text
@@ -147,8 +152,8 @@ def _open_client(uri: str) -> "MlflowClient":
         database = local_database(uri)
         if database is not None:
             ensure_database(database)
-        elif uri.startswith(("http://", "https://")):
-            _require_answer(uri)
+        else:
+            require_server(uri)
         import mlflow
 
         return mlflow.MlflowClient(uri if database is None else client_address(database))
@@ -156,17 +161,3 @@ def _open_client(uri: str) -> "MlflowClient":
         gc.freeze()
         if collecting:
             gc.enable()
-
-
-def _require_answer(uri: str) -> None:
-    """Make sure that a server answers at all; MLflow itself would try again for minutes."""
-    try:
-        with urllib.request.urlopen(f"{uri.rstrip('/')}/health", timeout=ANSWER_SECONDS):  # noqa: S310 - http(s) only
-            return
-    except urllib.error.HTTPError:
-        return  # a server is there; whether it refuses a request is for MLflow's client to say
-    except (urllib.error.URLError, OSError) as error:
-        raise TrackingError(
-            f"The tracking server {uri} does not answer: {getattr(error, 'reason', error)}. Check "
-            "tracking.uri and MLFLOW_TRACKING_URI, or log to this machine with tracking.uri=null."
-        ) from error

@@ -12,6 +12,7 @@ from nnlab.jobs.tags import Tag
 from nnlab.system.home import user_name
 from nnlab.tracking.process import ProcessId
 from nnlab.tracking.records import DatasetInput
+from nnlab.tracking.server import ANSWER_SECONDS
 from nnlab.tracking.store import Store
 from nnlab.tracking.writer import Writer
 
@@ -86,6 +87,9 @@ class Tracker(Writer):
                 "read-only. Change their permissions, or name another store with tracking.uri=… ."
             )
         super().__init__(store)
+        server = self._connection.server
+        if server is not None:
+            server.limit = ANSWER_SECONDS
         self.experiment = experiment
         self._code = code
         self._experiment_id = self.get_or_create_experiment(experiment)

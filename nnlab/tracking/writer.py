@@ -49,6 +49,12 @@ class Writer:
         self._connection = store._connection  # noqa: SLF001 - one connection serves both
         self._client, self._call = self._connection.client, self._connection.call
 
+    @property
+    def lost(self) -> bool:
+        """Whether the store's server does not answer; it is asked again in the background."""
+        server = self._connection.server
+        return server is not None and server.lost
+
     def log(
         self, run_id: str, points: Iterable[Point], tags: Mapping[str, str] | None = None
     ) -> None:

@@ -179,7 +179,7 @@ def _diagnose(record: RunRecord, lost_host: str | None) -> tuple[bool, str] | No
 def _list_unfinished(store: Store, *, dry_run: bool) -> None:
     """Name the sweeps that can be resumed, and ledgers that belong to no run."""
     folder = sweeps_folder(store.uri)
-    for head in unfinished(folder):
+    for head in unfinished(store.uri):
         try:
             record = store.get(head)
         except TrackingError:

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 
@@ -88,13 +89,36 @@ def test_one_process_at_a_time_works_on_a_sweep(tmp_path):
 
 
 def test_the_sweeps_that_were_left_are_listed_with_the_newest_last(tmp_path):
-    assert unfinished(tmp_path / "nowhere") == []
+    store = f"sqlite:///{tmp_path}/mlflow.db"
+    assert unfinished(store) == []
     for name in ("b", "a", "c"):
-        Ledger(tmp_path / name).write(plan())
-    (tmp_path / "empty").mkdir()
-    assert unfinished(tmp_path) == ["b", "a", "c"]
-    Ledger(tmp_path / "a").close()
-    assert unfinished(tmp_path) == ["b", "c"]
+        Ledger(tmp_path / "sweeps" / name).write(plan())
+    (tmp_path / "sweeps" / "empty").mkdir()
+    assert unfinished(store) == ["b", "a", "c"]
+    Ledger(tmp_path / "sweeps" / "a").close()
+    assert unfinished(store) == ["b", "c"]
+
+
+def test_a_sweep_is_left_to_the_store_that_its_plan_names(tmp_path, monkeypatch):
+    monkeypatch.setenv("NNLAB_ROOT", str(tmp_path))
+    folder = tmp_path / "mlruns"
+    stores = {
+        "local": f"sqlite:///{folder}/mlflow.db",
+        "beside": f"sqlite:///{folder}/other.db",
+        "server": "http://someone:secret@127.0.0.1:5000",
+        "another": "http://127.0.0.1:5001/",
+    }
+    folder.mkdir()
+    (folder / "mlflow.db").touch()
+    (folder / "other.db").touch()
+    for name, address in stores.items():
+        Ledger(folder / "sweeps" / name).write(replace(plan(), tracking_uri=address))
+    assert {name: unfinished(address) for name, address in stores.items()} == {
+        name: [name] for name in stores
+    }
+    assert unfinished("http://127.0.0.1:5001") == ["another"]
+    (folder / "other.db").rename(folder / "renamed.db")
+    assert unfinished(f"sqlite:///{folder}/renamed.db") == ["beside"]
 
 
 def test_differences_name_what_was_and_what_is():
