@@ -58,6 +58,7 @@ def said(runs):
     return [*conclusions(groups, runs, planned=len(runs), target=0.8), *filter(None, [trend])]
 
 
+@pytest.mark.long
 def test_sweeps_without_a_difference_are_said_to_have_one_in_at_most_five_of_a_hundred():
     rng = np.random.default_rng(13)
     claims, count = [], 60

@@ -159,6 +159,7 @@ def test_the_ui_has_the_page_and_the_figures(folder, sweep, store):
         assert (files / name).read_bytes() == (folder / name).read_bytes()
 
 
+@pytest.mark.long
 def test_a_report_again_is_the_same_to_the_byte_and_keeps_the_notes(folder, sweep, store):
     def digests():
         return {

@@ -299,6 +299,7 @@ def test_sigterm_ends_a_run_as_killed_before_the_host_handles_it(monkeypatch, tm
     assert heard == ["KILLED"]
 
 
+@pytest.mark.long
 def test_a_sweep_whose_process_was_killed_is_resumed(tmp_path):
     code = (
         "import os, signal, nnlab\n"

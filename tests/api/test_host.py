@@ -110,6 +110,7 @@ def installed(tmp_path_factory):
     return folder / "site"
 
 
+@pytest.mark.long
 def test_a_wheel_trains_in_any_folder_and_keeps_its_runs_there(installed, tmp_path):
     code = f"import nnlab\nprint(nnlab.__file__)\nnnlab.run(init='lecun', {SMALL})"
     env = {name: text for name, text in environment().items() if name != "NNLAB_ROOT"}

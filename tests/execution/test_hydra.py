@@ -46,6 +46,7 @@ def test_callbacks_get_the_jobs_of_a_sweep_that_is_taken_up_again_too(store, tmp
     assert [entry["status"] for entry in entries[2:]] == ["COMPLETED", "FAILED"]
 
 
+@pytest.mark.long
 def test_another_program_may_sweep_with_a_config_of_nnlab(tmp_path):
     (tmp_path / "app.py").write_text(
         "import hydra\n"

@@ -56,7 +56,7 @@ def small(accuracy, outcome, y=(1.0, 2.0)):
 
 
 @pytest.mark.parametrize("words", [False, True])
-@pytest.mark.parametrize("shape", [(1, 1, 1), (2, 2, 3), (6, 3, 5), (3, 12, 5), (16, 16, 5)])
+@pytest.mark.parametrize("shape", [(1, 1, 1), (3, 12, 5), (16, 16, 5)])
 def test_a_plane_of_any_size_is_legible(shape, words):
     figure = phase_diagram(plane(*shape, words=words), LONG)
     assert_legible(figure)
@@ -179,7 +179,7 @@ def seed_curves(count, seeds, rows=41, label=LONG):
     return curves
 
 
-@pytest.mark.parametrize(("count", "seeds"), [(1, 1), (3, 5), (20, 1), (60, 5)])
+@pytest.mark.parametrize(("count", "seeds"), [(1, 1), (20, 1), (60, 5)])
 @pytest.mark.parametrize("metric", ["val/accuracy", "val/loss"])
 def test_learning_curves_of_any_number_are_legible_and_all_drawn(count, seeds, metric):
     figure = learning_curves(seed_curves(count, seeds), LONG, metric, 0.8, count * seeds + 1)
@@ -360,9 +360,7 @@ def accuracy_against_lr(curves, **options):
 
 
 @pytest.mark.parametrize("metric", ["val/accuracy", "final_val_loss"])
-@pytest.mark.parametrize(
-    ("count", "points", "seeds"), [(1, 1, 1), (1, 3, 1), (6, 3, 5), (20, 15, 5)]
-)
+@pytest.mark.parametrize(("count", "points", "seeds"), [(1, 1, 1), (6, 3, 5), (20, 15, 5)])
 def test_a_metric_against_a_rate_is_legible_at_any_size(count, points, seeds, metric):
     curves = metric_curves(count, points, seeds)
     target = (0.8, "target 0.8")
@@ -482,8 +480,9 @@ def test_more_groups_than_there_are_looks_are_refused():
 # --- best and worst
 
 
-@pytest.mark.parametrize("hidden", [1, 10, 300])
-@pytest.mark.parametrize("shape", [(28, 28), (1, 784), (784, 1)])
+@pytest.mark.parametrize(
+    ("hidden", "shape"), [(1, (28, 28)), (300, (28, 28)), (10, (1, 784)), (10, (784, 1))]
+)
 def test_the_filters_of_two_runs_are_legible_at_any_size(hidden, shape):
     w1 = np.random.default_rng(4).standard_normal((hidden, 784))
     best = RunFilters(LONG, 0.9, w1, np.arange(hidden) % 2 == 0)

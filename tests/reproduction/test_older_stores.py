@@ -283,6 +283,7 @@ def test_a_whole_sweep_of_an_older_version_is_reproduced(finished):
     assert not [each for certificate in found for each in gone(certificate["differences"])]
 
 
+@pytest.mark.long
 def test_a_run_of_an_older_version_is_reproduced_with_the_code_that_made_it(finished):
     commit = finished.expected["commit"]
     known = ["git", "cat-file", "-e", f"{commit}^{{commit}}"]

@@ -301,6 +301,7 @@ def test_data_with_one_pixel_changed_is_named(lab, tmp_path):
     assert found["expected"] == "other values"
 
 
+@pytest.mark.long
 def test_a_changed_init_constant_is_named_and_the_original_code_still_gives_the_bits(tmp_path):
     lab = Checkout(tmp_path / "lab")
     lab.edit("nnlab/training/initializers.py", "0.01, 0.0, bias", "0.02, 0.0, bias")  # a dirty tree

@@ -443,6 +443,7 @@ def test_a_run_that_was_trained_with_another_white_classifies_its_own_file_alike
     assert "which --pixel-max 15 says is white" in refused.stderr
 
 
+@pytest.mark.long
 def test_a_run_that_was_trained_on_transposed_images_classifies_such_files_alike(
     tmp_path, monkeypatch
 ):

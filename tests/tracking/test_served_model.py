@@ -117,6 +117,7 @@ def by_hand(files, pixels):
     return np.exp(Z2) / np.exp(Z2).sum(axis=0)
 
 
+@pytest.mark.long
 def test_mlflow_predicts_without_nnlab_what_nnlab_predicts(served, elsewhere, tmp_path):
     uri, run, files = served
     pixels, probs = of_validation(run, files)

@@ -22,6 +22,7 @@ from nnlab.tracking.tracker import DatasetRecord, Tracker
 DATASET = DatasetRecord("digits", "d" * 64, "a test", 10, 784, 10)
 
 
+@pytest.mark.long
 def test_many_writers_may_log_the_same_new_dataset_at_once(store, tracker):
     code = (
         "import sys; from nnlab.tracking.tracker import *\nfrom nnlab.jobs.code_version import *\n"
@@ -174,6 +175,7 @@ def test_a_deleted_experiment_is_not_written_to(tracker):
         Tracker(tracker.store, "nnlab", CodeVersion())
 
 
+@pytest.mark.long
 def test_the_first_store_and_one_from_the_template_hold_the_same_tables(tmp_path, monkeypatch):
     monkeypatch.setenv("NNLAB_CACHE", str(tmp_path / "cache"))
     tables = []
