@@ -109,6 +109,7 @@ def _by_id(store: Runs, beginning: str) -> RunRecord:
             raise TrackingError(
                 f"In {place(store)} several runs begin with {beginning}: give more of the id."
             )
+    trash = "" if store.trash else ", and `nnlab ls --trash`"
     raise TrackingError(
-        f"In {place(store)} no run begins with {beginning}: check the id and --uri."
+        f"In {place(store)} no run begins with {beginning}: check the id and --uri{trash}."
     )
