@@ -42,6 +42,12 @@ class TrackingError(NnlabError):
     exit_code = 2
 
 
+class DoesNotFitError(NnlabError, MemoryError):
+    """A run needs more memory than this machine has: to try it again here cannot help."""
+
+    exit_code = 2
+
+
 class ServerLostError(TrackingError):
     """The tracking server does not answer, or not any more; it may come back."""
 

@@ -2,8 +2,10 @@
 
 from collections.abc import Sequence
 
-from nnlab.errors import RunsFailedError
+from nnlab.errors import DoesNotFitError, RunsFailedError
 from nnlab.jobs.run import Run
+from nnlab.jobs.tags import Tag
+from nnlab.tracking.records import RunRecord
 from nnlab.training.outcomes import Status
 
 
@@ -16,6 +18,16 @@ def status_and_reason(error: BaseException) -> tuple[Status, str]:
     if isinstance(error, KeyboardInterrupt | RunsFailedError):
         return "KILLED", str(error) or "interrupted"
     return "FAILED", f"{type(error).__name__}: {error}"
+
+
+def can_be_resumed(run: Run) -> bool:
+    """Tell whether a run is not complete, and may come to its end where it is trained again."""
+    return not run.complete and not isinstance(run.state.error, DoesNotFitError)
+
+
+def does_not_fit(record: RunRecord) -> bool:
+    """Tell whether a recorded run needs more memory than there was."""
+    return record.tags.get(Tag.REASON, "").startswith(DoesNotFitError.__name__)
 
 
 def count_failed(runs: Sequence[Run]) -> str:

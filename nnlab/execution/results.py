@@ -20,6 +20,7 @@ from nnlab.analysis.ranking import (
 )
 from nnlab.analysis.terminal import SafeConsole, print_line
 from nnlab.analysis.terminal_tables import FOLD, Cell, print_table
+from nnlab.execution.failures import can_be_resumed
 from nnlab.jobs.run import SEEDS, Run
 from nnlab.tracking.locations import uri_option
 from nnlab.wording import counted
@@ -79,13 +80,13 @@ def report_sweep(runs: Sequence[Run], varying: Sequence[str], parent: str) -> No
     }
     notes = "".join(f", {count} {word}" for word, count in counts.items() if count)
     console.print(f"\nsweep {parent}: {counted(len(runs), 'run')}{notes}", soft_wrap=True)
-    left = sum(not run.complete for run in runs)
+    left = sum(map(can_be_resumed, runs))
     rest = f" {parent[:8]}{_store_option(runs[0])}"
     if left:
         are = "is" if left == 1 else "are"
         print_line(console, f"{counted(left, 'run')} {are} not complete; to go on:")
         console.print(f"  nnlab resume{rest}", markup=False, soft_wrap=True)
-    if left < len(runs):
+    if any(run.complete for run in runs):
         console.print("next:")
         for command in ("compare", "report", "ui"):
             console.print(f"  nnlab {command}{rest}", markup=False, soft_wrap=True)

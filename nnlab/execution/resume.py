@@ -8,8 +8,10 @@ from typing import Any
 
 from nnlab.errors import ConfigError, NothingLeftError, ResumeError, StoredFileError, TrackingError
 from nnlab.execution.dask_workers import check_address
+from nnlab.execution.failures import does_not_fit
 from nnlab.execution.ledger import PLAN, Ledger, Plan, PlannedJob, differences, unfinished
 from nnlab.execution.progress import print_note
+from nnlab.execution.reuse import is_complete
 from nnlab.execution.session import Session
 from nnlab.execution.single_session import SingleSession
 from nnlab.execution.sweep_session import SweepSession
@@ -161,7 +163,7 @@ def find_resumable(run_or_sweep: str | None, address: str) -> str:
     if run_or_sweep is None:  # its ledger may be on another machine
         store = Store(address)
         for record in store.search(f"tags.{Tag.KIND} = 'sweep'"):
-            if record.status in ("KILLED", "FAILED") and _has_plan(store, record.run_id):
+            if record.status in ("KILLED", "FAILED") and _has_work(store, record.run_id):
                 return record.run_id
         raise NothingLeftError(f"Nothing to resume: no sweep of {address} was left unfinished.")
     matches = [head for head in left if head.startswith(run_or_sweep)]
@@ -171,10 +173,19 @@ def find_resumable(run_or_sweep: str | None, address: str) -> str:
     return record.parent or record.run_id
 
 
-def _has_plan(store: Store, head: str) -> bool:
-    """Tell whether a sweep has a plan among its artifacts; it was killed early if it has none."""
+def _has_work(store: Store, head: str) -> bool:
+    """Tell whether a sweep can go on: by a plan among its artifacts, with runs that are left."""
     with suppress(TrackingError, StoredFileError):
-        return store.read_file(head, PLAN) is not None
+        text = store.read_file(head, PLAN)
+        if text is None:
+            return False  # it was killed early
+        plan = Plan.from_json(text, PLAN)
+        ended = {
+            record.tags.get(Tag.JOB)
+            for record in store.children(head)
+            if is_complete(record) or does_not_fit(record)
+        }
+        return len(ended) < len(plan.jobs)
     return True  # a damaged one, which is then named
 
 

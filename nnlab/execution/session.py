@@ -9,6 +9,7 @@ from typing import ClassVar, Self, TypeVar
 
 from nnlab.errors import ResumeError, RunsFailedError, ServerLostError, TrackingError
 from nnlab.execution import reuse
+from nnlab.execution.failures import can_be_resumed
 from nnlab.execution.ledger import Ledger, Plan, PlannedJob
 from nnlab.execution.leftovers import remove_ledgers
 from nnlab.execution.pictures import drawing_pool
@@ -26,7 +27,7 @@ from nnlab.jobs.launch_config import LaunchConfig
 from nnlab.jobs.run import Run
 from nnlab.jobs.tags import Tag
 from nnlab.system.status_line import status
-from nnlab.tracking.locations import ledger_folder, tracking_uri, uri_option
+from nnlab.tracking.locations import ledger_folder, tracking_uri, unread_variables, uri_option
 from nnlab.tracking.lookup import Kind
 from nnlab.tracking.records import RunRecord
 from nnlab.tracking.store import Store
@@ -86,6 +87,8 @@ class Session(ABC):
             self._exit = opened.pop_all()
 
     def __enter__(self) -> Self:
+        if said := unread_variables():
+            print_note(said)
         if code_version().left_out:
             print_note(
                 f"Note: the record of the code lacks {', '.join(code_version().left_out)}: "
@@ -236,7 +239,7 @@ class Session(ABC):
                 nullcontext() if to_its_end else suppress(TrackingError),
             ):
                 self._retried(lambda: self._record_end(error), patient=to_its_end)
-            if all(run.complete for run in self.runs) and not self.tracker.lost:
+            if not any(map(can_be_resumed, self.runs)) and not self.tracker.lost:
                 self._ledger(self.head).close()
             if not reported:
                 self._report()

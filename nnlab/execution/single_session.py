@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import ClassVar
 
+from nnlab.execution.failures import can_be_resumed
 from nnlab.execution.ledger import Plan
 from nnlab.execution.pictures import draw
 from nnlab.execution.progress import print_note
@@ -12,7 +13,7 @@ from nnlab.execution.session import Session
 from nnlab.jobs.config import RunConfig
 from nnlab.jobs.launch_config import LaunchConfig
 from nnlab.jobs.run import Job, Run, plan_runs
-from nnlab.jobs.sweep import DEFAULTS, job_name
+from nnlab.jobs.sweep import DEFAULTS, canonical, job_name
 from nnlab.tracking.locations import uri_option
 from nnlab.tracking.lookup import Kind
 from nnlab.tracking.records import RunRecord
@@ -55,7 +56,7 @@ class SingleSession(Session):
         (run,) = self.runs
         if run.complete:
             report_run(run, self.tracker.store.artifacts(self.head))
-        else:
+        elif can_be_resumed(run):
             stopped = where_stopped(self.runs)
             print_note(
                 (f"Stopped with a validation accuracy of {stopped}. " if stopped else "")
@@ -66,10 +67,11 @@ class SingleSession(Session):
 
 def single_job(config: RunConfig, overrides: Sequence[str]) -> Job:
     """Name a single run after the overrides that led to its config."""
+    overrides = canonical(overrides, config)
     name = config.run_name or job_name(overrides)
     if name == DEFAULTS and config.derived_from is not None:
         name = f"as {config.derived_from[:8]}"
-    return Job(config, tuple(overrides), name)
+    return Job(config, overrides, name)
 
 
 def run_one(config: RunConfig, overrides: Sequence[str]) -> Run:

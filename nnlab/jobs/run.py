@@ -6,14 +6,18 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from nnlab.errors import DoesNotFitError
 from nnlab.jobs.config import RunConfig
 from nnlab.jobs.prepared_data import PreparedData, prepare
+from nnlab.system.memory import memory_size
 from nnlab.system.status_line import status
 from nnlab.training.initializers import draw_params
 from nnlab.training.network import Params
 from nnlab.training.outcomes import Curve, Status
 
 SEEDS = ("seed", "data.seed", "order_seed")  # of the initial weights, the split, the batches' order
+
+DRAWING = 16  # bytes that each initial weight takes at least: it is drawn, and scaled, in float64
 
 
 @dataclass(frozen=True)
@@ -128,8 +132,15 @@ class Run:
         return self.state.metrics.get(name, math.inf if name.endswith("loss") else 0.0)
 
     def initial(self) -> Params:
-        """Draw the initial weights: a stack of one, the same at every call."""
+        """Draw the initial weights: a stack of one, the same at every call.
+
+        Raises
+        ------
+        DoesNotFitError
+            Where they are larger than the memory.
+        """
         config = self.job.config
+        self._require_memory()
         return draw_params(
             config.init.initializer,
             config.seed,
@@ -138,6 +149,16 @@ class Run:
             classes=self.prepared.dataset.classes,
             dtype=config.dtype,
         )
+
+    def _require_memory(self) -> None:
+        data, hidden = self.prepared.dataset, self.job.config.hidden_size
+        needed, size = DRAWING * hidden * (data.pixels.shape[1] + data.classes), memory_size()
+        if size is not None and needed > size:
+            raise DoesNotFitError(
+                f"hidden_size={hidden} takes {needed / 2**30:,.0f} GiB for the initial weights "
+                f"alone, and this machine has {size / 2**30:,.1f} GiB of memory. A smaller "
+                "hidden_size needs less."
+            )
 
 
 def plan_runs(jobs: Sequence[Job], first: int = 0) -> list[Run]:

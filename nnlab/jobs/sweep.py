@@ -1,6 +1,7 @@
 """A sweep before it starts: its jobs, the fields that vary between them, and its name."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from nnlab.errors import ConfigError
@@ -9,6 +10,7 @@ from nnlab.jobs.roles import Role, is_among
 from nnlab.jobs.run import Job
 
 DEFAULTS = "defaults"  # the name of a run without overrides
+LONG = 1e6  # from which on a whole number is written as Python writes a float
 MAX_LISTED = 4  # values of a field in the name of a sweep; more are written as a range
 
 
@@ -47,6 +49,7 @@ class Sweep:
                     f"{field} differs between the jobs of one sweep: it must be the same for all, "
                     "because it belongs to the sweep and not to a run."
                 )
+        overrides = [canonical(job, config) for job, config in zip(overrides, configs, strict=True)]
         values: dict[str, list[str]] = {}
         for job in overrides:
             for override in filter(_names_a_run, job):
@@ -64,6 +67,25 @@ class Sweep:
 def field_of(override: str) -> str:
     """Return the field that an override sets: ``prune.eta`` for ``++prune.eta=2``."""
     return override.lstrip("+~").partition("=")[0]
+
+
+def canonical(overrides: Sequence[str], config: RunConfig) -> tuple[str, ...]:
+    """Write numbers as the config has them: ``epochs=10`` for ``epochs=1e1`` too."""
+    return tuple(_canonical(override, config) for override in overrides)
+
+
+def _canonical(override: str, config: RunConfig) -> str:
+    field, _, text = override.partition("=")
+    value: object = config
+    for name in field_of(override).split("."):
+        value = getattr(value, name, None)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return override
+    with suppress(ValueError):
+        if float(text) == value:
+            whole = isinstance(value, float) and value.is_integer() and abs(value) < LONG
+            return f"{field}={int(value) if whole else value}"
+    return override
 
 
 def job_name(overrides: Sequence[str], fields: Sequence[str] | None = None) -> str:

@@ -13,6 +13,23 @@ from nnlab.safe_text import masked
 
 OPTIONS = re.compile(r"\?\w+=[^/?]*$")  # of SQLAlchemy, behind the path of a database
 
+# MLflow's variables that choose what nnlab chooses otherwise.
+UNREAD = {
+    "MLFLOW_EXPERIMENT_ID": "MLFLOW_EXPERIMENT_NAME or tracking.experiment names the experiment",
+    "MLFLOW_RUN_ID": "each run is a new one, and `nnlab resume RUN` goes on with one",
+    "MLFLOW_ENABLE_SYSTEM_METRICS_LOGGING": "the load of the machine is not recorded",
+}
+
+
+def unread_variables() -> str:
+    """Say which of MLflow's variables are set and are not read; empty where none is."""
+    said = [
+        f"{name} is not read: {instead}"
+        for name, instead in UNREAD.items()
+        if os.environ.get(name, "").lower() not in ("", "false")
+    ]
+    return f"Note: {'; '.join(said)}." if said else ""
+
 
 def tracking_uri(configured: str | None) -> str:
     """Return where runs are logged: the config's URI, the environment's, or ``mlruns/mlflow.db``.

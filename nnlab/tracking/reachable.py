@@ -2,14 +2,13 @@
 
 import importlib.util
 import re
-import urllib.error
-import urllib.request
 from collections.abc import Callable
 
 from nnlab.errors import ServerLostError, TrackingError
 from nnlab.tracking.server import ANSWER_SECONDS, answer, in_thread, lost_reason
 
 DATABASES = ("postgresql", "mysql", "mssql")  # that MLflow has stores in
+OF_DATABRICKS = ("databricks", "databricks-uc", "uc")
 
 # The module of a driver -> the package to install, and the scheme that names the driver.
 DRIVERS = {
@@ -32,11 +31,24 @@ def require_server(uri: str) -> None:
     TrackingError
         Where it does not, or the driver of a database is missing.
     """
-    scheme = uri.partition(":")[0]
+    scheme, colon, rest = uri.partition(":")
     if scheme in ("http", "https"):
         _ask(uri, lambda: _answers(uri))
     elif scheme.partition("+")[0] in DATABASES:
         _ask(uri, lambda: _connect(uri))
+    elif not colon or scheme == "file":
+        raise TrackingError(
+            f"The tracking store {uri} is a folder, which MLflow no longer writes: name a database "
+            "in it, such as sqlite:///mlruns/mlflow.db. `mlflow migrate-filestore` takes the runs "
+            "of a folder over."
+        )
+    elif scheme not in OF_DATABRICKS:
+        meant = f"postgresql:{rest}" if scheme == "postgres" else f"http://{uri}"
+        hint = f" Did you mean {meant}?" if scheme == "postgres" or rest[:1].isdigit() else ""
+        raise TrackingError(
+            f"The tracking store {uri} is of no known kind: allowed are http://… and https://… of "
+            f"a server, sqlite:///…, and {', '.join(f'{kind}://…' for kind in DATABASES)}.{hint}"
+        )
 
 
 def _ask(uri: str, question: Callable[[], None]) -> None:
@@ -53,12 +65,16 @@ def _ask(uri: str, question: Callable[[], None]) -> None:
 
 
 def _answers(uri: str) -> None:
-    """Ask for the server's health; whether it refuses a request is for MLflow's client to say."""
-    try:
-        with urllib.request.urlopen(f"{uri.rstrip('/')}/health", timeout=ANSWER_SECONDS):  # noqa: S310 - http(s) only
-            return
-    except urllib.error.HTTPError:
-        return
+    """Ask for the server's health as MLflow's client would, with its user, token and certificates.
+
+    Whether it refuses a request is for that client to say.
+    """
+    from mlflow.utils.credentials import get_default_host_creds
+    from mlflow.utils.rest_utils import http_request
+
+    user = get_default_host_creds(uri)  # type: ignore[no-untyped-call]
+    ask: Callable[..., object] = http_request
+    ask(user, "/health", "GET", max_retries=0, timeout=ANSWER_SECONDS, raise_on_status=False)
 
 
 def _connect(uri: str) -> None:

@@ -33,7 +33,8 @@ def test_callbacks_of_a_sweep_get_each_job_in_order_with_its_config_and_its_resu
 
 def test_callbacks_get_the_jobs_of_a_sweep_that_is_taken_up_again_too(store, tmp_path):
     log = tmp_path / "log"
-    sizes = ("-m", "hidden_size=5,1000000000", *SMALL, f"tracking.uri={store}")  # 6 terabytes
+    fails = "+hydra.callbacks.fails={_target_: support.hydra_callback.Failing}"
+    sizes = ("-m", "hidden_size=5,7", *SMALL, f"tracking.uri={store}", fails)
     assert run_py(*sizes).returncode == 1
     done = run_py(
         *sizes, "hydra.launcher.resume=true",

@@ -8,11 +8,13 @@ import pytest
 from support.configs import config
 from support.sweeps import run_sweep
 
-from nnlab.errors import RunsFailedError
+from nnlab.errors import DoesNotFitError, NothingLeftError, RunsFailedError
 from nnlab.execution import workers
+from nnlab.execution.resume import find_resumable
 from nnlab.execution.single_session import run_one
 from nnlab.execution.stacks import division, plan_stacks
 from nnlab.execution.sweep_session import SweepSession
+from nnlab.jobs import run as run_module
 from nnlab.jobs.launch_config import LaunchConfig
 from nnlab.jobs.run import Job, plan_runs
 from nnlab.jobs.sweep import Sweep
@@ -316,3 +318,21 @@ def test_a_run_tells_how_far_each_layer_has_moved_from_its_start(store):
         before, after = (weights[layer].astype(np.float64) for weights in (first, last))
         expected = np.linalg.norm(after - before) / np.linalg.norm(before)
         assert run.state.metrics[f"distance_{layer.lower()}"] == pytest.approx(expected, rel=1e-5)
+
+
+def test_a_run_that_does_not_fit_into_the_memory_says_so_and_is_not_offered_again(
+    tmp_path, monkeypatch, capsys
+):
+    store = f"sqlite:///{tmp_path}/mlflow.db"
+    monkeypatch.setattr(run_module, "memory_size", lambda: 2**20)
+    runs = run_sweep(sweep_of(store, [{"hidden_size": size} for size in (5, 1000, 6)]))
+    assert [run.state.status for run in runs] == ["FINISHED", "FAILED", "FINISHED"]
+    printed = capsys.readouterr()
+    assert "hidden_size=1000 takes 0 GiB for the initial weights alone, and this" in printed.err
+    assert "nnlab resume" not in printed.out
+    with pytest.raises(DoesNotFitError, match="A smaller hidden_size needs less"):
+        run_one(config(tracking__uri=store, hidden_size=1000), ())
+    assert "nnlab resume" not in capsys.readouterr().err
+    assert not list((tmp_path / "sweeps").iterdir())
+    with pytest.raises(NothingLeftError):
+        find_resumable(None, store)

@@ -39,6 +39,16 @@ def test_a_sweep_is_named_after_what_varies_and_a_long_list_of_values_becomes_a_
     assert sweep.jobs[7].name == "lr=0.5 seed=1"
 
 
+def test_names_and_values_are_the_numbers_of_the_config_however_they_were_typed():
+    typed = [["lr=1e-1", "epochs=5.0", "run_name=1e1"], ["lr=2.", "epochs=5e0", "seed=${lr}"]]
+    configs = [from_mapping({**CONFIG, "lr": lr}) for lr in (0.1, 2)]
+    sweep = Sweep.of(configs, typed)
+    assert sweep.name == "lr=0.1,2"
+    assert [job.overrides for job in sweep.jobs] == [
+        ("lr=0.1", "epochs=5", "run_name=1e1"), ("lr=2", "epochs=5", "seed=${lr}"),
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize(
     "change",
     [{"tracking": {"uri": "x"}}, {"prune": {"rule": "halving", "rungs": [2]}}, {"reuse": True}],

@@ -1,9 +1,11 @@
-"""A Hydra callback that writes down when it is called, for tests in processes of their own."""
+"""Hydra's callbacks for tests in processes of their own: when they are called, and a failure."""
 
 import json
 from pathlib import Path
 
 from hydra.experimental.callback import Callback
+
+from nnlab.execution import workers
 
 
 class Log(Callback):
@@ -23,3 +25,17 @@ class Log(Callback):
         status = job_return.status.name
         value = job_return.return_value if status == "COMPLETED" else None  # else it raises
         self._write(event="end", lr=config.lr, status=status, value=value)
+
+
+class Failing(Callback):
+    """Has networks of seven units fail in training."""
+
+    def on_multirun_start(self, config, **_):  # noqa: ARG002 - Hydra names it
+        train = workers.run_segment
+
+        def fail(segment, data):
+            if segment.state.params.w1.shape[1] == 7:
+                raise FloatingPointError("seven units")
+            return train(segment, data)
+
+        workers.run_segment = fail
