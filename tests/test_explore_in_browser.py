@@ -52,7 +52,7 @@ def test_a_sweep_is_explored_without_a_network(page, tmp_path):
     visit(page, replace(sweep, title=HOSTILE, runs=runs), tmp_path)
     ids = sweep.runs["run_id"].tolist()
 
-    assert page.locator("#table tr").count() == len(ids)
+    expect(page.locator("#table tr")).to_have_count(len(ids))
     assert page.locator("#table a").all_inner_texts() == ids
     expect(page.locator("#summary")).to_contain_text("18 runs, 9 configurations")
     expect(page.locator("#summary")).to_contain_text("diverged")
@@ -104,6 +104,7 @@ def test_a_sweep_is_explored_without_a_network(page, tmp_path):
 @pytest.mark.long
 def test_a_thousand_runs_open_with_every_id(page, tmp_path):
     visit(page, made_up_sweep(inits=10, rates=20, seeds=5, epochs=200), tmp_path)
+    expect(page.locator("#table tr")).to_have_count(1000)
     assert len(set(page.locator("#table a").all_inner_texts())) == 1000
     page.locator("#map").scroll_into_view_if_needed()
     expect(page.locator(f"#map {DRAWN}").first).to_be_attached()

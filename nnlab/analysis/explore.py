@@ -158,7 +158,7 @@ def content(data: ExploreData) -> dict[str, Any]:
             "group": group_of.tolist(),
         },
         "groups": [_label(group, data.title) for group in groups],
-        "endings": endings_of(runs, members),
+        "endings": endings_of(runs, groups),
         "axes": axes_of(runs, fields, data.metric),
         "across": None if across is None else short(across),
         "colourings": colourings(runs, groups, members, data.fields, data.metric),

@@ -1,7 +1,6 @@
 """The axes and the colours that ``explore.html`` offers: fields, outcomes and results of runs."""
 
 import math
-from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -32,7 +31,7 @@ MARKS = {"o": "circle", "_": "line-ew-open", "x": "x-thin-open", "^": "triangle-
          "s": "square-open", "d": "diamond-open"}  # fmt: skip
 
 
-def endings_of(runs: pd.DataFrame, members: Sequence[NDArray[np.int64]]) -> dict[str, Any]:
+def endings_of(runs: pd.DataFrame, groups: Sequence[RunGroup]) -> dict[str, Any]:
     """Return what became of the runs, and of most runs of each group, with marks and colours."""
     words = endings(runs).astype(str).tolist()
     names = sorted(set(words), key=lambda name: ([*ENDINGS, name].index(name), name))
@@ -42,10 +41,7 @@ def endings_of(runs: pd.DataFrame, members: Sequence[NDArray[np.int64]]) -> dict
         "colours": [style.colour for style in styles],
         "marks": [MARKS[style.mark] for style in styles],
         "runs": [names.index(word) for word in words],
-        "groups": [
-            Counter(names.index(words[row]) for row in rows).most_common(1)[0][0]
-            for rows in members
-        ],
+        "groups": [names.index(group.ending) for group in groups],
     }
 
 

@@ -5,7 +5,13 @@ const all = JSON.parse(document.getElementById("content").textContent);
 const at = id => document.getElementById(id);
 const plain = text => String(text).replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;");
 const floats = text => new Float32Array(Uint8Array.from(atob(text), c => c.charCodeAt(0)).buffer);
-const decoded = tables => Object.fromEntries(Object.entries(tables).map(([k, v]) => [k, floats(v)]));
+const lazily = (tables, decode) => {  // each is decoded when it is first asked for
+  const made = {};
+  for (const [name, table] of Object.entries(tables)) Object.defineProperty(made, name, { configurable: true, enumerable: true,
+    get() { Object.defineProperty(made, name, { value: decode(table), enumerable: true }); return made[name]; } });
+  return made;
+};
+const decoded = tables => lazily(tables, floats);
 const number = value => {
   if (value === null) return "none";
   const rounded = Number(value.toPrecision(4));
@@ -15,7 +21,7 @@ const plural = (count, noun) => `${count.toLocaleString("en")} ${noun}${count ==
 
 const { runs, groups, endings, axes } = all;
 const count = runs.id.length;
-const curves = Object.fromEntries(Object.entries(all.curves).map(([k, v]) => [k, decoded(v)]));
+const curves = lazily(all.curves, decoded);
 const ends = decoded(all.ends);
 const colourings = {
   ...all.colourings,
@@ -23,8 +29,9 @@ const colourings = {
 };
 const layout = {
   margin: { l: 70, r: 20, t: 10, b: 50 }, hovermode: "closest", paper_bgcolor: "#fff", plot_bgcolor: "#fff",
-  font: { family: "system-ui, sans-serif", size: 13, color: "#222" }, legend: { itemsizing: "constant" },
+  font: { family: "system-ui, sans-serif", size: 13, color: "#222" },
 };
+const narrow = matchMedia("(max-width: 50rem)");
 const grid = { gridcolor: "#e6e6e6", zeroline: false, linecolor: "#888", ticks: "outside" };
 const settings = { responsive: true, displaylogo: false, modeBarButtonsToRemove: ["select2d", "lasso2d"] };
 
@@ -69,6 +76,7 @@ function pick(what) {
   box.replaceChildren();
   box.hidden = false;
   const close = element("button", "×", box);
+  close.setAttribute("aria-label", "close");
   close.style.float = "right";
   close.addEventListener("click", () => { box.hidden = true; });
   element("strong", what < 0 ? `${groups[-1 - what]}: ${plural(chosen.length, "run")}` : runs.name[what], box);
@@ -86,7 +94,8 @@ function pick(what) {
 
 function draw(id, traces, more) {
   const place = at(id), first = !place.data;
-  Plotly.react(place, traces, { ...layout, ...more }, settings);
+  const legend = { itemsizing: "constant", ...(narrow.matches ? { orientation: "h", x: 0, y: -0.2 } : {}) };
+  Plotly.react(place, traces, { ...layout, legend, ...more }, settings);
   if (first) place.on("plotly_click", event => {
     const what = event.points[0].customdata;
     if (typeof what === "number") pick(what);
@@ -203,11 +212,12 @@ function ticksOf(axis, { low, high, none, missing }) {
       for (const step of high - low > 2 ? [1] : [1, 2, 5]) values.push(power + Math.log10(step));
     values = values.filter(value => value >= low - 1e-9 && value <= high + 1e-9);
   } else {
-    const step = 10 ** Math.floor(Math.log10((high - low || 1) / 3));
+    const least = (high - low || 1) / 8, power = 10 ** Math.floor(Math.log10(least));
+    const step = power * [1, 2, 5, 10].find(factor => factor * power >= least);
     for (let value = Math.ceil(low / step - 1e-9) * step; value <= high + step / 1e3; value += step) values.push(value);
   }
   if (!axis.ticks) {
-    values = thinned(values, 8);
+    values = thinned(values, 10);
     texts = values.map(value => number(axis.log ? 10 ** value : value));
   }
   if (missing) { values.unshift(none); texts.unshift("none"); }
@@ -303,7 +313,7 @@ function drawHistograms() {
   const step = Math.min(Number(slider.value), Number(slider.max)), bins = edges.length + 1;
   at("histogram-at").textContent = epochs[chosen][step];
   const table = floats(counts[chosen]), names = Object.keys(titles), traces = [];
-  const more = { grid: { rows: 2, columns: 2, pattern: "independent" }, annotations: [], showlegend: false, bargap: 0.05 };
+  const more = { grid: { rows: narrow.matches ? 4 : 2, columns: narrow.matches ? 1 : 2, pattern: "independent" }, annotations: [], showlegend: false, bargap: 0.05 };
   const zero = edges.indexOf(0);
   names.forEach((name, panel) => {
     const row = s => table.subarray((s * names.length + panel) * bins, (s * names.length + panel + 1) * bins);
@@ -345,6 +355,9 @@ function fill() {
   const tally = endings.names.map((name, k) =>
     `${signs[endings.marks[k]]} ${endings.runs.filter(ending => ending === k).length.toLocaleString("en")} ${name}`);
   at("summary").textContent = `${plural(count, "run")}, ${plural(groups.length, "configuration")}: ${tally.join(", ")}`;
+}
+
+function fillTable() {
   const columns = ["run", "", "outcome", ...Object.values(axes).map(axis => axis.label)];
   const head = element("tr", null, at("head"));
   for (const column of columns) element("th", column, head);
@@ -380,10 +393,30 @@ options("up", named(fields), others.find(name => axes[name].ticks) ?? others[0] 
 options("histogram-run", all.snapshots.runs.map((run, k) =>
   [k, `${runs.id[run].slice(0, 8)} ${runs.name[run]} (${endings.names[endings.runs[run]]})`]), null, again(["histograms"]));
 at("histogram-epoch").addEventListener("input", again(["histograms"]));
+narrow.addEventListener("change", again(Object.keys(views)));
+document.addEventListener("keydown", event => { if (event.key === "Escape") at("picked").hidden = true; });
 fill();
-const observer = new IntersectionObserver(entries => entries.filter(entry => entry.isIntersecting).forEach(({ target }) => {
-  observer.unobserve(target);
-  drawn.add(target.id);
-  views[target.id]();
-}), { rootMargin: "300px" });
+// One view a task, so that the first is on the screen before the next is begun; the table comes last.
+const waiting = [];
+let busy = false;
+function drawNext() {
+  const next = waiting.shift();
+  busy = next !== undefined;
+  if (!busy) return;
+  next();
+  requestAnimationFrame(() => setTimeout(drawNext));
+}
+function soon(task) {
+  waiting.push(task);
+  if (!busy) setTimeout(drawNext);
+  busy = true;
+}
+const observer = new IntersectionObserver(entries => {
+  for (const { target } of entries.filter(entry => entry.isIntersecting)) {
+    observer.unobserve(target);
+    soon(() => { drawn.add(target.id); views[target.id](); });
+  }
+  if (!drawn.has("table")) soon(fillTable);
+  drawn.add("table");
+}, { rootMargin: "300px" });
 Object.keys(views).forEach(id => observer.observe(at(id)));
