@@ -5,6 +5,7 @@ import re
 import sys
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from mlflow import MlflowClient
 from support.commands import python
@@ -22,24 +23,37 @@ from nnlab.tracking.tracker import Tracker
 WRONG = "deadbeef"
 
 
-@pytest.mark.parametrize(
-    "words",
-    [
-        ("report", WRONG), ("resume", WRONG), ("explain", WRONG, WRONG), ("ui", WRONG),
-        ("reproduce", WRONG),
-    ],
-    ids=lambda words: words[0],
-)  # fmt: skip
-def test_a_wrong_id_is_answered_from_the_rows_of_the_store_without_mlflow(compared, words):
+def test_a_wrong_id_is_answered_from_the_rows_of_the_store_without_mlflow(compared, tmp_path):
+    digits = tmp_path / "digits.npy"
+    np.save(digits, np.zeros((1, 784), np.uint8))
+    commands = [
+        ["report", WRONG], ["resume", WRONG], ["explain", WRONG, WRONG], ["ui", WRONG],
+        ["reproduce", WRONG], ["show", WRONG], ["confirm", WRONG], ["tag", WRONG, "paper=yes"],
+        ["rm", WRONG], ["rm", WRONG, "--forever"], ["predict", WRONG, str(digits)],
+        ["export", WRONG, str(tmp_path / "out.zip")],
+    ]  # fmt: skip
+    code = (
+        "import sys; from nnlab.cli.main import main\n"
+        f"for words in {commands}:\n"
+        "    try: main([*words, *sys.argv[1:]])\n"
+        "    except SystemExit as end: print(end.code, {'mlflow', 'sqlalchemy'} & set(sys.modules))"
+    )
+    done = python("-c", code, "--uri", compared)
+    assert done.stdout.splitlines() == ["2 set()"] * len(commands)
+    for line in done.stderr.splitlines():
+        assert re.fullmatch(rf"In \S+ no run begins with {WRONG}: .*", line)
+    assert len(done.stderr.splitlines()) == len(commands)
+
+
+def test_a_store_that_is_not_there_is_told_by_doctor_without_mlflow(tmp_path):
     code = (
         "import sys; from nnlab.cli.main import main\n"
         "try: main(sys.argv[1:])\n"
         "finally: print({'mlflow', 'sqlalchemy'} & set(sys.modules))"
     )
-    done = python("-c", code, *words, "--uri", compared)
-    assert done.returncode == 2
-    assert done.stdout.strip() == "set()"
-    assert re.fullmatch(rf"In \S+ no run begins with {WRONG}: .*\n", done.stderr)
+    done = python("-c", code, "doctor", "--uri", f"sqlite:///{tmp_path}/no.db")
+    assert (done.returncode, done.stdout.strip()) == (2, "set()")
+    assert done.stderr.startswith("There is no tracking store")
 
 
 def test_the_look_up_of_runs_by_rows_means_the_runs_that_mlflow_means(compared):
