@@ -5,7 +5,13 @@ from collections.abc import Sequence
 
 def counted(count: int, noun: str) -> str:
     """Write a number of things: ``1 seed``, ``5 seeds``, ``1,000 seeds``."""
-    return f"{count:,} {noun}{'s' * (count != 1)}"
+    ending = "" if count == 1 else "es" if noun.endswith("s") else "s"
+    return f"{count:,} {noun}{ending}"
+
+
+def agreeing(count: int, one: str, several: str) -> str:
+    """Return the form of a verb that goes with a number."""
+    return one if count == 1 else several
 
 
 def listed(words: Sequence[str]) -> str:

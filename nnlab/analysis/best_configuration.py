@@ -68,8 +68,8 @@ def _learned(group: RunGroup) -> str:
     low, high = share.interval
     mean = f", with a mean of {number(share.mean)}" if share.mixed else ""
     return (
-        f" {share.learned} of its {share.ended} runs learned{mean}; by these, the share that "
-        f"learns lies between {low:.0%} and {high:.0%} (95 % interval, Wilson)."
+        f" {share.learned} of its {counted(share.ended, 'run')} learned{mean}; by these, the share "
+        f"that learns lies between {low:.0%} and {high:.0%} (95 % interval, Wilson)."
     )
 
 
@@ -91,7 +91,8 @@ def _missing(groups: Sequence[RunGroup]) -> Iterator[str]:
     if sign * first.summary.mean < sign * groups[0].summary.mean:
         sentence += (
             f" By the known results alone {first.label} is ahead, with a mean of "
-            f"{number(first.summary.mean)} over {first.summary.n} of {len(first.results)} runs."
+            f"{number(first.summary.mean)} over {first.summary.n} of "
+            f"{counted(len(first.results), 'run')}."
         )
     yield sentence
 
@@ -191,7 +192,7 @@ def _other_measures(
         ahead = []
         wins = (1 - difference.a_beats_b) * difference.n
         if wins > difference.n / 2:
-            ahead.append(f"in {wins:g} of {difference.n} common seeds")
+            ahead.append(f"in {wins:g} of {counted(difference.n, 'common seed')}")
         for name, attribute in (("median", "median"), ("interquartile mean", "iqm")):
             mine, others = getattr(best.summary, attribute), getattr(other.summary, attribute)
             if sign * others < sign * mine:
@@ -224,7 +225,7 @@ def lead(difference: PairedDifference, metric: str) -> str:
     if low is not None and high is not None:
         low, high = sorted((sign * low, sign * high))
     between = interval(low, high)
-    seeds = f", {difference.n} seed{'s' * (difference.n != 1)} in common"
+    seeds = f", {counted(difference.n, 'seed')} in common"
     return f"{word} by {number(sign * difference.mean)} {between}".strip() + seeds
 
 

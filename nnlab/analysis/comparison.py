@@ -37,7 +37,7 @@ from nnlab.jobs.tags import Tag
 from nnlab.tracking.frames import read_runs
 from nnlab.tracking.locations import tracking_uri
 from nnlab.tracking.readers import open_reader
-from nnlab.wording import counted
+from nnlab.wording import agreeing, counted
 
 VARIED = "varied"  # attribute of selected runs: the fields that vary before a condition is met
 PIVOTED = ("mean", "low", "high", "interval", "seeds")  # columns that a pivoted comparison keeps
@@ -160,7 +160,7 @@ def importance(
     grid = " × ".join(f"{runs[field].nunique()} {field}" for field in fields)
     configurations = math.prod(int(runs[field].nunique()) for field in fields)
     notes += [
-        f"A full, balanced grid: {grid}, {len(runs) // configurations} seeds each.",
+        f"A full, balanced grid: {grid}, {counted(len(runs) // configurations, 'seed')} each.",
         *_diverged_note(runs, name),
     ]
     among, learned = _among_those_that_learned(runs, fields, name)
@@ -225,10 +225,11 @@ def _select(
     once = one_run_per_seed(runs, varying_fields(runs))
     once.attrs[VARIED] = varied  # a condition takes no column away
     repeated = len(runs) - len(once)
-    notes = [
-        f"{repeated} runs repeat a configuration and seed of others, and are not counted again."
-    ]
-    return once, name, left_out + (notes if repeated else [])
+    note = (
+        f"{counted(repeated, 'run')} {agreeing(repeated, 'repeats', 'repeat')} a configuration and "
+        f"seed of others, and {agreeing(repeated, 'is', 'are')} not counted again."
+    )
+    return once, name, left_out + ([note] if repeated else [])
 
 
 def _row(group: RunGroup, counts: Sequence[str]) -> dict[str, Any]:
@@ -307,8 +308,10 @@ def _notes(
     without = runs[run_results(runs, metric).isna()]
     if len(without):
         notes.append(
-            f"{len(without)} of {len(runs)} runs have no {metric} ({tally(endings(without))}): "
-            "they are in the order, as the worst result, but not in the statistics."
+            f"{len(without)} of {counted(len(runs), 'run')} "
+            f"{agreeing(len(without), 'has', 'have')} no {metric} ({tally(endings(without))}): "
+            f"{agreeing(len(without), 'it is', 'they are')} in the order, as the worst result, "
+            "but not in the statistics."
         )
     if (runs["outcome"] == "pruned").any():
         notes.append(
@@ -319,19 +322,21 @@ def _notes(
     alone = int((table["seeds"] == 1).sum())
     if alone:
         notes.append(
-            f"{alone} of {len(table)} configurations have one seed: no interval. More seeds: add "
+            f"{alone} of {counted(len(table), 'configuration')} "
+            f"{agreeing(alone, 'has', 'have')} one seed: no interval. More seeds: add "
             "'seed=range(0,5)' to the sweep."
         )
     few = int(table["seeds"].between(2, 4).sum())
     if few:
         notes.append(
-            f"{few} of {len(table)} configurations have 2 to 4 seeds: too few for an interval that "
-            "holds the true mean 95 times in 100, and for any verdict. "
-            + next_step(groups).replace("`", "")
+            f"{few} of {counted(len(table), 'configuration')} {agreeing(few, 'has', 'have')} "
+            "2 to 4 seeds: too few for an interval that holds the true mean 95 times in 100, "
+            "and for any verdict. " + next_step(groups).replace("`", "")
         )
     plain = int((table["interval"] == "percentile").sum())
     if plain:
-        notes.append(f"{plain} intervals are percentile intervals: BCa is not defined there.")
+        are = agreeing(plain, "is a percentile interval", "are percentile intervals")
+        notes.append(f"{counted(plain, 'interval')} {are}: BCa is not defined there.")
     return notes
 
 

@@ -11,6 +11,7 @@ from nnlab.analysis.formatting import metric_name, number, short, written
 from nnlab.analysis.groups import RunGroup, Value, levels, numeric
 from nnlab.analysis.ranking import LAST, METRIC, tally
 from nnlab.analysis.seed_variance import seed_sentences
+from nnlab.wording import agreeing, counted
 
 UNLEARNED = ("stalled", "dead", "diverged")  # outcomes of runs that came to their end
 PARTED = 0.02  # between the last accuracy and the mean of the late ones: worth a sentence
@@ -56,9 +57,10 @@ def conclusions(
 def _completeness(runs: pd.DataFrame, planned: int) -> Iterator[str]:
     done = int(runs["outcome"].notna().sum())
     if done < planned:
+        have_come = agreeing(done, "has come to its", "have come to their")
         yield (
-            f"**Not complete:** {done} of {planned} runs have come to their end; all that follows "
-            "holds for these."
+            f"**Not complete:** {done} of {counted(planned, 'run')} {have_come} end; all that "
+            f"follows holds for {agreeing(done, 'it', 'these')}."
         )
 
 
@@ -69,7 +71,7 @@ def _outcomes(
     ended = endings(runs)
     rest = ended[ended != "learned"]
     others = f"; {tally(rest)}" if len(rest) else ""
-    yield f"{len(runs) - len(rest)} of {len(runs)} runs learned{goal}{others}."
+    yield f"{len(runs) - len(rest)} of {counted(len(runs), 'run')} learned{goal}{others}."
     for field in groups[0].settings:
         values = levels(groups, field)
         at = {
@@ -79,18 +81,14 @@ def _outcomes(
         never = [value for value in values if at[value].isin(UNLEARNED).all()]
         always = [value for value in values if (at[value] == "learned").all()]
         if 0 < len(never) < len(values):
-            count = sum(len(at[value]) for value in never)
+            count = counted(sum(len(at[value]) for value in never), "run")
             yield (
-                f"Nothing learned with {field_values(groups, field, never)} ({_runs(count)}), "
+                f"Nothing learned with {field_values(groups, field, never)} ({count}), "
                 "whatever the rest."
             )
         if 0 < len(always) < len(values):
-            count = sum(len(at[value]) for value in always)
-            yield f"Every run learned with {field_values(groups, field, always)} ({_runs(count)})."
-
-
-def _runs(count: int) -> str:
-    return f"{count} run{'s' * (count != 1)}"
+            count = counted(sum(len(at[value]) for value in always), "run")
+            yield f"Every run learned with {field_values(groups, field, always)} ({count})."
 
 
 def field_values(groups: Sequence[RunGroup], field: str, chosen: Sequence[Value]) -> str:
@@ -121,8 +119,9 @@ def late_notes(runs: pd.DataFrame, metric: str) -> Iterator[str]:
     without = len(without_late(runs))
     if without:
         yield (
-            f"{without} of {len(runs)} runs, of an older version, have no history and so no "
-            f"{METRIC}: all are compared by their last value."
+            f"{without} of {counted(len(runs), 'run')}, of an older version, "
+            f"{agreeing(without, 'has', 'have')} no history and so no {METRIC}: all are "
+            "compared by their last value."
         )
     if METRIC not in runs or LAST not in runs:
         return
@@ -133,8 +132,8 @@ def late_notes(runs: pd.DataFrame, metric: str) -> Iterator[str]:
             index=False, name=None
         )
         yield (
-            f"In {parted} of {len(runs)} runs the last validation accuracy is more than {PARTED:g} "
-            f"from the mean over the last tenth of the epochs, most of all in {name} "
+            f"In {parted} of {counted(len(runs), 'run')} the last validation accuracy is more than "
+            f"{PARTED:g} from the mean over the last tenth of the epochs, most of all in {name} "
             f"({number(last)}, and {number(late)} in the mean): there it still moves, and a last "
             "value is a matter of when training was stopped."
         )

@@ -14,6 +14,7 @@ from typing import Any
 import pandas as pd
 
 from nnlab.errors import ComparisonError
+from nnlab.wording import agreeing, counted
 
 ORDERED: dict[type[ast.cmpop], Callable[[Any, Any], Any]] = {
     ast.Lt: operator.lt,
@@ -72,7 +73,8 @@ def runs_where(runs: pd.DataFrame, condition: str) -> pd.DataFrame:
         raise ComparisonError(f"--where {condition!r} cannot be read: give {ALLOWED}.") from error
     chosen = runs[_Condition(runs, condition).truth(tree)]
     if chosen.empty:
-        raise ComparisonError(f"None of the {len(runs)} runs meets --where {condition!r}.")
+        count = counted(len(runs), "run")
+        raise ComparisonError(f"None of the {count} meets --where {condition!r}.")
     return chosen
 
 
@@ -101,8 +103,10 @@ def left_out_note(runs: pd.DataFrame, condition: str) -> list[str]:
     ids = ", ".join(run_id[:8] for run_id in without["run_id"][:NAMED])
     more = f" and {len(without) - NAMED} more" if len(without) > NAMED else ""
     sentence = (
-        f"{len(without)} of {len(runs)} runs are left out, for they have no {' or '.join(params)}: "
-        f"{ids}{more}. Where their process was killed, `nnlab doctor` adds it."
+        f"{len(without)} of {counted(len(runs), 'run')} "
+        f"{agreeing(len(without), 'is left out, for it has', 'are left out, for they have')} no "
+        f"{' or '.join(params)}: {ids}{more}. Where the process was killed, `nnlab doctor` "
+        "adds it."
     )
     return [sentence]
 

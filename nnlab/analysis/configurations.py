@@ -9,6 +9,7 @@ from nnlab.analysis.ranking import LAST, METRIC, SEED, result_of
 from nnlab.errors import ComparisonError
 from nnlab.jobs.run import SEEDS
 from nnlab.training.initializers import independent
+from nnlab.wording import counted
 
 DIGEST = "data_digest"
 FINAL = (METRIC, LAST, "final_val_loss", "final_train_loss")  # no diverged run has these
@@ -113,11 +114,11 @@ def metric_of(runs: pd.DataFrame, metric: str) -> str:
     if (runs["outcome"] == "diverged").any():  # perhaps all diverged, and that is a result too
         metrics = list(dict.fromkeys((*metrics, *FINAL)))
     if not metrics:
-        raise ComparisonError(f"None of these {len(runs)} runs has a result yet.")
+        raise ComparisonError(f"None of these {counted(len(runs), 'run')} has a result yet.")
     if metric == "epochs_to_target" and metric not in runs:
         raise ComparisonError(
-            f"None of these {len(runs)} runs has reached its target accuracy; compare another "
-            "metric."
+            f"None of these {counted(len(runs), 'run')} has reached its target accuracy; compare "
+            "another metric."
         )
     name = column(metric, metrics)
     return LAST if name == METRIC and len(without_late(runs)) else name

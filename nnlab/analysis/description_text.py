@@ -23,6 +23,7 @@ from nnlab.tracking.own_tags import own_tags
 from nnlab.tracking.readers import Reader, open_reader
 from nnlab.tracking.records import RunRecord
 from nnlab.training.history import CURVES
+from nnlab.wording import counted
 
 RUNS = 10  # of a sweep that are listed
 LABEL = 16  # columns
@@ -105,7 +106,7 @@ def _facts(found: Description, option: str) -> Iterator[tuple[str, str]]:
 
 def _endings(found: Description) -> str:
     endings = tally(str(run.tags.get(Tag.OUTCOME, run.status)) for run in found.runs)
-    return f"{found.row['status']}, {len(found.runs)} runs: {endings}".removesuffix(": ")
+    return f"{found.row['status']}, {counted(len(found.runs), 'run')}: {endings}".removesuffix(": ")
 
 
 def _times(record: RunRecord) -> str:

@@ -16,6 +16,7 @@ from nnlab.analysis.groups import RunGroup, Value, candidates
 from nnlab.analysis.paired_statistics import paired_difference
 from nnlab.analysis.ranking import lower_is_better
 from nnlab.jobs.study import Reference
+from nnlab.wording import agreeing, counted
 
 MAJORITY = 0.5  # share of hidden units, or of seeds, above which a rule speaks of them all
 NEARLY_ALL = 0.9  # share of dead hidden units from which a network is dead on arrival
@@ -241,12 +242,12 @@ def _against_single(row: ReferenceRow, group: RunGroup, reference: Reference) ->
     if low is not None and high is not None:
         between = interval(row.reference + low, row.reference + high)
     mean = f"{number(row.mean)} {between}".strip()
-    seeds = f"{len(results)} seed{'s' * (len(results) != 1)}"
+    seeds = counted(len(results), "seed")
     better = (row.mean < row.reference) == lower
     verdict = (
         f"{'better' if better else 'worse'} than the reference's {number(row.reference)}"
         if difference.decided
-        else f"which {seeds} do{'es' * (len(results) == 1)} not tell from the reference's "
+        else f"which {seeds} {agreeing(len(results), 'does', 'do')} not tell from the reference's "
         f"{number(row.reference)}"
     )
     return (

@@ -10,6 +10,7 @@ from nnlab.analysis.configurations import run_results, varying_seeds
 from nnlab.analysis.formatting import metric_name, number
 from nnlab.analysis.paired_statistics import MIN_SEEDS
 from nnlab.jobs.run import SEEDS
+from nnlab.wording import agreeing, counted
 
 WEIGHTS, SPLIT, ORDER = "the initial weights", "the split", "the order of the mini-batches"
 DRAWS = dict(zip(SEEDS, (WEIGHTS, SPLIT, ORDER), strict=True))
@@ -81,8 +82,9 @@ def _drawn(runs: pd.DataFrame, seeds: Sequence[str]) -> tuple[list[str], list[st
 def _how_sure(runs: pd.DataFrame, seeds: Sequence[str]) -> str:
     """Say where too few values of a seed make its share of the variance."""
     counts = {seed: runs[seed].nunique(dropna=False) for seed in seeds}
-    few = [f"{count} values of `{seed}`" for seed, count in counts.items() if count < MIN_SEEDS]
-    return f" {' and '.join(few)} say little of it." if few else ""
+    few = {seed: count for seed, count in counts.items() if count < MIN_SEEDS}
+    values = " and ".join(f"{counted(count, 'value')} of `{seed}`" for seed, count in few.items())
+    return f" {values} {agreeing(sum(few.values()), 'says', 'say')} little of it." if few else ""
 
 
 def _averaged(runs: pd.DataFrame, seeds: Sequence[str]) -> list[str]:

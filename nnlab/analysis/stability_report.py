@@ -33,6 +33,7 @@ from nnlab.tracking.artifacts import ENVIRONMENT
 from nnlab.tracking.records import RunRecord
 from nnlab.tracking.store import Store
 from nnlab.training.stability_edges import EDGES, HORIZONS
+from nnlab.wording import counted
 
 TABLES = {
     "stability.csv": ("run_id", SEED, "sharpness", "lr_predicted"),
@@ -133,8 +134,8 @@ def stability_document(results: StabilityResults, name: str) -> Document:
         verdict=[*stability_verdict(networks, results.trials)],
         command=command or f"(not recorded: {one_line(results.parent.name)})",
         varied=markdown_table(["field", "values", ""], settings, left=(0, 1, 2)),
-        fixed=f"{len(results.trials)} trainings of {len(networks)} networks; each row of "
-        "`networks.csv` is a network, of `trials.csv` a training.",
+        fixed=f"{len(results.trials)} trainings of {counted(len(networks), 'network')}; each row "
+        "of `networks.csv` is a network, of `trials.csv` a training.",
         sections=[Section("Results", _results(results))],
         failures="None: the search came to its end.",
         provenance=provenance_table(results.parent, results.environment, networks, "networks.csv"),

@@ -15,6 +15,7 @@ from nnlab.analysis.configurations import DIGEST, varying_fields
 from nnlab.analysis.formatting import settings_text, short, written
 from nnlab.analysis.ranking import SEED
 from nnlab.training.stability_edges import EDGES, HORIZONS
+from nnlab.wording import counted
 
 NEARLY = 4 / 3  # the factor, up or down, within which 2 / sharpness is said to be nearly right
 ORDERED = 5  # configurations that a rank correlation needs at least
@@ -131,8 +132,9 @@ def _compared(groups: Sequence[tuple[str, pd.DataFrame]], edge: str) -> Iterator
     killed = _killed(pd.concat([group for _, group in groups]), edge)
     if killed:
         yield (
-            f"In {killed} of {sum(len(group) for _, group in groups)} networks that phase ends "
-            "because a step switches off every hidden unit; the loss has not risen there."
+            f"In {killed} of {counted(sum(len(group) for _, group in groups), 'network')} that "
+            "phase ends because a step switches off every hidden unit; the loss has not risen "
+            "there."
         )
 
 
@@ -193,8 +195,8 @@ def _never_above(networks: pd.DataFrame, trials: pd.DataFrame) -> Iterator[str]:
     yield text + "."
     if killed := _killed(networks, "stable"):
         yield (
-            f"In {killed} of {len(networks)} networks it does not rise above it before a step "
-            "switches off every hidden unit."
+            f"In {killed} of {counted(len(networks), 'network')} it does not rise above it before "
+            "a step switches off every hidden unit."
         )
 
 
@@ -203,7 +205,8 @@ def _settles(networks: pd.DataFrame) -> Iterator[str]:
     if len(ratios):
         text = f"Up to {_range(ratios)} times 2 / sharpness it settles below its initial value"
         if holes := int((networks["holes"] > 0).sum()):
-            text += f"; in {holes} of {len(networks)} networks it does not at some lower rate"
+            count = counted(len(networks), "network")
+            text += f"; in {holes} of {count} it does not at some lower rate"
         yield text + "."
     searched = [edge for edge in EDGES if f"lr_{edge}_lower" in networks]
     searched = [edge for edge in searched if networks[f"lr_{edge}_lower"].notna().any()]

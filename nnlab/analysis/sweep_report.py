@@ -22,6 +22,7 @@ from nnlab.jobs.tags import Tag
 from nnlab.safe_text import one_line
 from nnlab.tracking.records import RunRecord
 from nnlab.training.arithmetic import EXACT
+from nnlab.wording import agreeing, counted
 
 MAX_FAILURES = 36  # that are rows of the report
 
@@ -109,7 +110,8 @@ def _failures(runs: pd.DataFrame) -> str:
     table = markdown_table(["run", "", "what became of it"], rows[:MAX_FAILURES], left=(0, 1, 2))
     left = len(rows) - MAX_FAILURES
     more = f"\n\n… and {left} more in `runs.csv`." if left > 0 else ""
-    return f"{len(failed)} of {len(runs)} runs have no final network:\n\n{table}{more}"
+    have = agreeing(len(failed), "has", "have")
+    return f"{len(failed)} of {counted(len(runs), 'run')} {have} no final network:\n\n{table}{more}"
 
 
 def provenance_table(
@@ -155,7 +157,7 @@ def _provenance(
     }
     yield "software", ", ".join(f"{name} {version}" for name, version in versions.items())
     cores = environment.get("cores", "?")
-    yield "machine", f"{environment.get('processor', '?')}, {cores} cores"
+    yield "machine", f"{environment.get('processor', '?')}, {cores} core{'s' * (cores != 1)}"
 
 
 def typed_command(parent: RunRecord) -> str | None:

@@ -10,6 +10,7 @@ import pandas as pd
 from scipy import stats
 
 from nnlab.analysis.ranking import SEED
+from nnlab.wording import agreeing, counted
 
 
 class DesignError(ValueError):
@@ -81,7 +82,8 @@ def decompose(runs: pd.DataFrame, factors: Sequence[str], value: str) -> list[Ef
     values = runs[value].to_numpy(np.float64)
     if not np.isfinite(values).all():
         bad = int((~np.isfinite(values)).sum())
-        raise DesignError(f"{bad} of the {len(values)} runs have no finite {value}.")
+        have = agreeing(int(bad), "has", "have")
+        raise DesignError(f"{bad} of the {counted(len(values), 'run')} {have} no finite {value}.")
     counts = runs.groupby(names, sort=False)[value].size()
     levels = {name: int(runs[name].nunique()) for name in names}
     cells = math.prod(levels.values())

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from nnlab.errors import ComparisonError
+from nnlab.wording import counted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -48,7 +49,8 @@ def best_run(sweep: str, metric: str | None, uri: str) -> str:
     name = metric_of(runs, metric or METRIC)
     results = runs.assign(result=run_results(runs, name)).dropna(subset=["result"])
     if results.empty:
-        raise ComparisonError(f"None of the {len(runs)} runs of {sweep[:8]} has {name} yet.")
+        count = counted(len(runs), "run")
+        raise ComparisonError(f"None of the {count} of {sweep[:8]} has {name} yet.")
     upwards = lower_is_better(name)
     ordered = results.sort_values(["result", "run_id"], ascending=[upwards, True])
     return str(ordered["run_id"].iloc[0])

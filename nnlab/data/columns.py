@@ -10,6 +10,7 @@ import numpy as np
 
 from nnlab.arrays import Array
 from nnlab.errors import DataError
+from nnlab.wording import counted
 
 LABEL = "label"
 LABEL_NAMES = ("label", "labels", "class", "y", "target")  # whatever the case
@@ -184,9 +185,9 @@ def unnamed_columns(rows: Array, choice: Choice, path: Path, pixels: int | None)
                 return Columns(None, places, said)
             found = "two columns that may be" if len(likely) > 1 else "no column that looks like"
             raise DataError(
-                f"{path}: found no header in {rows.shape[1]} columns, and {found} the label, "
-                "expected it in the first or the last one, as whole numbers from 0 or 1 on. Give "
-                "data.label_column=first or data.label_column=last."
+                f"{path}: found no header in {counted(rows.shape[1], 'column')}, and {found} the "
+                "label, expected it in the first or the last one, as whole numbers from 0 or 1 "
+                "on. Give data.label_column=first or data.label_column=last."
             )
         label = likely[0]
         said.append(f"label in the {'first' if label == places[0] else 'last'} column")

@@ -12,6 +12,7 @@ from typing import Literal, NamedTuple, NoReturn, TypeAlias
 
 from nnlab.data.files import GZIP_MAGIC, cut_off, read_bytes
 from nnlab.errors import DataError
+from nnlab.wording import counted
 
 Kind: TypeAlias = Literal["idx", "npy", "npz", "picture", "arff", "table"]
 
@@ -214,7 +215,8 @@ def _only_member(data: bytes, path: Path) -> bytes:
         _refuse(path, "an Excel workbook: save the sheet as CSV")
     if len(names) != 1:
         shown = ", ".join(names[:4]) + (", …" if len(names) > 4 else "")  # noqa: PLR2004
-        _refuse(path, f"a zip archive of {len(names)} files ({shown}), expected one: unpack it, "
+        count = counted(len(names), "file")
+        _refuse(path, f"a zip archive of {count} ({shown}), expected one: unpack it, "
                 "and give the folder or one of the files")  # fmt: skip
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:

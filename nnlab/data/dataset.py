@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from nnlab.arrays import Array
 from nnlab.data.permutation import permutation
 from nnlab.errors import DataError
+from nnlab.wording import counted
 
 MAX_CLASSES = 256  # labels are bytes in every format that is read
 
@@ -64,8 +65,9 @@ class Dataset:
             _check(f"the test set of {self.source}", self.test_pixels, self.test_labels)
             if self.test_pixels.shape[1] != self.pixels.shape[1]:
                 raise DataError(
-                    f"{self.source}: test images have {self.test_pixels.shape[1]} pixels, "
-                    f"expected {self.pixels.shape[1]} as in the training images."
+                    f"{self.source}: test images have "
+                    f"{counted(self.test_pixels.shape[1], 'pixel')}, expected "
+                    f"{self.pixels.shape[1]} as in the training images."
                 )
             if self.test_labels.max() >= self.classes:
                 raise DataError(
@@ -87,8 +89,8 @@ class Dataset:
         rows, columns = self.image_shape
         test = "" if self.test_labels is None else f" (and {len(self.test_labels):,} to test)"
         return (
-            f"{self.source}: {len(self.labels):,} images{test} of {rows} × {columns}, "
-            f"{len(np.unique(self.labels))} classes; {self.read_as}."
+            f"{self.source}: {counted(len(self.labels), 'image')}{test} of {rows} × {columns}, "
+            f"{counted(len(np.unique(self.labels)), 'class')}; {self.read_as}."
         )
 
     @property
@@ -106,7 +108,8 @@ def _check(source: str, pixels: NDArray[np.uint8], labels: NDArray[np.int64]) ->
         raise DataError(f"{source}: found no images, expected at least one.")
     if len(pixels) != len(labels):
         raise DataError(
-            f"{source}: found {len(pixels)} images but {len(labels)} labels, expected one each."
+            f"{source}: found {counted(len(pixels), 'image')} but {counted(len(labels), 'label')}, "
+            "expected one each."
         )
     if labels.min() < 0 or labels.max() >= MAX_CLASSES:
         outlier = labels.min() if labels.min() < 0 else labels.max()

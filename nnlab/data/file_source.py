@@ -17,6 +17,7 @@ from nnlab.data.dataset import Dataset
 from nnlab.data.files import readable
 from nnlab.data.pixel_values import are_whole, scale_said, to_bytes, white_of
 from nnlab.errors import DataError
+from nnlab.wording import counted
 
 LISTED = 5  # entries of a folder in a message
 IMAGE_DIMENSIONS = 3
@@ -200,7 +201,7 @@ def _idx_parts(folder: Path, prefix: str | None, asked: Path) -> tuple[Part, Par
         images, labels = idx.read_idx(images_path, 3), idx.read_idx(labels_path, 1)
         if len(images) != len(labels):
             raise DataError(
-                f"{images_path}: found {len(images):,} images but {len(labels):,} "
+                f"{images_path}: found {counted(len(images), 'image')} but {len(labels):,} "
                 f"labels in {labels_path.name}, expected one each."
             )
         parts.append(Part(images, labels, images_path, "IDX files"))

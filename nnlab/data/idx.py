@@ -12,6 +12,7 @@ from nnlab.arrays import Array
 from nnlab.data.content import kind_of, unpacked
 from nnlab.data.files import cut_off, readable
 from nnlab.errors import DataError
+from nnlab.wording import counted
 
 UNSIGNED_BYTES = 0x08
 DTYPES = {
@@ -89,7 +90,7 @@ def parse_idx(content: bytes, path: Path, dimensions: int) -> Array:
     if dtype is None or (sizes != dimensions and not several):
         raise DataError(
             f"{path}: found the magic number 0x{content[:4].hex()}, expected 0x{expected.hex()} "
-            f"(IDX, unsigned bytes, {dimensions} dimension{'s' if dimensions > 1 else ''})."
+            f"(IDX, unsigned bytes, {counted(dimensions, 'dimension')})."
         )
     header = 4 + 4 * sizes
     if len(content) < header:

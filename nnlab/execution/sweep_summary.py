@@ -19,6 +19,7 @@ from nnlab.tracking.records import RunRecord
 from nnlab.tracking.tracker import Tracker
 from nnlab.tracking.writer import Point
 from nnlab.training.outcomes import Status
+from nnlab.wording import counted
 
 ROWS = 10  # of the description's table; runs.csv has all runs
 RUN_TITLES = (
@@ -120,7 +121,7 @@ def describe_sweep(
         commands.insert(0, "nnlab resume")
     parts = [
         *([study.question] if study is not None and study.question else []),
-        f"{len(runs)} runs: {summary}.",
+        f"{counted(len(runs), 'run')}: {summary}.",
         _results_table(runs, varying),
         "\n".join(f"- `{command} {parent[:8]}`" for command in commands),
     ]

@@ -10,6 +10,7 @@ from hydra.core.override_parser.types import Override, RangeSweep
 from nnlab.errors import ConfigError
 from nnlab.jobs.config import RunConfig
 from nnlab.jobs.words import PAIR_TAG
+from nnlab.wording import agreeing
 
 Jobs = list[list[str]]
 
@@ -114,8 +115,10 @@ def distinct(
     places = [first.setdefault(content, place) for place, content in enumerate(contents)]
     if len(first) == len(jobs):
         return places, None
+    again = len(jobs) - len(first)
+    are = agreeing(again, "is", "are")
     repeated = next(place for at, place in enumerate(places) if at != place)
     return places, (
-        f"{len(jobs) - len(first)} of the {len(jobs)} runs asked for are equal to another, and are "
+        f"{again} of the {len(jobs)} runs asked for {are} equal to another, and {are} "
         f"trained once; the first of these is {' '.join(jobs[repeated])}."
     )

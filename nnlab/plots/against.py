@@ -20,6 +20,7 @@ from nnlab.plots.labels import (
     shorten,
 )
 from nnlab.plots.style import GREY, WIDTH, add_axes, in_shared_style, new_figure, write_message
+from nnlab.wording import counted
 
 MAX_NAMED = 8  # curves with colours and names
 ROOM = 1.6, 4.2  # inches to the right of the axes, at least and at most
@@ -125,14 +126,14 @@ def _subtitle(drawn: Sequence[MetricCurve], named: Sequence[MetricCurve]) -> str
     """Say how many configurations and seeds there are, and what lines, bars and dots mean."""
     seeds = [int(np.isfinite(values).sum()) for curve in drawn for values in curve.values]
     counts = [count for count in seeds if count]
-    configurations = f"{len(counts)} configuration{'s' * (len(counts) != 1)}"
+    configurations = counted(len(counts), "configuration")
     if not counts:
         return configurations
     fewest, most = min(counts), max(counts)
     if most == 1:
         parts = [f"{configurations}, one seed each: no spread is known"]
     else:
-        parts = [f"{configurations} × {f'{fewest} to ' * (fewest < most)}{most} seeds"]
+        parts = [f"{configurations} × {f'{fewest} to ' * (fewest < most)}{counted(most, 'seed')}"]
         bar = ", bar: 95 % interval" * any(np.isfinite(curve.low).any() for curve in named)
         parts.append(f"line: mean{bar}, dot: a seed")
     if len(named) < len(drawn):

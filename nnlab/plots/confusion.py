@@ -20,6 +20,7 @@ from nnlab.plots.style import (
     in_shared_style,
     new_figure,
 )
+from nnlab.wording import counted
 
 MAX_COUNTED = 20  # classes; with more, a cell can't hold its count
 MAX_LISTED = 24  # classes; with more, lines of text would touch
@@ -54,7 +55,7 @@ def confusion_matrix(counts: Array, name: str) -> Figure:
     figure, top = new_figure(
         "Which class is taken for which, on the validation images",
         name,
-        f"accuracy {accuracy} on {counts.sum():,} samples  ·  {colours}",
+        f"accuracy {accuracy} on {counted(counts.sum(), 'sample')}  ·  {colours}",
     )
     bottom = 0.75
     height = top - bottom - 0.3

@@ -23,6 +23,7 @@ from nnlab.plots.style import (
     in_shared_style,
     new_figure,
 )
+from nnlab.wording import counted
 
 MAX_FILTERS = 64
 CAPTION = 0.35, 0.22  # inches: width and height of a unit's number above its image
@@ -125,7 +126,7 @@ def unit_filters(
     """
     hidden = len(w1)
     units = largest_units(w1, MAX_FILTERS)
-    facts = [f"incoming weights of {hidden} hidden unit{'s' if hidden != 1 else ''}"]
+    facts = [f"incoming weights of {counted(hidden, 'hidden unit')}"]
     if hidden > MAX_FILTERS:
         facts[0] = f"incoming weights of the {MAX_FILTERS} of {hidden} hidden units of largest norm"
     if dead is not None and dead.any():

@@ -24,6 +24,7 @@ from nnlab.plots.labels import (
 )
 from nnlab.plots.outcome_marks import outcome_legend, outcome_style
 from nnlab.plots.style import GREY, WIDTH, add_axes, in_shared_style, new_figure, write_message
+from nnlab.wording import counted
 
 MAX_NAMED = 6  # of the best configurations; the worst one has a name too
 MANY = 18  # configurations, of which the best, the median and the worst have names and bands
@@ -153,15 +154,15 @@ def learning_curves(
 def _subtitle(drawn: Sequence[LearningCurve], runs: int) -> str:
     """Say how many configurations, runs and seeds are drawn, and what the bands mean."""
     shown = sum(curve.seeds for curve in drawn)
-    of_runs = f"{shown:,} of {runs:,} runs" if shown < runs else f"{runs:,} run{'s' * (runs != 1)}"
-    parts = [f"{len(drawn):,} configuration{'s' * (len(drawn) != 1)}, {of_runs}"]
+    of_runs = f"{shown:,} of {runs:,} runs" if shown < runs else counted(runs, "run")
+    parts = [f"{counted(len(drawn), 'configuration')}, {of_runs}"]
     seeds = {curve.seeds for curve in drawn}
     if seeds == {1}:
         parts.append("one seed each: no spread is known")
     elif seeds:
         fewest, most = min(seeds), max(seeds)
         parts.append(
-            f"line: median of {f'{fewest} to ' if fewest < most else ''}{most} seeds, "
+            f"line: median of {f'{fewest} to ' if fewest < most else ''}{counted(most, 'seed')}, "
             "band: lowest to highest"
         )
     if any((curve.count < curve.seeds)[curve.count > 0].any() for curve in drawn):

@@ -32,6 +32,7 @@ from nnlab.plots.style import (
     new_figure,
     write_message,
 )
+from nnlab.wording import counted
 
 TICK = 12.0  # points
 SLANT = 35  # degrees, of names that are too long to stand beside each other
@@ -137,14 +138,14 @@ def _subtitle(present: Array) -> str:
     rows, columns, seeds = present.shape
     runs = present.sum(axis=2)
     filled = int((runs > 0).sum())
-    parts = [f"{filled:,} configuration{'s' if filled != 1 else ''}"]
+    parts = [counted(filled, "configuration")]
     if filled < rows * columns:
         parts = [f"{filled:,} of {rows * columns:,} configurations"]
     fewest = int(runs[runs > 0].min(initial=seeds))
     if seeds == 1:
         parts[0] += ", 1 seed each: no spread is known"
         return "  ·  ".join([*parts, "colour: accuracy, mark: outcome"])
-    parts[0] += f" × {f'{fewest} to ' if fewest < seeds else ''}{seeds} seeds"
+    parts[0] += f" × {f'{fewest} to ' if fewest < seeds else ''}{counted(seeds, 'seed')}"
     return "  ·  ".join(
         [*parts, "foot of a cell: each seed's accuracy, sorted", "one mark: all agree"]
     )

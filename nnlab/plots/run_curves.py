@@ -27,6 +27,7 @@ from nnlab.plots.style import (
     new_figure,
     write_message,
 )
+from nnlab.wording import counted
 
 TITLE = "Training, epoch by epoch"
 
@@ -179,7 +180,7 @@ def run_curves(
 
 def _subtitle(epoch: Array, series: Mapping[str, Array], target: float | None) -> str:
     """Say when the target was reached, and from when on the loss was not finite."""
-    parts = [f"{int(epoch[-1]):,} epochs" if epoch[-1] != 1 else "1 epoch"]
+    parts = [counted(int(epoch[-1]), "epoch")]
     accuracy = series.get("val/accuracy")
     if target is not None and accuracy is not None:
         reached = epoch[accuracy >= target]

@@ -24,6 +24,7 @@ from nnlab.plots.style import (
     new_figure,
     write_message,
 )
+from nnlab.wording import counted
 
 ROOM = 2.7  # inches to the right of the axes
 # Of each rate: its label, colour and mark.
@@ -125,12 +126,12 @@ def stable_learning_rates(points: Sequence[StabilityPoint], name: str, x_name: s
 
 def _subtitle(values: int, seeds: int) -> str:
     """Say how many configurations and seeds there are, and what the marks mean."""
-    configurations = f"{values} configuration{'s' * (values != 1)}"
+    configurations = counted(values, "configuration")
     eigenvalue = "λ: largest eigenvalue of the Hessian"
     if seeds == 1:
         return f"{configurations}, one seed: no spread is known  ·  {eigenvalue}"
     marks = "large mark: geometric mean, dot: a seed"
-    return f"{configurations} × {seeds} seeds  ·  {marks}  ·  {eigenvalue}"
+    return f"{configurations} × {counted(seeds, 'seed')}  ·  {marks}  ·  {eigenvalue}"
 
 
 def _set_word_axis(axes: Axes, values: Sequence[float | str]) -> None:

@@ -26,6 +26,7 @@ from nnlab.system.supervisor import supervised
 from nnlab.system.temporary import temporary_folder
 from nnlab.tracking.store import Store
 from nnlab.training.initializers import FREE_INITS
+from nnlab.wording import counted
 
 PREFIX = "nnlab-original-"  # of the temporary folders; the id of the process that made them follows
 
@@ -52,7 +53,7 @@ class RecordedCode:
     def summary(self) -> str:
         """A description for the user, who decides whether to run it."""
         changed = self.patch.count(b"\ndiff --git ") + self.patch.startswith(b"diff --git ")
-        patched = f", with a recorded patch of {changed} files on it" if changed else ""
+        patched = f", with a recorded patch of {counted(changed, 'file')} on it" if changed else ""
         return f"the code of commit {self.commit[:12]} ({self.subject}){patched}"
 
 

@@ -20,6 +20,7 @@ from nnlab.training.full_batch import predict
 from nnlab.training.history import CURVES, OBSERVATIONS
 from nnlab.training.network import Params
 from nnlab.training.outcomes import LATE, Curve, summarise
+from nnlab.wording import counted
 
 Place = tuple[str, int]  # metric, epoch
 Points = dict[Place, float]
@@ -82,7 +83,7 @@ def history_faults(store: Store, run: RunRecord, points: Mapping[Place, float]) 
         return []
     epoch, name = wrong[0]
     values = f"{points.get((name, epoch))} and {stored[name, epoch]}"
-    count = f"{len(wrong)} value{'s' if len(wrong) > 1 else ''}"
+    count = counted(len(wrong), "value")
     where = f"in {count}, first in {name} at epoch {epoch}: {values}"
     return [f"history.csv and the store disagree {where}; {CHANGED}"]
 

@@ -20,6 +20,7 @@ from nnlab.tracking.writer import Writer
 from nnlab.transfer.archive import ArchivedRun
 from nnlab.transfer.archive_reader import ExtractedRun, open_archive
 from nnlab.transfer.lineage import find_local_ids
+from nnlab.wording import counted
 
 RUN_ID = re.compile(r"\b[0-9a-f]{32}\b")
 RESERVED = (Tag.PARENT, Tag.NAME, Tag.IMPORTING, Tag.IMPORTED_FROM)  # no archive may set these
@@ -213,11 +214,11 @@ def clean_up_imports(
         imports.setdefault(record.tags[Tag.IMPORTING], []).append(record)
     messages = []
     for mark, records in imports.items():
-        process = ProcessId.parse(mark)
+        process, count = ProcessId.parse(mark), counted(len(records), "run")
         if process is not None and process.host != lost_host:
             if not process.is_here:
                 messages.append(
-                    f"left alone an import of {len(records)} runs by {process.host}; if that "
+                    f"left alone an import of {count} by {process.host}; if that "
                     f"machine is gone, use --host {shlex.quote(process.host)}"
                 )
                 continue
@@ -227,9 +228,9 @@ def clean_up_imports(
         if partial:
             verb = "would delete" if dry_run else "deleted"
             reason = "half imported when their process died: import them again"
-            messages.append(f"{verb} {len(records)} runs, {reason}")
+            messages.append(f"{verb} {count}, {reason}")
         else:
-            messages.append(f"complete: {len(records)} runs imported")
+            messages.append(f"complete: {count} imported")
         if not dry_run:
             with deferred():
                 for record in records:

@@ -169,7 +169,7 @@ def test_pruned_and_unfinished_runs_are_not_in_the_statistics_but_count_in_the_o
     assert "2 of 12 runs have no late_val_accuracy (1 pruned, 1 RUNNING)" in notes or (
         "2 of 12 runs have no late_val_accuracy (1 RUNNING, 1 pruned)" in notes
     )
-    assert "1 of 4 configurations have one seed: no interval" in notes
+    assert "1 of 4 configurations has one seed: no interval" in notes
 
 
 def test_one_configuration_and_seed_counts_once_however_often_it_was_run(

@@ -269,7 +269,7 @@ def test_where_one_run_has_no_late_accuracy_all_are_compared_by_the_last_one():
     assert metric_of(runs, LATE) == LATE
     runs.loc[0, LATE] = np.nan
     assert metric_of(runs, LATE) == ACCURACY
-    assert "1 of 2 runs, of an older version, have no history" in next(late_notes(runs, ACCURACY))
+    assert "1 of 2 runs, of an older version, has no history" in next(late_notes(runs, ACCURACY))
 
 
 def test_a_sweep_that_is_not_complete_says_so_first():

@@ -54,7 +54,10 @@ def folder(sweep, store, tmp_path_factory):
     out = tmp_path_factory.mktemp("out") / "init_scale"
     done = call("report", sweep[:8], "--uri", store, "--out", out)
     assert done.exit_code == 0, done.output
-    assert f"{out}/README.md\n{out}/report.html\nin the UI: nnlab ui {sweep[:8]}\n" == done.stdout
+    assert (
+        f"{out}/README.md\n{out}/report.html\nin the UI: nnlab ui {sweep[:8]} --uri {store}\n"
+        == done.stdout
+    )
     return out
 
 

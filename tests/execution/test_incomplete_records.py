@@ -93,7 +93,7 @@ def test_compare_names_the_runs_that_it_leaves_out_since_they_lack_a_param(sweep
     database, uri, (run, _) = sweep
     forget(database, run.state.run_id, "params")
     said = nnlab("compare", "--uri", uri, "--where", "lr > 0")
-    assert f"1 of 2 runs are left out, for they have no lr: {run.state.run_id[:8]}" in " ".join(
+    assert f"1 of 2 runs is left out, for it has no lr: {run.state.run_id[:8]}" in " ".join(
         said.split()
     )
     told = nnlab("compare", "--uri", uri, "--where", "status == 'FINISHED'")

@@ -435,9 +435,9 @@ def test_an_import_that_is_under_way_is_neither_closed_nor_doubled(other, archiv
     assert told.exit_code == 2
     assert "are being imported by the process elsewhere:1:1.0" in told.output
     told = nnlab("doctor", "--uri", other)
-    assert "left alone an import of 1 runs by elsewhere; if that machine is gone" in told.output
+    assert "left alone an import of 1 run by elsewhere; if that machine is gone" in told.output
     assert (
-        "complete: 1 runs imported" in nnlab("doctor", "--uri", other, "--host", "elsewhere").output
+        "complete: 1 run imported" in nnlab("doctor", "--uri", other, "--host", "elsewhere").output
     )
 
 
