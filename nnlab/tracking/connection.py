@@ -44,8 +44,6 @@ class Connection:
         Its methods are called through ``call``.
     log_batch : Callable
         MLflow's, or for a local store one that does the same sooner.
-    artifact_locations : dict of str to str
-        Where the files of a run are, by its id, as far as that is known already.
     server : ServerCalls or None
         Makes the calls of a store that is not a local one.
 
@@ -57,7 +55,6 @@ class Connection:
 
     def __init__(self, uri: str) -> None:
         self.uri = uri
-        self.artifact_locations: dict[str, str] = {}
         with self._readable_errors():
             self.client = _open_client(uri)
         self.log_batch = self.client.log_batch

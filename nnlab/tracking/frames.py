@@ -149,7 +149,7 @@ def _frame(store: Reader, selected: Collection[Selected], nothing: str) -> pd.Da
                 experiments.get(record.experiment_id),
                 record.status,
                 record.tags.get(Tag.OUTCOME),
-                _time(record.start_time),
+                record.start_time,
                 record.tags.get(Tag.DATA_DIGEST),
                 record.tags.get(Tag.WEIGHTS_SHA256),
                 record.tags.get(Tag.REPRODUCES),
@@ -174,7 +174,8 @@ def _frame(store: Reader, selected: Collection[Selected], nothing: str) -> pd.Da
             [late.get(record.run_id, record.metrics.get(LATE)) for record in records], dtype=float
         )
     frame = pd.concat([info, pd.DataFrame(params), pd.DataFrame(metrics)], axis=1)
-    frame["start_time"] = pd.to_datetime(frame["start_time"], utc=True)
+    # Not a time where no clock can have said it.
+    frame["start_time"] = pd.to_datetime(frame["start_time"], unit="ms", utc=True, errors="coerce")
     frame = frame.sort_values(["start_time", "run_id"], ascending=[False, True], ignore_index=True)
     frame.attrs.update(params=list(params), metrics=sorted(metrics))
     return frame
@@ -183,11 +184,6 @@ def _frame(store: Reader, selected: Collection[Selected], nothing: str) -> pd.Da
 def _typed(values: Sequence[str | None]) -> pd.Series:
     """Parse numbers; a column that holds nothing else is numeric."""
     return pd.Series([typed_value(each) for each in values], dtype=object).infer_objects()
-
-
-def _time(milliseconds: int) -> object:
-    """Convert a time of the store; not a time where no clock can have said it."""
-    return pd.to_datetime(milliseconds, unit="ms", utc=True, errors="coerce")
 
 
 def typed_value(text: str | None) -> int | float | str | None:

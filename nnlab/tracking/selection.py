@@ -11,6 +11,7 @@ from nnlab.tracking.readers import Reader
 from nnlab.tracking.records import RunRecord
 
 ID = re.compile(r"[0-9a-f]{1,32}")
+WHOLE_ID = re.compile(r"[0-9a-f]{32}$")
 Selected = tuple[RunRecord, str | None]  # a run, and the sweep by which it was selected
 
 
@@ -30,11 +31,14 @@ def select(store: Reader, selection: Sequence[str]) -> list[Selected]:
     """
     if not selection:
         return runs_of(store, last_sweep(store).run_id)
+    words = [word for entry in selection for word in entry.split(",") if word]
+    # Whole ids are looked up together: there may be ten thousand.
+    runs = {run.run_id: run for run in store.read([word for word in words if WHOLE_ID.match(word)])}
     selected: dict[str, Selected] = {}
-    for entry in selection:
-        for word in filter(None, entry.split(",")):
-            for run, sweep in _selected(store, word):
-                selected.setdefault(run.run_id, (run, sweep))
+    for word in words:
+        alone = word in runs and not runs[word].is_sweep
+        for run, sweep in [(runs[word], None)] if alone else _selected(store, word):
+            selected.setdefault(run.run_id, (run, sweep))
     return list(selected.values())
 
 

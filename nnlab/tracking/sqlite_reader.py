@@ -155,8 +155,14 @@ class DatabaseReader:
     @contextmanager
     def some_files(self, run_id: str, names: Iterable[str]) -> Iterator[Path]:  # noqa: ARG002 - all
         """Provide the folder of a run's files."""
-        ((uri,),) = self._fetch("SELECT artifact_uri FROM runs WHERE run_uuid = ?", run_id)
+        uri = self.artifact_uri(run_id)
+        assert uri is not None
         yield Path(local_path(own_folder(uri, run_id)) or os.devnull)
+
+    def artifact_uri(self, run_id: str) -> str | None:
+        """Return where a run's files are, as the store says; None where there is no such run."""
+        uris = self._fetch("SELECT artifact_uri FROM runs WHERE run_uuid = ?", run_id)
+        return _text(uris[0][0] or "") if uris else None
 
     def file_sizes(self, run_id: str) -> dict[str, int]:
         """Return the sizes of a run's files, in bytes, by their names."""

@@ -39,6 +39,11 @@ class Store:
     trash : bool
         Whether to search what is in MLflow's trash, instead of the other runs.
 
+    Attributes
+    ----------
+    artifact_locations : dict of str to str
+        Where the files of a run are, by its id, as far as that is known already.
+
     Raises
     ------
     TrackingError
@@ -53,6 +58,7 @@ class Store:
             self._connection  # noqa: B018 - opened now: a server may not answer
         else:
             ensure_database(self._database)
+        self.artifact_locations: dict[str, str] = {}
         self._in_place = False  # known to have been neither moved nor copied
 
     @property
@@ -166,10 +172,11 @@ class Store:
 
     def artifacts(self, run_id: str) -> str:
         """Return where a run's files are: a folder's path for a local store, else a URI."""
-        locations = self._connection.artifact_locations
+        locations, database = self.artifact_locations, self._database
         if run_id not in locations:
-            uri = str(self._call(self._client.get_run, run_id).info.artifact_uri)
-            database = self._database
+            reader = None if database is None else DatabaseReader(self.uri, database)
+            uri = None if reader is None else reader.artifact_uri(run_id)
+            uri = uri or str(self._call(self._client.get_run, run_id).info.artifact_uri)
             if not self._in_place and database is not None and is_outside(database, uri):
                 refuse_moved_store(database)
                 self._in_place = True

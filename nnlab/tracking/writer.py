@@ -150,7 +150,7 @@ class Writer:
             {key: masked(value) for key, value in tags.items()}, name,
         )  # fmt: skip
         run_id, uri = str(run.info.run_id), str(run.info.artifact_uri)
-        self._connection.artifact_locations[run_id] = local_path(uri) or uri
+        self.store.artifact_locations[run_id] = local_path(uri) or uri
         return run_id
 
     def restore(

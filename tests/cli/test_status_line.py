@@ -3,6 +3,7 @@
 import fcntl
 import os
 import pty
+import re
 import socket
 import struct
 import termios
@@ -54,7 +55,7 @@ def test_a_sweep_says_what_it_does_before_and_after_it_trains(sweep):
         sweep.index(text)
         for text in (
             "reading the config", "loading data", "starting workers", "/6 epochs",
-            "drawing figures", "writing the results", "late val",
+            "late val", "nnlab compare", "drawing figures", "writing the results",
         )
     ]  # fmt: skip
     assert places == sorted(places)
@@ -65,9 +66,9 @@ def test_the_bar_shows_the_best_so_far(sweep):
 
 
 def test_the_results_stand_alone_in_their_lines(sweep):
-    last = sweep.rpartition("\x1b[2K")[2]
-    assert "  nnlab compare " in last
-    assert "writing the results" not in last
+    results = sweep[sweep.index("late val") : sweep.index("nnlab ui")]
+    assert "\x1b[2K" not in results  # no line is written twice
+    assert re.search(r"\r\n  nnlab compare [0-9a-f]{8}\r\n", results)
 
 
 def test_the_tab_key_writes_nothing_beside_what_is_typed(root, monkeypatch):
