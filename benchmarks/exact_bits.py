@@ -5,8 +5,9 @@ those that ``tests/training/test_exact_bits.py`` holds, and prints a table in Ma
 
 - with the oldest and the newest NumPy that pyproject.toml allows, from the package registry, each
   in a virtual environment of its own;
-- with Debian's NumPy on its reference BLAS, on BLIS, on ATLAS and on OpenBLAS, for x86-64;
-- with the same for ARM (aarch64), under QEMU.
+- with Debian's NumPy on its reference BLAS, on BLIS, on ATLAS and on OpenBLAS, for x86-64, and on
+  Intel's MKL, from the package registry;
+- with the same, without MKL, for ARM (aarch64), under QEMU.
 
 Beside them stands the digest of a plain product in float64, which shows whether something else
 computes.
@@ -140,20 +141,41 @@ def debian(architecture: str, cache: Path) -> Iterator[tuple[str, Command | Unav
     libraries = root / "usr" / "lib" / TRIPLETS[architecture]
     for package, name in BLAS.items():
         where = f"Debian's {package}, {machine}"
-        path = ":".join(
-            str(each)
-            for each in (libraries / name, libraries / "lapack", libraries,
-                         root / "lib" / TRIPLETS[architecture])
-        )  # fmt: skip
-        loader = [str(root / LOADERS[architecture]), "--library-path", path]
-        python = [*([emulator] if emulator else []), *loader, str(root / "usr/bin/python3")]
-        variables = {
-            "PYTHONHOME": str(root / "usr"),
-            "PYTHONPATH": f"{ROOT}:{root / 'usr/lib/python3/dist-packages'}",
-            "PYTHONDONTWRITEBYTECODE": "1",
-        }
+        words, variables = debians_python(architecture, root, [libraries / name])
+        command = ([*([emulator] if emulator else []), *words], variables)
         there = (libraries / name / "libblas.so.3").exists()
-        yield where, (python, variables) if there else Unavailable("the package has no library")
+        yield where, command if there else Unavailable("the package has no library")
+    if architecture == "amd64":
+        where = "Debian's NumPy on MKL from the registry, x86-64"
+        try:
+            yield where, debians_python(architecture, root, mkl(cache / "mkl"))
+        except Unavailable as reason:
+            yield where, reason
+
+
+def debians_python(architecture: str, root: Path, blas: list[Path]) -> Command:
+    """Return the command of Debian's Python, with the folders of a BLAS library before others."""
+    triplet = TRIPLETS[architecture]
+    libraries = root / "usr" / "lib" / triplet
+    folders = [*blas, libraries / "lapack", libraries, root / "lib" / triplet]
+    loader = [str(root / LOADERS[architecture]), "--library-path", ":".join(map(str, folders))]
+    return [*loader, str(root / "usr/bin/python3")], {
+        "PYTHONHOME": str(root / "usr"),
+        "PYTHONPATH": f"{ROOT}:{root / 'usr/lib/python3/dist-packages'}",
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "MKL_THREADING_LAYER": "SEQUENTIAL",
+    }
+
+
+def mkl(folder: Path) -> list[Path]:
+    """Install Intel's MKL; return the folders in which it is ``libblas.so.3``, and its own."""
+    pip = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--prefix", str(folder)]
+    run([*pip, "mkl"])
+    (folder / "as_blas").mkdir(exist_ok=True)
+    link = folder / "as_blas" / "libblas.so.3"
+    link.unlink(missing_ok=True)
+    link.symlink_to(next((folder / "lib").glob("libmkl_rt.so.*")))
+    return [link.parent, folder / "lib"]
 
 
 def emulated(cache: Path) -> str:
