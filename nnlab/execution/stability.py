@@ -13,6 +13,7 @@ from nnlab.execution.stacks import stackable
 from nnlab.execution.workers import available_cores
 from nnlab.jobs.config import RunConfig
 from nnlab.jobs.run import Run
+from nnlab.training.arithmetic import EXACT
 from nnlab.training.curvature import sharpness
 from nnlab.training.engine import State, measure, train_segment
 from nnlab.training.network import stack
@@ -68,13 +69,18 @@ class Network:
 
 
 def check(config: RunConfig) -> None:
-    """Refuse a config for which 2 over the sharpness predicts nothing.
+    """Refuse a config for which 2 over the sharpness predicts nothing, or has no exact bits.
 
     Raises
     ------
     ConfigError
-        On mini-batches, and where nothing is trained.
+        On mini-batches, where nothing is trained, and on exact arithmetic.
     """
+    if config.dtype == EXACT:
+        raise ConfigError(
+            f"dtype={EXACT} is not allowed here: the sharpness comes from LAPACK, whose bits depend "
+            "on the machine, and it decides which rates are tried; use dtype=float64."
+        )
     if config.batch_size is not None:
         raise ConfigError(
             f"batch_size={config.batch_size} is not allowed here: 2 over the sharpness is a limit "

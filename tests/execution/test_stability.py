@@ -286,6 +286,7 @@ def test_the_tables_hold_the_intervals_and_the_evidence(study):
     [
         (["lr=0.1"], "lr is what is searched for here: leave it out."),
         (["batch_size=64"], "batch_size=64 is not allowed here: 2 over the sharpness is a limit"),
+        (["dtype=exact"], "dtype=exact is not allowed here: the sharpness comes from LAPACK"),
         (["epochs=0"], "epochs=0 is not allowed here: it must be 1 or more."),
         (["init=foo"], "init=foo is not allowed: init is one of "),
         (["experiment=foo"], "experiment=foo is not allowed: experiment is one of "),

@@ -36,7 +36,7 @@ def test_decisive_modules_are_those_that_training_weights_config_and_summaries_a
         "training/outcomes.py",
     )
     assert (
-        reached - {"errors.py", "arrays.py", "safe_text.py"} == DECISIVE
+        reached - {"errors.py", "arrays.py", "safe_text.py", "wording.py"} == DECISIVE
     )  # no result depends on these
 
 
