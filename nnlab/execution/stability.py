@@ -78,8 +78,8 @@ def check(config: RunConfig) -> None:
     """
     if config.dtype == EXACT:
         raise ConfigError(
-            f"dtype={EXACT} is not allowed here: the sharpness comes from LAPACK, whose bits depend "
-            "on the machine, and it decides which rates are tried; use dtype=float64."
+            f"dtype={EXACT} is not allowed here: the sharpness comes from LAPACK, whose bits "
+            "depend on the machine, and it decides which rates are tried; use dtype=float64."
         )
     if config.batch_size is not None:
         raise ConfigError(
