@@ -90,7 +90,8 @@ def list_runs(
     admitted = filter(filters.admits, listed)
     most = ROWS if limit is None and form == "table" else limit
     records = list(islice(admitted, most))
-    rows = [row_of(store, record) for record in records]
+    deleted = None if trash else open_reader(tracking_uri(uri), trash=True)
+    rows = [row_of(store, record, deleted) for record in records]
     if form == "csv":
         file = io.StringIO()
         writer = csv.writer(file, lineterminator="\n")
@@ -131,12 +132,12 @@ def _records(
 Row = Mapping[str, object]
 COLUMNS = (
     "run_id", "kind", "name", "sweep", "study", "status", "outcome", "epoch", "runs", "learned",
-    "started", "ended", METRIC, CURVE,
+    "started", "ended", METRIC, CURVE, "in_trash",
 )  # fmt: skip
 
 
-def row_of(store: Reader, record: RunRecord) -> Row:
-    """Return what is listed of a sweep or run."""
+def row_of(store: Reader, record: RunRecord, trash: Reader | None = None) -> Row:
+    """Return what is listed of a sweep or run, with what the trash has of a sweep's runs."""
     kind = record.tags.get(Tag.KIND, "run") if record.parent is None else "run"
     endings = Counter[str]() if kind == "run" else _endings(store, record)
     metrics = record.metrics | (from_history(store, record) if lacks(record) else {})
@@ -151,6 +152,7 @@ def row_of(store: Reader, record: RunRecord) -> Row:
         _iso(record.start_time), _iso(record.end_time),
         json_value(metrics.get(METRIC, metrics.get(LAST))),
         json_value(record.metrics.get(CURVE)),
+        None if kind == "run" or trash is None else len(trash.tagged(Tag.PARENT, record.run_id)),
     )  # fmt: skip
     return dict(zip(COLUMNS, cells, strict=True))
 
@@ -193,7 +195,8 @@ def outcome_text(row: Row) -> str:
     """Write how a run or a sweep ended: of a run that came to no end, its last epoch as well."""
     outcome, status = row["outcome"], row["status"]
     if row["kind"] != "run":
-        learned = f"{row['learned']} of {row['runs']} learned"
+        deleted = f", {row['in_trash']} in the trash" if row["in_trash"] else ""
+        learned = f"{row['learned']} of {row['runs']} learned{deleted}"
         return learned if status == "FINISHED" else f"{status}, {learned}"
     text = str(outcome or status)
     if outcome in (None, "diverged", "pruned") and row["epoch"] is not None:

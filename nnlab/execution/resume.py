@@ -1,7 +1,7 @@
 """Resuming a sweep or a single run from its ledger and its checkpoints."""
 
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
@@ -25,6 +25,7 @@ from nnlab.jobs.tags import Tag
 from nnlab.system.stored_files import read_text
 from nnlab.tracking.locations import ledger_folder, sweeps_folder, tracking_uri
 from nnlab.tracking.lookup import Kind
+from nnlab.tracking.records import RunRecord
 from nnlab.tracking.store import Store
 from nnlab.training.arithmetic import EXACT
 from nnlab.wording import counted
@@ -182,27 +183,37 @@ def _has_work(store: Store, head: str) -> bool:
         if text is None:
             return False  # it was killed early
         plan = Plan.from_json(text, PLAN)
-        ended = {
-            record.tags.get(Tag.JOB)
-            for record in store.children(head)
-            if is_complete(record) or does_not_fit(record)
-        }
-        return len(ended) < len(plan.jobs)
+        return _jobs_with(store, head, lambda run: is_complete(run) or does_not_fit(run)) < len(
+            plan.jobs
+        )
     return True  # a damaged one, which is then named
+
+
+def _jobs_with(store: Store, head: str, condition: Callable[[RunRecord], bool]) -> int:
+    return len({run.tags.get(Tag.JOB) for run in store.children(head) if condition(run)})
 
 
 def _plan_in_store(store: Store, head: str) -> Plan:
     """Read the plan among the artifacts of the sweep: its ledger is on another machine, or gone."""
-    if store.get(head).status == "FINISHED":
-        raise NothingLeftError(f"{head[:8]} is complete: there is nothing to resume.")
+    record = store.get(head)
+    nothing_left = NothingLeftError(f"{head[:8]} is complete: there is nothing to resume.")
+    if record.status == "FINISHED" and not record.is_sweep:
+        raise nothing_left
     try:
-        path = store.download(head, PLAN)
-        return Plan.from_json(read_text(path), f"{PLAN} of {head[:8]}")
+        plan = Plan.from_json(read_text(store.download(head, PLAN)), f"{PLAN} of {head[:8]}")
     except (TrackingError, StoredFileError) as error:
+        if record.status == "FINISHED":
+            raise nothing_left from error
         raise ResumeError(
             f"{head[:8]} has left no plan: neither a ledger in {sweeps_folder(store.uri)} nor "
             f"the artifact {PLAN}."
         ) from error
+    # Runs of a sweep that has ended may have been deleted since; reused runs are in other sweeps.
+    if record.status == "FINISHED" and (
+        plan.jobs[0].config.get("reuse") or _jobs_with(store, head, is_complete) == len(plan.jobs)
+    ):
+        raise nothing_left
+    return plan
 
 
 def _job(

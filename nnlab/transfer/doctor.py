@@ -2,6 +2,7 @@
 
 import shlex
 import sqlite3
+from collections import Counter
 from contextlib import closing
 from pathlib import Path
 
@@ -24,11 +25,13 @@ from nnlab.tracking.locations import (
     uri_option,
 )
 from nnlab.tracking.process import ProcessId
+from nnlab.tracking.readers import open_reader
 from nnlab.tracking.records import RunRecord
 from nnlab.tracking.relocation import find_moves, repair
 from nnlab.tracking.store import Store
 from nnlab.tracking.writer import Writer
 from nnlab.transfer.importing import clean_up_imports
+from nnlab.wording import counted
 
 
 def examine(uri: str | None, *, dry_run: bool = False, lost_host: str | None = None) -> bool:
@@ -84,6 +87,7 @@ def examine(uri: str | None, *, dry_run: bool = False, lost_host: str | None = N
     ):
         echo(message)
     _list_unfinished(writer.store, dry_run=dry_run)
+    _list_deleted(writer.store)
     _list_empty(writer.store)
     return True
 
@@ -190,6 +194,18 @@ def _list_unfinished(store: Store, *, dry_run: bool) -> None:
                 f"{head[:8]} {record.name} is not complete; go on with it: "
                 f"nnlab resume {head[:8]}{uri_option(store.uri)}"
             )
+
+
+def _list_deleted(store: Store) -> None:
+    """Name the sweeps of which single runs are in the trash."""
+    trash, option = Store(store.uri, trash=True), uri_option(store.uri)
+    deleted = Counter(record.parent for record in trash.search() if record.parent is not None)
+    for sweep in open_reader(store.uri).read(list(deleted)):  # others are in the trash as a whole
+        name, count = f"{sweep.run_id[:8]} {sweep.name}", counted(deleted[sweep.run_id], "run")
+        echo(
+            f"{name} lacks {count}, which the trash has: nnlab rm --restore RUN brings it back, "
+            f"and nnlab resume {sweep.run_id[:8]}{option} trains it again"
+        )
 
 
 def _list_empty(store: Store) -> None:

@@ -6,16 +6,21 @@ from pathlib import Path
 
 import pytest
 from mlflow import MlflowClient
+from support.configs import config
+from support.sweeps import run_sweep
 
 import nnlab
-from nnlab.errors import ConfigError, ResumeError, TrackingError
+from nnlab.analysis.listing import Filters, list_runs
+from nnlab.errors import ConfigError, NothingLeftError, ResumeError, TrackingError
 from nnlab.execution.ledger import Ledger
 from nnlab.execution.removal import complete_removals, remove, restore
-from nnlab.execution.resume import find_resumable
+from nnlab.execution.resume import find_resumable, resume
+from nnlab.jobs.sweep import Sweep
 from nnlab.tracking.locations import ledger_folder
 from nnlab.tracking.process import ProcessId
 from nnlab.tracking.readers import open_reader
 from nnlab.tracking.writer import Writer
+from nnlab.transfer.doctor import examine
 
 DEAD = str(ProcessId(ProcessId.this_process().host, 2**22 + 1, 1.0))
 
@@ -222,3 +227,23 @@ def test_a_removal_by_another_process_is_left_to_it(lab):
     assert message.endswith("use --host elsewhere")
     assert set(lab.stages().values()) == {"active"}
     assert "completed" in complete_removals(lab.tracker, lost_host="elsewhere")[0]
+
+
+def test_a_sweep_whose_run_was_deleted_is_not_complete_and_trains_it_again(tmp_path, capsys):
+    uri = f"sqlite:///{tmp_path}/mlflow.db"
+    configs = [config(tracking__uri=uri, lr=lr) for lr in (0.1, 0.5)]
+    runs = run_sweep(Sweep.of(configs, [("lr=0.1",), ("lr=0.5",)]))
+    sweep = open_reader(uri).read([runs[1].state.run_id])[0].parent
+    with pytest.raises(NothingLeftError):
+        resume(sweep, uri)
+    MlflowClient(uri).delete_run(runs[1].state.run_id)
+    capsys.readouterr()
+    list_runs([], "table", uri=uri, filters=Filters())
+    assert "0 of 2 learned, 1 in the trash" in capsys.readouterr().out
+    examine(uri)
+    assert f"{sweep[:8]} lr=0.1,0.5 lacks 1 run, which the trash has" in capsys.readouterr().out
+    again = resume(sweep, uri)
+    assert again[0].state.run_id == runs[0].state.run_id
+    made = MlflowClient(uri).get_run(again[1].state.run_id)
+    assert made.info.lifecycle_stage == "active"
+    assert made.data.metrics == runs[1].state.metrics | made.data.metrics

@@ -141,7 +141,9 @@ def test_runs_that_raise_do_not_stop_the_others_and_the_exit_code_is_1(lab):
     assert "DoesNotFitError" in out
     assert "DoesNotFitError" in err
     for run in lab.children():
-        assert ("DoesNotFitError" in run.data.tags.get("reason", "")) == (run.info.status == "FAILED")
+        assert ("DoesNotFitError" in run.data.tags.get("reason", "")) == (
+            run.info.status == "FAILED"
+        )
     lab.check()
 
 
