@@ -99,7 +99,7 @@ def _phase_figure(
 def _parameter_figure(data: FigureData, groups: Sequence[RunGroup], across: str) -> FigureSpec:
     others = [field for field in data.fields if field != across]
     curves = [
-        _metric_curve(label or data.metric, members, across, _order(members[0], others))
+        _metric_curve(label, members, across, _order(members[0], others))
         for label, members in rows_of(groups, across).items()
     ]
     values = np.array([number_of(group, across) for group in groups])
@@ -175,7 +175,7 @@ def _hidden_unit_figure(data: FigureData, groups: Sequence[RunGroup]) -> Iterato
             "Dead hidden units, and the norm of the gradient at each layer, over the epochs, of "
             "the best configurations and of the one with the most dead units at the end: the "
             "median seed, and a band from the lowest to the highest.",
-            lambda: hidden_unit_curves(curves, data.title),
+            lambda: hidden_unit_curves(curves, data.title, len(groups)),
         )
 
 

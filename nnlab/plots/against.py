@@ -24,6 +24,7 @@ from nnlab.wording import counted
 
 MAX_NAMED = 8  # curves with colours and names
 ROOM = 1.6, 4.2  # inches to the right of the axes, at least and at most
+BARE = 0.5  # inches there, where nothing has a name
 BAR = 2.0  # points: the last curve's intervals; those behind are wider, so that all are seen
 
 
@@ -34,7 +35,7 @@ class MetricCurve:
     Attributes
     ----------
     label : str
-        The group's name.
+        The group's name; "" for a curve that is alone.
     x : Array
         (n,) values of the hyper-parameter, ascending.
     mean : Array
@@ -97,16 +98,17 @@ def metric_against_parameter(
     figure, top = new_figure(
         f"{scales.metric_label(metric, unit=False).capitalize()} by {scales.field_words(x_name)}",
         name,
-        _subtitle(drawn, named),
+        _subtitle(curves, len(drawn), named),
     )
     if not drawn:
         write_message(figure, "No configuration has a result.")
         return figure
     names = [curve.label for curve in named] + ([reference[1]] if reference else [])
-    room = room_for_labels(names, *ROOM)
+    room = room_for_labels(names, *ROOM) if any(names) else BARE
     axes = add_axes(figure, 1.05, 0.75, WIDTH - 1.05 - room, top - 0.9)
     scales.set_parameter_axis(axes, np.concatenate([curve.x for curve in drawn]), log=log_x)
-    axes.set_xlabel(shorten(x_name, 6.0))
+    log = axes.get_xscale() == "log"
+    axes.set_xlabel(shorten(scales.field_label(x_name, log=log), 6.0))
     _set_vertical_axis(axes, drawn, metric, reference)
 
     for curve in pale:
@@ -118,17 +120,19 @@ def metric_against_parameter(
             reference[0], color=GREY, linewidth=1.2, linestyle=(0, (4, 3)), gid="reference"
         )
         labels.append(Label(axes.get_xlim()[1], *reference))
-    label_curve_ends(axes, labels, room)
+    label_curve_ends(axes, [label for label in labels if label.text], room)
     return figure
 
 
-def _subtitle(drawn: Sequence[MetricCurve], named: Sequence[MetricCurve]) -> str:
+def _subtitle(curves: Sequence[MetricCurve], drawn: int, named: Sequence[MetricCurve]) -> str:
     """Say how many configurations and seeds there are, and what lines, bars and dots mean."""
-    seeds = [int(np.isfinite(values).sum()) for curve in drawn for values in curve.values]
+    seeds = [int(np.isfinite(values).sum()) for curve in curves for values in curve.values]
     counts = [count for count in seeds if count]
-    configurations = counted(len(counts), "configuration")
+    configurations = counted(len(seeds), "configuration")
     if not counts:
         return configurations
+    if len(counts) < len(seeds):
+        configurations = f"{len(counts)} of {configurations} with a result"
     fewest, most = min(counts), max(counts)
     if most == 1:
         parts = [f"{configurations}, one seed each: no spread is known"]
@@ -136,8 +140,8 @@ def _subtitle(drawn: Sequence[MetricCurve], named: Sequence[MetricCurve]) -> str
         parts = [f"{configurations} × {f'{fewest} to ' * (fewest < most)}{counted(most, 'seed')}"]
         bar = ", bar: 95 % interval" * any(np.isfinite(curve.low).any() for curve in named)
         parts.append(f"line: mean{bar}, dot: a seed")
-    if len(named) < len(drawn):
-        parts.append(f"the {len(named)} best of {len(drawn)} series named")
+    if len(named) < drawn:
+        parts.append(f"the {len(named)} best of {drawn} series named")
     return "  ·  ".join(parts)
 
 

@@ -22,6 +22,7 @@ from nnlab.plots.labels import (
 )
 from nnlab.plots.learning_curves import LearningCurve
 from nnlab.plots.style import SMALL, WIDTH, add_axes, in_shared_style, new_figure, write_message
+from nnlab.wording import counted
 
 MAX_GROUPS = 8
 LETTER = 0.75  # inches to the right of a panel whose curves are named by letters
@@ -63,7 +64,9 @@ class HiddenUnitCurves:
 
 
 @in_shared_style
-def hidden_unit_curves(groups: Sequence[HiddenUnitCurves], name: str) -> Figure:
+def hidden_unit_curves(
+    groups: Sequence[HiddenUnitCurves], name: str, configurations: int
+) -> Figure:
     """Draw dead units and gradient norms over the epochs, a line and a band for each group.
 
     Each curve carries its group's letter in every panel, and its name beside the last panel.
@@ -74,6 +77,8 @@ def hidden_unit_curves(groups: Sequence[HiddenUnitCurves], name: str) -> Figure:
         At most ``MAX_GROUPS``, each with any number of seeds.
     name : str
         Of the sweep.
+    configurations : int
+        How many the sweep has, of which ``groups`` may be a part.
 
     Raises
     ------
@@ -87,7 +92,7 @@ def hidden_unit_curves(groups: Sequence[HiddenUnitCurves], name: str) -> Figure:
     figure, top = new_figure(
         "Dead hidden units and gradient norms over the epochs",
         name,
-        _subtitle(len(groups), seeds),
+        _subtitle(len(groups), configurations, seeds),
     )
     if not seeds:
         write_message(figure, "No run came far enough to have a curve.")
@@ -110,14 +115,15 @@ def hidden_unit_curves(groups: Sequence[HiddenUnitCurves], name: str) -> Figure:
     return figure
 
 
-def _subtitle(groups: int, seeds: set[int]) -> str:
-    """Say how many groups and seeds there are, and what lines and bands mean."""
-    counted = f"{groups} group{'s' * (groups != 1)}"
+def _subtitle(groups: int, configurations: int, seeds: set[int]) -> str:
+    """Say how many configurations and seeds there are, and what lines and bands mean."""
+    part = f"{groups} of " * (groups < configurations)
+    drawn = part + counted(configurations, "configuration")
     if not seeds or seeds == {1}:
-        return f"{counted}, one seed each: no spread is known"
+        return f"{drawn}, one seed each: no spread is known"
     fewest, most = min(seeds), max(seeds)
     per_group = f"{f'{fewest} to ' * (fewest < most)}{most}"
-    return f"{counted} of {per_group} seeds  ·  line: median over seeds, band: lowest to highest"
+    return f"{drawn} × {per_group} seeds  ·  line: median over seeds, band: lowest to highest"
 
 
 def _draw_panel(

@@ -34,11 +34,11 @@ def curve_colours(order: Sequence[float | None]) -> list[str]:
     order : sequence of float or None
         The number that the curves differ in; None where they differ in something else.
     """
-    values = sorted({value for value in order if value is not None})
-    if None in order or len(values) < len(order):
+    values = [value for value in order if value is not None]
+    if len(values) < len(order) or len(set(values)) < min(len(values), 2):
         return list(COLOURS[: len(order)])
-    places = np.linspace(0, BRIGHTEST, len(values))
-    return [to_hex(ORDERED(places[values.index(value)])) for value in order if value is not None]
+    ranks = np.argsort(np.argsort(values, kind="stable"))  # equal numbers: colours side by side
+    return list(map(to_hex, ORDERED(np.linspace(0, BRIGHTEST, len(values))[ranks])))
 
 
 @dataclass(frozen=True)

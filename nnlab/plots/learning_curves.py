@@ -28,7 +28,7 @@ from nnlab.wording import counted
 
 MAX_NAMED = 6  # of the best configurations; the worst one has a name too
 MANY = 18  # configurations, of which the best, the median and the worst have names and bands
-ROOM = 2.4, 4.9  # inches to the right of the axes, at least and at most
+ROOM = 2.4, 5.4  # inches to the right of the axes, at least and at most
 
 
 @dataclass(frozen=True)

@@ -121,7 +121,7 @@ def phase_diagram(phase_map: PhaseMap, name: str) -> Figure:
     bar.grid(visible=False)
     counts = Counter(str(name) for name in outcome[outcome != ""])
     x = outcome_legend(figure, top, counts, "mark")
-    framed = phase_map.x_name if best.any() else ""
+    framed = field_words(phase_map.x_name) if best.any() else ""
     _cell_legend(figure, top, x, framed, empty=not present.any(axis=2).all())
     return figure
 
@@ -204,10 +204,10 @@ def _label_axes(
         np.arange(0, rows, every[1]) + 0.5,
         [shorten(name, MAX_ROW_NAME, TICK) for name in names[1][:: every[1]]],
     )
-    axes.set_xlabel(shorten(phase_map.x_name, 8.0))
+    axes.set_xlabel(shorten(field_words(phase_map.x_name), 8.0))
     figure = axes.get_figure()
     assert figure is not None
-    y_name = shorten(phase_map.y_name, 4.0)
+    y_name = shorten(field_words(phase_map.y_name), 4.0)
     figure.text(MARGIN / WIDTH, box.y0 + box.height / 2, y_name, rotation=90, va="center")
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)

@@ -96,6 +96,15 @@ def field_words(field: str) -> str:
     return FIELDS.get(field, field.replace("_", " ").replace(".", " "))
 
 
+def field_label(field: str, *, log: bool = False) -> str:
+    """Return the label of an axis that shows a config field.
+
+    >>> field_label("lr"), field_label("hidden_size", log=True)
+    ('learning rate', 'number of hidden units (log scale)')
+    """
+    return field_words(field) + " (log scale)" * log
+
+
 def metric_label(metric: str, *, unit: bool = True) -> str:
     """Return the label of an axis that shows a metric, with its unit if it has one.
 

@@ -113,7 +113,7 @@ def stable_learning_rates(points: Sequence[StabilityPoint], name: str, x_name: s
     scales.set_scale(upper, all_rates[np.isfinite(all_rates)], log=True)
     _draw_rates(upper, x, rates, joined=not has_words)
 
-    lower.set_xlabel(shorten(x_name, 6.0))
+    lower.set_xlabel(shorten(scales.field_label(x_name), 6.0))
     lower.set_ylabel("found / predicted")
     ratios = {key: rate / rates["predicted"] for key, rate in rates.items() if key != "predicted"}
     all_ratios = np.concatenate([*ratios.values(), [1.0]])

@@ -253,9 +253,21 @@ def test_colours_are_in_the_order_of_a_number_and_distinct_for_words():
         means = drawn(accuracy_against_lr(curves).axes[0], "means")
         assert is_from_dark_to_bright([line.get_color() for line in means]) == ordered
         assert len({line.get_color() for line in means}) == 4
-    units = [replace(group, order=rank) for rank, group in enumerate(unit_groups(4, 2, 5))]
-    lines = drawn(hidden_unit_curves(units, "run").axes[0], "median")
-    assert is_from_dark_to_bright([line.get_color() for line in lines])
+    for order in ((0, 1, 2, 3), (0, 0, 1, 1)):  # of equal ones the first is the darker
+        groups = zip(unit_groups(4, 2, 5), order, strict=True)
+        units = [replace(group, order=number) for group, number in groups]
+        lines = drawn(hidden_unit_curves(units, "run", 4).axes[0], "median")
+        assert is_from_dark_to_bright([line.get_color() for line in lines])
+
+
+def test_a_curve_that_is_alone_has_no_name_and_configurations_without_a_result_are_counted():
+    nothing = np.array([0.9, np.nan, np.nan])
+    values = [np.array([0.9]), np.empty(0), np.empty(0)]
+    curve = MetricCurve("", np.array([0.1, 0.5, 30]), nothing, nothing, nothing, values)
+    figure = accuracy_against_lr([curve])
+    assert not figure.axes[0].texts
+    assert figure.axes[0].get_xlabel() == "learning rate (log scale)"
+    assert "1 of 3 configurations with a result, one seed each" in words(figure)
 
 
 def test_axes_fit_what_is_drawn_and_say_where_they_begin_above_0():
@@ -454,15 +466,16 @@ def unit_groups(count, seeds, rows, label=LONG):
 
 @pytest.mark.parametrize(("count", "seeds", "rows"), [(1, 1, 1), (3, 5, 2), (8, 5, 101)])
 def test_the_hidden_units_of_any_number_of_groups_are_legible(count, seeds, rows):
-    figure = hidden_unit_curves(unit_groups(count, seeds, rows), LONG)
+    figure = hidden_unit_curves(unit_groups(count, seeds, rows), LONG, 8)
     assert_legible(figure)
+    assert f"{count} of 8 configurations" in words(figure) or count == 8
     assert [len(drawn(axes, "median")) for axes in figure.axes] == [count] * 3
 
 
 def test_every_panel_has_its_medians_bands_and_letters_and_the_last_one_the_names():
     gradient = np.array([[1.0, 2.0], [3.0, 8.0], [2.0, np.nan]])
     group = HiddenUnitCurves("he", np.array([0, 5]), gradient / 10, gradient, 2 * gradient)
-    figure = hidden_unit_curves([group, group], "run")
+    figure = hidden_unit_curves([group, group], "run", 2)
     for axes, factor in zip(figure.axes, (0.1, 1, 2), strict=True):
         np.testing.assert_allclose(drawn(axes, "median")[0].get_ydata(), [2 * factor, 5 * factor])
         corners = drawn(axes, "band")[0].get_paths()[0].vertices
@@ -474,7 +487,7 @@ def test_every_panel_has_its_medians_bands_and_letters_and_the_last_one_the_name
 
 def test_more_groups_than_there_are_looks_are_refused():
     with pytest.raises(ValueError, match="at most 8"):
-        hidden_unit_curves(unit_groups(9, 1, 2), "run")
+        hidden_unit_curves(unit_groups(9, 1, 2), "run", 9)
 
 
 # --- best and worst
@@ -576,9 +589,9 @@ EMPTY = {
     ),
     "no rates": lambda: accuracy_against_lr([], reference=(0.8, "target")),
     "hidden units": lambda: hidden_unit_curves(
-        [HiddenUnitCurves("a", np.arange(3), NOTHING, NOTHING, NOTHING)], "run"
+        [HiddenUnitCurves("a", np.arange(3), NOTHING, NOTHING, NOTHING)], "run", 1
     ),
-    "no hidden units": lambda: hidden_unit_curves([], "run"),
+    "no hidden units": lambda: hidden_unit_curves([], "run", 0),
     "stability": lambda: stable_learning_rates(
         [StabilityPoint("he", *[np.nan] * 5, 0)], "run", "init"
     ),
