@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import hydra
+from hydra._internal.utils import get_args_parser
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
@@ -55,6 +56,7 @@ def run(main: Callable[[], object]) -> None:
             from nnlab.reproduction.config_from import apply_config_from
 
             sys.argv[1:] = apply_config_from(sys.argv[1:], Path(resolvers.scratch_folder()))
+        _refuse_unknown_options(sys.argv[1:])
         sys.argv[1:] = hydra_words(sys.argv[1:], several=asks_for_several(sys.argv[1:]))
         try:
             main()
@@ -62,6 +64,24 @@ def run(main: Callable[[], object]) -> None:
             if "Only one of --run, --multirun, --cfg" not in str(error):
                 raise
             raise ConfigError("-m, --cfg and --info exclude each other: leave -m out.") from error
+
+
+def _refuse_unknown_options(words: Sequence[str]) -> None:
+    """Say how a field is set, where it was given as an option: Hydra prints its own options.
+
+    Raises
+    ------
+    ConfigError
+        Where there is such a word.
+    """
+    options = get_args_parser()._option_string_actions  # noqa: SLF001 - argparse shows them nowhere
+    for word in words:
+        name = word.partition("=")[0]
+        if word.startswith("--") and not any(known.startswith(name) for known in options):
+            raise ConfigError(
+                f"{word} is no option: a field is set without dashes, as "
+                f"{name[2:].replace('-', '_')}=VALUE; `python run.py --help` lists all."
+            )
 
 
 @contextmanager

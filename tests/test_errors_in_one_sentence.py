@@ -58,6 +58,13 @@ def refusal(*words):
         ([f"hidden_size={10**24}"], "hidden_size=10{24} is not allowed: .* at most 1000000000"),
         ([f"tracking.every={10**24}"], "tracking.every=10{24} is not allowed"),
         ([f"hydra.run.dir={UNDER_A_FILE}"], r"run\.py/folder cannot be used: Not a directory"),
+        (["--lr", "0.1"], "--lr is no option: a field is set without dashes, as lr=VALUE"),
+        (["seed=1..5"], r"seed=1\.\.5 is no range: add -m, and give 'seed=range\(1,6\)'"),
+        (["-m", "lr=linspace(0.1,1,3)"], "calls linspace, which is unknown: list the values"),
+        (["LR=0.1"], "LR is not a field of the config: did you mean `lr`"),
+        (["resume=true"], r"did you mean `hydra\.launcher\.resume`"),
+        (["data=MNIST"], "Did you mean data=mnist"),
+        (["data=cifar10"], "Images of your own: data=file data.path="),
         (["-m", f"hydra.sweep.dir={UNDER_A_FILE}"], r"run\.py/folder cannot be used: Not a dir"),
     ],
 )

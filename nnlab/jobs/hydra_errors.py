@@ -54,6 +54,12 @@ SYNONYMS = {
     "dataset": "data",
     "precision": "dtype",
     "target": "target_accuracy",
+    "resume": "hydra.launcher.resume",
+    "n_jobs": "hydra.launcher.n_jobs",
+    "stack": "hydra.launcher.stack",
+    "on_error": "hydra.launcher.on_error",
+    "backend": "hydra.launcher.backend",
+    "n_trials": "hydra.sweeper.n_trials",
     "hydra.sweeper.n_jobs": "hydra.sweeper.batch",
     "hydra.sweeper.sampler.seed": "hydra.sweeper.seed",
 }
@@ -118,8 +124,10 @@ def sentence(error: BaseException) -> str:
         noted = (
             NOTED_INITS.get(re.sub(r"[ ()*]|np\.random\.", "", option)) if group == "init" else None
         )
-        guess = [noted] if noted else difflib.get_close_matches(option, allowed, 1)
+        guess = [noted] if noted else difflib.get_close_matches(option.lower(), allowed, 1)
         hint = f" Did you mean {group}={guess[0]}?" if guess else ""
+        if group == "data" and not guess:
+            hint = " Images of your own: data=file data.path=FILE_OR_FOLDER."
         return f"{group}={option} is not allowed: {group} is one of {', '.join(allowed)}.{hint}"
     if several := re.match(r"Ambiguous value for argument '([^']+)'", text):
         return f"{several.group(1)} has several values: add -m to sweep over them."
@@ -146,7 +154,8 @@ def _unknown_field(field: str, frame: FrameType | None) -> str:
     for name, declared in RunConfig.model_fields.items():
         inner = getattr(declared.annotation, "model_fields", {})
         names += [name, *(f"{name}.{part}" for part in inner)]
-    guess = [SYNONYMS[field]] if field in SYNONYMS else difflib.get_close_matches(field, names, 1)
+    lower = field.lower()
+    guess = [SYNONYMS[lower]] if lower in SYNONYMS else difflib.get_close_matches(lower, names, 1)
     if guess:
         return f"{field} is not a field of the config: did you mean `{guess[0]}`?"
     return f"{field} is not a field of the config; `python run.py --help` lists all."

@@ -18,6 +18,12 @@ from nnlab.jobs.hydra_errors import BELONGS_TO
 PAIR_TAG = "zip:"  # before the name of a pairing, in the tags of the fields that it pairs
 PAIRING = re.compile(r"([A-Za-z_]\w*)=zip\((.*)\)", re.DOTALL)
 FUNCTION = re.compile(r"(choice|sort|shuffle)\((.*)\)", re.DOTALL)
+RANGE = re.compile(r"(\d+)(?:\.\.\.?|…|-|:)(\d+)")  # of other languages
+CALL = re.compile(r"([A-Za-z_][\w.]*)\(")
+FUNCTIONS = (
+    "choice", "range", "interval", "glob", "sort", "shuffle", "tag", "extend_list", "int", "float",
+    "str", "bool", "json_str", "zip",
+)  # fmt: skip
 # Not read from the config's model, which takes NumPy to import: --help has no need of it.
 TEXT_FIELDS = (
     "run_name", "derived_from", "tracking.uri", "tracking.experiment", "data.name", "data.dir",
@@ -97,6 +103,7 @@ def _with_text(word: str, *, several: bool) -> str:
     if field in LISTS_OF_TEXTS and value.startswith("[") and value.endswith("]"):
         return f"{field}=[{_texts(value[1:-1])}]"
     if not equals or _field(word) not in TEXT_FIELDS or not value:
+        _refuse_other_languages(field, value)
         return word
     if not several and len(parts_of(value)) > 1 and _is_sweep(f"field={_texts(value)}"):
         raise ConfigError(
@@ -104,6 +111,27 @@ def _with_text(word: str, *, several: bool) -> str:
             f"give {for_shell(f'{field}={quoted(value)}')}."
         )
     return f"{field}={_texts(value)}"
+
+
+def _refuse_other_languages(field: str, value: str) -> None:
+    """Name Hydra's way for ranges and functions of other languages, which it cannot read.
+
+    Raises
+    ------
+    ConfigError
+        Where there is one.
+    """
+    if values := RANGE.fullmatch(value):
+        last = int(values[2]) + 1
+        raise ConfigError(
+            f"{field}={value} is no range: add -m, and give '{field}=range({values[1]},{last})'."
+        )
+    function = CALL.match(value)
+    if function and function[1] not in FUNCTIONS:
+        raise ConfigError(
+            f"{field}={value} calls {function[1]}, which is unknown: list the values, as in "
+            f"{field}=VALUE,VALUE, or use range(BEGIN,END,STEP), choice(…), interval(…) or zip(…)."
+        )
 
 
 def _texts(value: str) -> str:
