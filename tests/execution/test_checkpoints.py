@@ -119,7 +119,7 @@ def test_checkpoints_are_due_only_as_often_as_they_are_cheap(checkpoints, monkey
         now[0] += 0.5
 
     monkeypatch.setattr(checkpoints, "_save", slowly)
-    checkpoints.save({})
+    checkpoints.save({0: "a state"})
     assert not checkpoints.due
     now[0] += 9.9
     assert not checkpoints.due

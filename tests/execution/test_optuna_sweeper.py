@@ -88,6 +88,7 @@ def test_a_seeded_search_finds_the_better_learning_rates_and_says_how_to_go_on(s
     assert len(searches.children()) == 24
 
 
+@pytest.mark.long
 def test_two_processes_share_the_trials_of_a_study(searches):
     words = (*SEARCH, "hydra.sweeper.n_trials=12", "hydra.sweeper.batch=2", "epochs=5")
     processes = [searches.start(*words) for _ in range(2)]

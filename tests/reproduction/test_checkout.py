@@ -45,7 +45,7 @@ def test_code_that_cannot_be_found_is_refused(tags, environment, sentence):
 def test_a_patch_that_does_not_fit_is_refused_and_leaves_no_worktree(tmp_path):
     lab = Checkout(tmp_path / "lab")
     done = lab.python("-c", WITH_A_PATCH_THAT_DOES_NOT_FIT)
-    summary = "the code of commit HEAD (a subject), with a recorded patch of 1 files on it"
+    summary = "the code of commit HEAD (a subject), with a recorded patch of 1 file on it"
     assert f"RecordError: {summary} cannot be checked out: " in done.stderr
     assert len(lab.git("worktree", "list").splitlines()) == 1
 
