@@ -83,7 +83,7 @@ def _grid(largest: Floats, bits: int) -> tuple[Floats, bool]:
     grid = np.bitwise_and(largest.view(np.int64), EXPONENT).view(np.float64)
     np.maximum(grid, SMALLEST, out=grid)
     np.multiply(grid, 1.5 * 2.0 ** (MANTISSA - bits), out=grid)
-    good = bool(largest.max() <= LARGEST)
+    good = bool(np.maximum.reduce(largest, None) <= LARGEST)
     if not good:
         grid[~(largest <= LARGEST)] = np.nan
     return grid, good
