@@ -34,6 +34,7 @@ WEB_ERROR = re.compile(
     rb'|\{\s*"(message|error|errors|code|detail)")',
     re.IGNORECASE,
 )
+JSON = re.compile(rb"\s*(\{\s*\"|\[\s*[\[{])")
 POINTER = re.compile(rb"version https://git-lfs")
 POINTS = "a Git LFS pointer, not the file itself: fetch that with `git lfs pull`"
 PAGE = (
@@ -45,9 +46,11 @@ UNPICKLED = (
     "you trust its source, load it in Python, and save the arrays with numpy.savez('mnist.npz', "
     "x_train=…, y_train=…, x_test=…, y_test=…): data.path=mnist.npz"
 )
+AS_JSON = "JSON: write its pixels as a CSV, or as arrays with numpy.savez"
 # The first bytes of other formats, and what to do with them.
 FOREIGN = {
     b"PAR1": "a Parquet file: write its pixels as a CSV, or as arrays with numpy.savez",
+    b"ARROW1": "a Feather file: write its pixels as a CSV, or as arrays with numpy.savez",
     b"\x89HDF": "an HDF5 file: save its arrays with numpy.savez",
     b"MATLAB 5.0 MAT-file": "a MATLAB file: read it with scipy.io.loadmat, and save the arrays "
     "with numpy.savez",
@@ -173,7 +176,12 @@ def _foreign(head: bytes) -> str | None:
     if WEB_ERROR.match(head) and not HTML.match(head):
         text = " ".join(head[:80].decode(errors="replace").split())
         return f"a web server's error ({text}), not the file; fetch it again"
-    for pattern, description in ((PICKLE, UNPICKLED), (POINTER, POINTS), (HTML, PAGE)):
+    for pattern, description in (
+        (PICKLE, UNPICKLED),
+        (POINTER, POINTS),
+        (HTML, PAGE),
+        (JSON, AS_JSON),
+    ):
         if pattern.match(head):
             return description
     if head[TAR_PLACE:].startswith(TAR_MAGIC):

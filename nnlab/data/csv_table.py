@@ -238,7 +238,7 @@ def _body(content: bytes, path: Path, names: Sequence[str] | None) -> Body:
 
 
 def _no_text(path: Path) -> DataError:
-    return DataError(f"{path}: found bytes that are no text, expected a CSV file.")
+    return DataError(f"{path}: found bytes that are no text in UTF-8, expected a CSV file.")
 
 
 def _separator(line: str) -> str:

@@ -34,6 +34,11 @@ def read_bytes(path: Path) -> tuple[bytes, bool]:
     DataError
         Where the file cannot be read or its compression is broken.
     """
+    if path.is_fifo() or path.is_socket() or path.is_char_device():
+        raise DataError(
+            f"{path}: found a pipe or a device, expected a file, which can be read again: write "
+            "what comes from it to a file first."
+        )
     with readable(path):
         raw = path.read_bytes()
     if not raw.startswith(GZIP_MAGIC):

@@ -2,6 +2,7 @@
 
 import io
 import math
+import re
 import struct
 import warnings
 import zlib
@@ -52,9 +53,8 @@ def read_picture(path: Path, pixels: int | None = None) -> NDArray[np.uint8]:
         OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error,
         Image.DecompressionBombError, Image.DecompressionBombWarning,
     ) as error:  # fmt: skip
-        raise DataError(
-            f"{path}: found no whole PNG or JPEG picture ({str(error).strip() or 'broken'})."
-        ) from error
+        cause = re.sub(r" (file )?<[^>]*>", "", str(error)).strip() or "broken"
+        raise DataError(f"{path}: found no whole PNG or JPEG picture ({cause}).") from error
     if upright.mode.startswith(("I", "F")):
         raise DataError(f"{path}: found more than 8 bits a pixel, expected 8: convert it.")
     if not opaque:

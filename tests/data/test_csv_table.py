@@ -197,8 +197,8 @@ def test_a_row_that_is_not_as_long_as_the_header_is_named(refused, rows, line, l
             ),
         ),
         (b"PK\x03\x04rest", "the zip archive is broken (File is not a zip file); fetch it again."),
-        (b"\x89PNG\r\n\x1a\n", "found bytes that are no text, expected a CSV file."),
-        (b"label,a\n1,\xff\n", "found bytes that are no text, expected a CSV file."),
+        (b"\x89PNG\r\n\x1a\n", "found bytes that are no text in UTF-8, expected a CSV file."),
+        (b"label,a\n1,\xff\n", "found bytes that are no text in UTF-8, expected a CSV file."),
         ('label,a\n1,"2\n3,4\n', "found no CSV in line 3 (unexpected end of data)."),
     ],
 )

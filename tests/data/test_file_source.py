@@ -4,6 +4,7 @@ import bz2
 import gzip
 import io
 import lzma
+import os
 import pickle
 import zipfile
 
@@ -207,6 +208,10 @@ def test_one_hot_labels_and_a_folder_of_arrays_are_read(tmp_path):
         (pickle.dumps({"x_train": [1]}), "a Python pickle, which can run any code"),
         (gzip.compress(pickle.dumps([1, 2]), mtime=0), "a Python pickle"),
         (b"PAR1\x15\x04\x15", "a Parquet file"),
+        (b"ARROW1\0\0\xff", "a Feather file"),
+        (b'{"label":{"0":5},"pixel0":{"0":0}}', "JSON: write its pixels as a CSV"),
+        (b'{"label":5,"pixel0":0}\n{"label":0,"pixel0":0}\n', "JSON: write its pixels as a CSV"),
+        (b"[[5, 0, 0], [0, 1, 2]]", "JSON: write its pixels as a CSV"),
         (b"\x89HDF\r\n\x1a\n", "an HDF5 file"),
         (b"MATLAB 5.0 MAT-file, Platform", "a MATLAB file"),
         (b"", "the file is empty"),
@@ -220,3 +225,9 @@ def test_a_file_that_holds_something_else_is_named(tmp_path, content, found):
     with pytest.raises(DataError, match=found) as caught:
         load_file("some", path)
     assert len(str(caught.value)) < 500
+
+
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "images")
+    with pytest.raises(DataError, match="found a pipe or a device, .* to a file first"):
+        load_file("some", tmp_path / "images")
