@@ -3,6 +3,8 @@
 import re
 import shutil
 import sqlite3
+import subprocess
+import sys
 import zipfile
 
 import numpy as np
@@ -65,6 +67,8 @@ def refusal(*words):
         (["resume=true"], r"did you mean `hydra\.launcher\.resume`"),
         (["data=MNIST"], "Did you mean data=mnist"),
         (["data=cifar10"], "Images of your own: data=file data.path="),
+        (["data=sub/train.csv"], "a file or folder is data=file data.path=sub/train.csv"),
+        (["data=file", "data.path=https://host/train.csv"], "https://host/train.csv is an address"),
         (["-m", f"hydra.sweep.dir={UNDER_A_FILE}"], r"run\.py/folder cannot be used: Not a dir"),
     ],
 )
@@ -200,3 +204,11 @@ def test_a_sweep_below_itself_is_exported_once(finished, tmp_path):
 def test_a_run_whose_number_in_its_sweep_is_none_is_named(finished):
     run_sql(finished, "UPDATE tags SET value = 'x' WHERE key = 'job'")
     assert "The tag `job` of run" in refusal("reproduce", SWEEP, "--all")
+
+
+def test_a_working_directory_that_is_gone_is_said(tmp_path):
+    (tmp_path / "gone").mkdir()
+    leave = f"cd gone && rmdir ../gone && exec {sys.executable} {ROOT}/run.py epochs=1"
+    done = subprocess.run(["sh", "-c", leave], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert done.stderr == "The working directory is gone: change into a folder that exists.\n"

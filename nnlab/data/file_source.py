@@ -89,6 +89,10 @@ def load_file(
     if test_path is not None:
         test, _ = _parts(test_path, reading)
     train = _checked(train)
+    if len(np.unique(train.labels)) == 1:
+        raise DataError(
+            f"{train.path}: found images of one class alone, expected two or more ({train.said})."
+        )
     white = white_of(train.images, train.path, reading.pixel_max)
     pixels, exact = to_bytes(_oriented(train.images, reading), white)
     test_pixels = None

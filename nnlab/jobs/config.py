@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 from collections.abc import Mapping
 from operator import attrgetter
 from pathlib import Path
@@ -18,6 +19,8 @@ from nnlab.safe_text import masked
 from nnlab.training.arithmetic import EXACT
 from nnlab.training.history import snapshot_epochs
 from nnlab.training.initializers import FREE_INITS, INIT_NAMES, Bias, Initializer, InitName, named
+
+ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")  # https://…, s3://…, file://…
 
 # The meaning of a config: raise it when the same config would train to other weights or metrics.
 # 2: sums run over panels of blocks, and stacked products give each run whole groups of rows.
@@ -108,7 +111,18 @@ class DataConfig(StrictModel):
         return fields
 
     def located(self, typed: str) -> Path:
-        """Return the path that one of the fields names, here or where the run was started."""
+        """Return the path that one of the fields names, here or where the run was started.
+
+        Raises
+        ------
+        ConfigError
+            Where it is an address of another machine.
+        """
+        if ADDRESS.match(typed):
+            raise ConfigError(
+                f"{typed} is an address, expected a file or folder of this machine: download it "
+                "first, and give its path."
+            )
         path = Path(typed).expanduser()
         if path.is_absolute() or self.cwd is None or Path(self.cwd) == Path.cwd():
             return path

@@ -73,6 +73,8 @@ def as_nnlab_error(error: Exception) -> NnlabError | None:
     """
     if isinstance(error, NnlabError):
         return error
+    if isinstance(error, FileNotFoundError) and error.filename is None:  # os.getcwd's
+        return ConfigError("The working directory is gone: change into a folder that exists.")
     if isinstance(error, MemoryError):
         remedy = "A smaller hidden_size or batch_size needs less."
         return NnlabError(f"Out of memory: {error}. {remedy}")
@@ -118,6 +120,24 @@ def sentence(error: BaseException) -> str:
         return "Optuna's samplers belong to hydra/sweeper=nnlab_optuna: hydra.sweeper.sampler=tpe."
     if unknown := re.match(r"Could not override '([^']+)'", text):
         return _unknown_field(unknown.group(1), _last_frame(error))
+    if "Could not find '" in text and (option := _unknown_option(text)):
+        return option
+    if several := re.match(r"Ambiguous value for argument '([^']+)'", text):
+        return f"{several.group(1)} has several values: add -m to sweep over them."
+    if "does not support sweep type" in text:
+        return "interval(…) needs a sweeper that searches: add hydra/sweeper=nnlab_optuna."
+    if isinstance(error, OverrideParseException):
+        return (
+            f"{error.override!r} could not be read: give field=value, without spaces, and quote "
+            "what has brackets or blanks."
+        )
+    return " ".join(text.split())
+
+
+def _unknown_option(text: str) -> str | None:
+    """Say which options a group has, where one that it has not was given."""
+    if file := re.search(r"Could not find 'data/([^']*[/.][^']*)'", text):
+        return f"data={file[1]} is no option: a file or folder is data=file data.path={file[1]}."
     if missing := re.search(r"Could not find '([^']+)/([^'/]+)'\s+Available options in", text):
         group, option = missing.groups()
         allowed = re.findall(r"^\t(\S+)$", text, re.MULTILINE)
@@ -129,16 +149,7 @@ def sentence(error: BaseException) -> str:
         if group == "data" and not guess:
             hint = " Images of your own: data=file data.path=FILE_OR_FOLDER."
         return f"{group}={option} is not allowed: {group} is one of {', '.join(allowed)}.{hint}"
-    if several := re.match(r"Ambiguous value for argument '([^']+)'", text):
-        return f"{several.group(1)} has several values: add -m to sweep over them."
-    if "does not support sweep type" in text:
-        return "interval(…) needs a sweeper that searches: add hydra/sweeper=nnlab_optuna."
-    if isinstance(error, OverrideParseException):
-        return (
-            f"{error.override!r} could not be read: give field=value, without spaces, and quote "
-            "what has brackets or blanks."
-        )
-    return " ".join(text.split())
+    return None
 
 
 def _unknown_field(field: str, frame: FrameType | None) -> str:

@@ -229,5 +229,15 @@ def test_a_file_that_holds_something_else_is_named(tmp_path, content, found):
 
 def test_a_pipe_is_refused_and_not_waited_for(tmp_path):
     os.mkfifo(tmp_path / "images")
-    with pytest.raises(DataError, match="found a pipe or a device, .* to a file first"):
+    with pytest.raises(DataError, match=r"found a pipe or a device, .* to a file first"):
         load_file("some", tmp_path / "images")
+
+
+def test_images_of_one_class_alone_are_refused_as_a_folder_of_pictures_without_classes_would_be(
+    tmp_path,
+):
+    (tmp_path / "all").mkdir()
+    for number in range(3):
+        Image.fromarray(PIXELS[number]).save(tmp_path / "all" / f"{number}.png")
+    with pytest.raises(DataError, match="found images of one class alone, expected two or more"):
+        load_file("some", tmp_path)
