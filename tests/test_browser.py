@@ -167,6 +167,7 @@ def test_a_sweep_is_followed_from_its_link_to_its_curves_and_its_report(
 def expect_runs(frame, runs):
     """Fail where the interactive page lacks a run; its frame lets scripts run, and nothing else."""
     expect(frame.locator("#curves svg.main-svg").first).to_be_attached()
+    expect(frame.locator("#framed")).to_be_visible()
     expect(frame.locator("#table tr")).to_have_count(len(runs))
     ids = frame.locator("#table a").all_inner_texts()
     assert sorted(ids) == sorted(run.run_id for run in runs)

@@ -56,6 +56,7 @@ def test_a_sweep_is_explored_without_a_network(page, tmp_path):
     assert page.locator("#table a").all_inner_texts() == ids
     expect(page.locator("#summary")).to_contain_text("18 runs, 9 configurations")
     expect(page.locator("#summary")).to_contain_text("diverged")
+    expect(page.locator("#framed")).to_be_hidden()
 
     assert sorted(drawn_ids(page, "curves")) == sorted(sweep.curves["run_id"].unique())
     expect(page.locator("#curves .ytitle")).to_have_text("val/accuracy")

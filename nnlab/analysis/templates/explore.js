@@ -352,6 +352,7 @@ const signs = {
 
 function fill() {
   at("title").textContent = all.title;
+  at("framed").hidden = window === window.top;
   const tally = endings.names.map((name, k) =>
     `${signs[endings.marks[k]]} ${endings.runs.filter(ending => ending === k).length.toLocaleString("en")} ${name}`);
   at("summary").textContent = `${plural(count, "run")}, ${plural(groups.length, "configuration")}: ${tally.join(", ")}`;
