@@ -14,7 +14,7 @@ computes.
 
 Debian's packages are downloaded with apt's own client and lists of their own, and unpacked into a
 folder: nothing is installed. What cannot be had is left out, with the reason. Only part of it:
-``--only arm64``. Needs Linux on x86-64; apt for Debian's part.
+``--only arm64 --blas libblis4-serial``. Needs Linux on x86-64; apt for Debian's part.
 """
 
 import argparse
@@ -59,14 +59,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", choices=("numpy", *TRIPLETS), help="only this part")
     parser.add_argument("--cache", type=Path, help="a folder to keep Debian's packages in")
+    parser.add_argument("--blas", choices=BLAS, help="only this one of Debian's libraries")
     options = parser.parse_args()
+    libraries = {options.blas: BLAS[options.blas]} if options.blas else BLAS
     expected, same = digests_of_the_tests(), True
     print("| where | what computes | a plain product | digests of `exact` |\n|---|---|---|---|")
     with tempfile.TemporaryDirectory() as folder:
         cache = options.cache or Path(folder)
         for part in ("numpy", *TRIPLETS):
             if options.only in (None, part):
-                pythons = numpys(Path(folder)) if part == "numpy" else debian(part, cache)
+                pythons = (
+                    numpys(Path(folder)) if part == "numpy" else debian(part, cache, libraries)
+                )
                 for where, command in pythons:
                     same &= report(where, command, expected)
     sys.exit(0 if same else 1)
@@ -128,24 +132,26 @@ def numpys(folder: Path) -> Iterator[tuple[str, Command | Unavailable]]:
             yield where, ([python], {"PYTHONPATH": str(ROOT)})
 
 
-def debian(architecture: str, cache: Path) -> Iterator[tuple[str, Command | Unavailable]]:
+def debian(
+    architecture: str, cache: Path, blas: dict[str, str]
+) -> Iterator[tuple[str, Command | Unavailable]]:
     """Unpack Debian's Python, NumPy and BLAS libraries for an architecture."""
     machine = "x86-64" if architecture == "amd64" else "ARM (aarch64) under QEMU"
     root = cache / architecture
     try:
-        unpack(architecture, root, [*PACKAGES, *BLAS])
+        unpack(architecture, root, [*PACKAGES, *blas])
         emulator = emulated(cache) if architecture == "arm64" else None
     except Unavailable as reason:
         yield f"Debian, {machine}", reason
         return
     libraries = root / "usr" / "lib" / TRIPLETS[architecture]
-    for package, name in BLAS.items():
+    for package, name in blas.items():
         where = f"Debian's {package}, {machine}"
         words, variables = debians_python(architecture, root, [libraries / name])
         command = ([*([emulator] if emulator else []), *words], variables)
         there = (libraries / name / "libblas.so.3").exists()
         yield where, command if there else Unavailable("the package has no library")
-    if architecture == "amd64":
+    if architecture == "amd64" and blas is BLAS:
         where = "Debian's NumPy on MKL from the registry, x86-64"
         try:
             yield where, debians_python(architecture, root, mkl(cache / "mkl"))

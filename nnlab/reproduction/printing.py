@@ -13,6 +13,7 @@ from nnlab.tracking.locations import uri_option
 
 COLOURS = {"bit-identical": "green", "within tolerance": "yellow", "different": "red"}
 LABEL_WIDTH = 16  # columns
+VISIBLE = 1e-8  # a deviation of this size shows in nine digits
 MAX_NAMED = 6  # differences without effect that are named
 
 
@@ -122,5 +123,6 @@ def _difference(deviation: Deviation) -> str:
 
 
 def _values(deviation: Deviation) -> str:
-    values = f"{deviation.recorded:.9g} | {deviation.found:.9g}"
+    digits = ".9g" if abs(deviation.size) > VISIBLE else ".17g"
+    values = f"{deviation.recorded:{digits}} | {deviation.found:{digits}}"
     return f"epoch {deviation.epoch} in {deviation.metric}: {values}"
