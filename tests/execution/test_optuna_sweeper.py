@@ -141,7 +141,7 @@ def test_a_run_that_fails_is_a_failed_trial_and_is_not_tried_again(searches):
     for trial in trials:
         failed = trial.params["hidden_size"] == 1000000000
         assert trial.state == (FAIL if failed else COMPLETE)
-        assert ("MemoryError" in trial.user_attrs.get("reason", "")) == failed
+        assert ("DoesNotFitError" in trial.user_attrs.get("reason", "")) == failed
     points = {tuple(trial.params.values()) for trial in trials}
     assert len(searches.children()) == len(points) < 10  # a repeated trial takes its run's result
     assert f"{sum(trial.state == FAIL for trial in trials)} fail" in out
