@@ -1,6 +1,7 @@
 """The entry point of ``run.py`` and ``nnlab run``: Hydra, signals, errors and exit codes."""
 
 import os
+import shutil
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -111,4 +112,8 @@ def exit_on_error() -> Iterator[None]:
 
 
 def _print(text: str) -> None:
+    if sys.stderr.isatty():
+        from nnlab.analysis.terminal import folded
+
+        text = folded(text, shutil.get_terminal_size().columns)
     sys.stderr.write(printable(masked(text)) + "\n")

@@ -52,11 +52,11 @@ def rm(runs: tuple[str, ...], uri: str | None, *, restore: bool, forever: int) -
     What is in the trash is in no table and is not reused; `nnlab ls --trash` lists it. Said once,
     --forever only tells what would be deleted. Runs that are RUNNING stay.
     """
-    from nnlab.analysis.terminal import echo
+    from nnlab.analysis.terminal import SafeConsole, print_line
     from nnlab.execution.removal import remove
     from nnlab.execution.removal import restore as bring_back
 
     if restore and forever:
         raise ConfigError("--restore and --forever exclude each other: leave one of them out.")
     for message in bring_back(runs, uri) if restore else remove(runs, uri, forever=forever):
-        echo(message)
+        print_line(SafeConsole(), message)

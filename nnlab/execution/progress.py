@@ -67,7 +67,7 @@ class RunProgress:
         if self._live:
             return
         done, total = self._epochs()
-        text = self._state + self._time_left(done, total)
+        text = (self._state + self._time_left(done, total)).removeprefix(", ")
         if self._notebook is not None:
             self._notebook.show(printable(self._name), done, total, printable(text))
         elif time.monotonic() - self._last_line > LINE_SECONDS:
@@ -87,8 +87,9 @@ class RunProgress:
             ProgressBar(max(total, 1), done, width=BAR_WIDTH),
             f"{done}/{counted(total, 'epoch')}{self._time_left(done, total)}",
         )
-        name = f"{self._name}: " if len(self._runs) == 1 else ""
-        return Group(head, Text(printable(name + self._state), overflow="fold"))
+        name = self._name if len(self._runs) == 1 else ""
+        text = ": ".join(part for part in (name, self._state) if part)
+        return Group(head, Text(printable(text), overflow="fold"))
 
     def server_is_lost(self, reason: str) -> None:
         """Say that the tracking server does not answer, and what becomes of the runs meanwhile."""

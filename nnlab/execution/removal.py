@@ -47,10 +47,13 @@ class Family:
 
     Attributes
     ----------
+    head_id : str
+        Of the one that stands for all.
     active, trashed : list of RunRecord
-        Those in the store, and those in MLflow's trash; the one that stands for all is the last.
+        Those in the store, and those in MLflow's trash.
     """
 
+    head_id: str
     active: list[RunRecord]
     trashed: list[RunRecord]
 
@@ -58,12 +61,19 @@ class Family:
     def of(cls, uri: str, head: str) -> "Family":
         """Read a family, by the whole id of the run that stands for it."""
         readers = (open_reader(uri, trash=trash) for trash in (False, True))
-        return cls(*([*each.tagged(Tag.PARENT, head), *each.read([head])] for each in readers))
+        return cls(
+            head, *([*each.tagged(Tag.PARENT, head), *each.read([head])] for each in readers)
+        )
 
     @property
     def runs(self) -> list[RunRecord]:
         """All of them."""
         return [*self.active, *self.trashed]
+
+    @property
+    def head(self) -> RunRecord:
+        """The one that stands for all."""
+        return next(run for run in self.runs if run.run_id == self.head_id)
 
     def described(self, uri: str) -> str:
         """Write how many runs and files there are: ``13 runs, 96 files, 14.2 MB``."""
@@ -114,7 +124,7 @@ def remove(words: Sequence[str], uri: str | None = None, *, forever: int = 0) ->
         _refuse_at_work(address, head, family)
     if 0 < forever < SURE:
         listed = "; ".join(
-            f"{head[:8]} {family.runs[-1].name} ({family.described(address)})"
+            f"{head[:8]} {family.head.name} ({family.described(address)})"
             for head, family in families.items()
         )
         raise ConfigError(
@@ -124,7 +134,7 @@ def remove(words: Sequence[str], uri: str | None = None, *, forever: int = 0) ->
     action: Action = "forever" if forever else "trash"
     messages = []
     for head, family in families.items():
-        name, described = family.runs[-1].name, family.described(address)
+        name, described = family.head.name, family.described(address)
         left = _carry_out(writer, head, action)
         hint = "" if forever else f"; to bring it back: nnlab rm --restore {head[:8]}{option}"
         messages += [f"{DONE[action]}: {head[:8]} {name} ({described}){hint}", *left]
@@ -241,7 +251,7 @@ def _refuse_at_work(uri: str, head: str, family: Family) -> None:
     TrackingError, ResumeError
         Naming the first one.
     """
-    parent = family.runs[-1].parent  # it would still write of its run
+    parent = family.head.parent  # it would still write of its run
     writers = [*family.active, *(open_reader(uri).read([parent]) if parent else ())]
     running = next((run for run in writers if run.status == "RUNNING"), None)
     if running is not None:

@@ -12,7 +12,7 @@ import pandas as pd
 from nnlab.analysis.paired_statistics import MIN_SEEDS
 from nnlab.analysis.power import Spread, detectable_effect, spread_of
 from nnlab.analysis.ranking import METRIC
-from nnlab.analysis.terminal import echo
+from nnlab.analysis.terminal import SafeConsole, print_line
 from nnlab.errors import ComparisonError, TrackingError
 from nnlab.execution.progress import print_note
 from nnlab.execution.reuse import is_complete
@@ -116,7 +116,7 @@ def plan_sweep(overrides: Sequence[str]) -> SweepPlan:
 def show_plan(overrides: Sequence[str]) -> None:
     """Print the plan of a sweep."""
     for line in sentences(plan_sweep(overrides)):
-        echo(line)
+        print_line(SafeConsole(), line)
 
 
 def sentences(plan: SweepPlan) -> Iterator[str]:

@@ -15,7 +15,7 @@ from support.forks import _server
 from support.paths import ROOT
 
 
-def on_terminal(*words, root, width=60):
+def on_terminal(*words, root, width=60, expected=0):
     """Run a command whose streams are a terminal; return all that was written to it."""
     parent, child = pty.openpty()
     fcntl.ioctl(child, termios.TIOCSWINSZ, struct.pack("HHHH", 40, width, 0, 0))
@@ -33,7 +33,7 @@ def on_terminal(*words, root, width=60):
                 break
         code = int(answers.readline())
     os.close(parent)
-    assert code == 0, written
+    assert code == expected, written
     return written.decode()
 
 
@@ -74,6 +74,14 @@ def test_the_results_stand_alone_in_their_lines(sweep):
 def test_the_tab_key_writes_nothing_beside_what_is_typed(root, monkeypatch):
     monkeypatch.setenv("COMP_LINE", "python run.py init=rand_")
     assert on_terminal("run.py", "-sc", "query=bash", root=root).split() == ["init=rand_minus_half"]
+
+
+def test_an_error_is_folded_between_words_and_its_commands_stay_whole(root):
+    text = on_terminal("-m", "nnlab", "compare", "--nonsense", root=root, expected=2)
+    assert text.splitlines()[-2:] == [
+        "nnlab compare: No such option '--nonsense'; see",
+        "`nnlab compare --help`.",
+    ]
 
 
 @pytest.mark.usefixtures("sweep")

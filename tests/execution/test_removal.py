@@ -103,6 +103,19 @@ def test_a_run_of_a_sweep_is_removed_alone(lab):
     assert set(lab.stages().values()) == {"active"}
 
 
+def test_a_sweep_is_named_though_one_of_its_runs_is_in_the_trash_already(lab):
+    lab.execute("UPDATE runs SET name = 'the sweep' WHERE run_uuid = ?", (lab.sweep,))
+    lab.execute(
+        "UPDATE tags SET value = 'the sweep' WHERE run_uuid = ? AND key = 'mlflow.runName'",
+        (lab.sweep,),
+    )
+    remove([lab.runs[0]], lab.uri)
+    with pytest.raises(ConfigError, match=rf"{lab.sweep[:8]} the sweep \(3 runs"):
+        remove([lab.sweep], lab.uri, forever=1)
+    (message,) = remove([lab.sweep], lab.uri)
+    assert message.startswith(f"in the trash: {lab.sweep[:8]} the sweep (3 runs")
+
+
 def test_mlflows_own_undeletion_brings_all_back_and_the_ledger_follows(lab):
     before = lab.held()
     remove([lab.sweep], lab.uri)
