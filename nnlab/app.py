@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -92,16 +93,17 @@ def exit_on_error() -> Iterator[None]:
     Raises
     ------
     SystemExit
-        With 130 after Ctrl-C, 143 after SIGTERM, 2 on a user's mistake, 1 where runs failed.
+        With 130 after Ctrl-C, 143 after SIGTERM, 129 where the terminal is closed, 2 on a user's
+        mistake, 1 where runs failed.
     """
     try:
         check_kernels()  # before NumPy is imported
         with of_command():
             yield
     except KeyboardInterrupt as error:
-        terminated = isinstance(error, Terminated)
-        _print("Terminated." if terminated else "Interrupted.")
-        raise SystemExit(143 if terminated else 130) from None
+        number = error.number if isinstance(error, Terminated) else signal.SIGINT
+        _print("Interrupted." if number == signal.SIGINT else "Terminated.")
+        raise SystemExit(128 + number) from None
     except Exception as error:
         foreseen = as_nnlab_error(error)
         traced = os.environ.get(DEBUG) == "1" and not isinstance(error, MemoryError)

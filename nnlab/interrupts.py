@@ -1,13 +1,17 @@
-"""Ctrl-C and SIGTERM: the first ends a sweep in order, and none leaves a write incomplete."""
+"""Ctrl-C, SIGTERM and a terminal that is closed: the first ends a sweep in order.
+
+None leaves a write incomplete.
+"""
 
 import os
 import signal
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 
-HANDLED = (signal.SIGINT, signal.SIGTERM)
+HANDLED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+STOPPING = b"\nStopping after the epochs under way; a second interrupt stops at once.\n"
 
 # Signals belong to the process, and so does this state.
 _pending: list[int] = []  # signals that have arrived and have not taken effect
@@ -16,7 +20,17 @@ _graceful = 0  # blocks of ``graceful`` that are entered
 
 
 class Terminated(KeyboardInterrupt):
-    """SIGTERM has arrived: the same end as after Ctrl-C, with another exit code."""
+    """SIGTERM or SIGHUP has arrived: the same end as after Ctrl-C, with another exit code.
+
+    Attributes
+    ----------
+    number : int
+        Of the signal.
+    """
+
+    def __init__(self, number: int) -> None:
+        super().__init__(signal.Signals(number).name)
+        self.number = number
 
 
 @contextmanager
@@ -76,7 +90,9 @@ def _handlers() -> Iterator[bool]:
         yield False
         return
     before = {number: signal.getsignal(number) for number in HANDLED}
-    for number in HANDLED:
+    if before[signal.SIGHUP] is signal.SIG_IGN:  # nohup
+        del before[signal.SIGHUP]
+    for number in before:
         signal.signal(number, _handle)
     try:
         yield True
@@ -86,9 +102,12 @@ def _handlers() -> Iterator[bool]:
 
 
 def _handle(number: int, _frame: FrameType | None) -> None:
+    if number == signal.SIGHUP and _pending:
+        return  # the terminal and its shell send one each
     _pending.append(number)
     if _graceful and len(_pending) == 1:
-        os.write(2, b"\nStopping after the epochs under way; a second interrupt stops at once.\n")
+        with suppress(OSError):  # the terminal may be gone
+            os.write(2, STOPPING)
     beyond = len(_pending) - _graceful
     if beyond > 1 or (beyond == 1 and not _deferred):
         _interrupt()
@@ -97,4 +116,4 @@ def _handle(number: int, _frame: FrameType | None) -> None:
 def _interrupt() -> None:
     number = _pending[0]
     _pending.clear()
-    raise Terminated("SIGTERM") if number == signal.SIGTERM else KeyboardInterrupt
+    raise KeyboardInterrupt if number == signal.SIGINT else Terminated(number)

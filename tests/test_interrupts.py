@@ -5,19 +5,22 @@ import threading
 
 import pytest
 
-from nnlab.interrupts import deferred
+from nnlab.interrupts import Terminated, deferred, terminable
 
 
 @pytest.fixture(autouse=True)
 def handlers():
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {
+        number: signal.getsignal(number)
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    }
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     yield
     for number, handler in before.items():
         signal.signal(number, handler)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_an_interrupt_takes_effect_behind_the_block(number):
     done = []
     with pytest.raises(KeyboardInterrupt), deferred():  # noqa: PT012 - the block is the subject
@@ -63,3 +66,20 @@ def test_another_thread_may_write_too():
     thread.start()
     thread.join()
     assert done == ["written"]
+
+
+def test_a_terminal_that_is_closed_ends_in_order_though_its_shell_tells_a_second_time():
+    done = []
+    with pytest.raises(Terminated) as caught, deferred():  # noqa: PT012
+        signal.raise_signal(signal.SIGHUP)
+        signal.raise_signal(signal.SIGHUP)
+        done.append("written")
+    assert done == ["written"]
+    assert caught.value.number == signal.SIGHUP
+
+
+def test_under_nohup_a_closed_terminal_ends_nothing():
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    with terminable(), deferred():
+        signal.raise_signal(signal.SIGHUP)
+    assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN

@@ -108,6 +108,6 @@ def interruptible() -> Iterator[None]:
     try:
         with terminable():
             yield
-    except Terminated:
-        signal.raise_signal(signal.SIGTERM)  # handled as before the call
+    except Terminated as error:
+        signal.raise_signal(error.number)  # handled as before the call
         raise

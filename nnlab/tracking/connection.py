@@ -4,6 +4,7 @@ import gc
 import logging
 import os
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -151,7 +152,10 @@ def _open_client(uri: str) -> "MlflowClient":
             ensure_database(database)
         else:
             require_server(uri)
-        import mlflow
+        with warnings.catch_warnings():
+            # Under ``python -OO`` it misses its docstrings.
+            warnings.filterwarnings("ignore", "Failed to register a dataset source")
+            import mlflow
 
         return mlflow.MlflowClient(uri if database is None else client_address(database))
     finally:
