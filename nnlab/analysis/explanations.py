@@ -130,14 +130,15 @@ def best_value_trend(rows: Sequence[BestValue], field: str, across: str) -> str 
         return None
     bests = [best for _, best in known]
     low, high, name = min(bests), max(bests), short(across)
-    learned = ""
-    if len(known) < len(rows):
-        learned = f" at which anything learned ({len(known)} of {len(rows)})"
+    dead = len(known) < len(rows)
+    of_all = f"{len(known)} of {len(rows)}"
     listed = ", ".join(f"{written(row.at)}: {best:g}" for row, best in known)
     text = (
-        f"The best {name} is {low:g} at every {short(field)}{learned}"
+        f"The best {name} is {low:g} at every {short(field)}"
+        + f" at which anything learned ({of_all})" * dead
         if low == high
-        else f"The best {name} lies between {low:g} and {high:g} ({listed}){learned}"
+        else f"The best {name} lies between {low:g} and {high:g} ({listed})"
+        + f", where anything learned ({of_all} values of {short(field)})" * dead
     )
     open_ = [row for row, _ in known if len(row.candidates) > 1]
     if open_:

@@ -105,7 +105,8 @@ class SweepResults:
     def best_config(self) -> str:
         """The config of the best configuration, as its first seed recorded it, and checked.
 
-        The scale and shift of an init that has its own were not used, and are left out.
+        The scale and shift of an init that has its own were not used, and are left out; the store's
+        address is that of one machine.
         Somebody may hand the file to Hydra, which would run what else it names.
         """
         first = self.groups[0].runs.sort_values(SEED)["run_id"].iloc[0]
@@ -113,6 +114,7 @@ class SweepResults:
         with suppress(StoredFileError, ConfigError):
             config = from_record(read_yaml(path))
             record = to_record(config)
+            record["tracking"]["uri"] = None
             if config.init.name not in FREE_INITS:
                 del record["init"]["scale"], record["init"]["shift"]
             return str(yaml.safe_dump(record, sort_keys=False))

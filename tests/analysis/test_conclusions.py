@@ -396,7 +396,7 @@ def test_how_many_best_values_are_uncertain_is_said():
 
 def test_rows_in_which_nothing_learned_do_not_enter_the_trend():
     line = best_value_trend(rows([1, 2, 3, 4, 5], [3.0, 2.0, 1.0, 0.5, None]), "x", "lr")
-    assert " at which anything learned (4 of 5)" in line
+    assert "(1: 3, 2: 2, 3: 1, 4: 0.5), where anything learned (4 of 5 values of x)" in line
     assert "Spearman" not in line
     line = best_value_trend(rows(["he", "randn", "dead"], [0.5, 0.5, None]), "init.name", "lr")
     assert line == "The best lr is 0.5 at every init at which anything learned (2 of 3)."

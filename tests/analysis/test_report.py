@@ -84,6 +84,7 @@ def test_the_verdict_finds_the_dead_init_and_says_why(text):
 def test_the_best_config_holds_what_was_used_and_no_scale_that_the_init_ignores(folder):
     best = yaml.safe_load((folder / "best.yaml").read_text())
     assert best["init"] == {"name": "he", "bias": "zeros"}
+    assert best["tracking"]["uri"] is None  # this machine's; the store was given by its address
     assert from_record(best).init.name == "he"  # still a whole config
 
 
