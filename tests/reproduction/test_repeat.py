@@ -376,6 +376,21 @@ def test_original_code_that_is_killed_leaves_the_tree_as_it_was_and_no_worktree_
 
 
 @pytest.mark.long
+def test_the_original_code_finds_data_that_was_named_from_another_folder(tmp_path, monkeypatch):
+    lab = Checkout(tmp_path / "lab")
+    rng = np.random.default_rng(0)
+    rows = np.column_stack([np.arange(60) % 3, rng.integers(0, 256, (60, 9))])
+    head = ",".join(["label", *(f"pixel{place}" for place in range(9))])
+    np.savetxt(tmp_path / "train.csv", rows, "%d", ",", header=head, comments="")
+    monkeypatch.setattr(lab, "folder", tmp_path)
+    words = ("data=file", "data.path=train.csv", "data.val_size=20", "epochs=2", "pictures=0")
+    done = lab.python("lab/run.py", *words)
+    assert done.returncode == 0, done.stderr
+    monkeypatch.undo()
+    assert certificate(lab, "last", "--at-commit", "--yes")["verdict"] == "bit-identical"
+
+
+@pytest.mark.long
 def test_a_commit_that_is_not_there_is_refused_in_a_sentence(tmp_path):
     lab = Checkout(tmp_path / "lab")
     lab.run("epochs=1", *SMALL)
