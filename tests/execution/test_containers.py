@@ -1,6 +1,7 @@
 """Containers: a user whom nobody has entered, no home folder, a store that cannot be written."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -42,7 +43,8 @@ def run_unknown(words, root, *, text="", **env):
 @pytest.mark.parametrize("home", [{}, {"HOME": "/proc"}], ids=["no home", "not writable"])
 def test_a_user_without_name_and_home_trains_and_nothing_is_said_of_it(tmp_path, home):
     done = run_unknown(["run.py", "-m", "lr=0.1,0.5", "epochs=3"], tmp_path, **home)
-    assert (done.returncode, done.stderr) == (0, "")
+    said = re.sub(r"drawing figures .*\n", "", done.stderr)  # on a slow machine, every ten seconds
+    assert (done.returncode, said) == (0, "")
     users = Lab(tmp_path).ask("SELECT DISTINCT value FROM tags WHERE key = 'mlflow.user'")
     assert users == [(str(NUMBER),)]
 
