@@ -89,10 +89,6 @@ def load_file(
     if test_path is not None:
         test, _ = _parts(test_path, reading)
     train = _checked(train)
-    if len(np.unique(train.labels)) == 1:
-        raise DataError(
-            f"{train.path}: found images of one class alone, expected two or more ({train.said})."
-        )
     white = white_of(train.images, train.path, reading.pixel_max)
     pixels, exact = to_bytes(_oriented(train.images, reading), white)
     test_pixels = None
@@ -101,6 +97,8 @@ def load_file(
         test_pixels = _test_bytes(test, train, white, reading)
     shape = pixels.shape[1:] if pixels.ndim == IMAGE_DIMENSIONS else _shape(pixels.shape[1])
     said = [train.said, scale_said(white, exact=exact)]
+    if np.ptp(train.labels) == 0:
+        said.append("all images are of one class")
     if train.labels.min() > 0:
         said.append(f"labels from {train.labels.min()}, so class 0 has no images")
     if path.name.lower().startswith("emnist") or train.path.name.lower().startswith("emnist"):
