@@ -66,6 +66,7 @@ def refusal(*words):
         (["LR=0.1"], "LR is not a field of the config: did you mean `lr`"),
         (["resume=true"], r"did you mean `hydra\.launcher\.resume`"),
         (["data=MNIST"], "Did you mean data=mnist"),
+        (["init=xavier"], "Did you mean init=glorot"),
         (["data=cifar10"], "Images of your own: data=file data.path="),
         (["data=sub/train.csv"], "a file or folder is data=file data.path=sub/train.csv"),
         (["data=file", "data.path=https://host/train.csv"], "https://host/train.csv is an address"),

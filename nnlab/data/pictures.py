@@ -17,6 +17,7 @@ from nnlab.data.pixel_values import MAX_VALUE
 from nnlab.errors import DataError
 
 SUFFIXES = (".png", ".jpg", ".jpeg")
+GREY = ("1", "L", "I", "I;16", "F")  # modes without colours
 SHOWN = 12  # classes in a message
 
 
@@ -34,6 +35,11 @@ def read_picture(path: Path, pixels: int | None = None) -> NDArray[np.uint8]:
     DataError
         Where it is no whole picture of that size, or has transparent pixels or more than 8 bits.
     """
+    return _read(path, pixels)[0]
+
+
+def _read(path: Path, pixels: int | None = None) -> tuple[NDArray[np.uint8], bool]:
+    """Read a picture as grey values, and tell whether it has colours."""
     from PIL import Image, ImageOps
 
     with readable(path):
@@ -49,6 +55,9 @@ def read_picture(path: Path, pixels: int | None = None) -> NDArray[np.uint8]:
                 upright.convert("RGBA").getchannel("A").getextrema() == (MAX_VALUE, MAX_VALUE)
             )
             grey = np.asarray(upright.convert("L"))
+            coloured = upright.mode not in GREY and bool(
+                np.ptp(np.asarray(upright.convert("RGB")), axis=2).any()
+            )
     except (
         OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error,
         Image.DecompressionBombError, Image.DecompressionBombWarning,
@@ -61,7 +70,7 @@ def read_picture(path: Path, pixels: int | None = None) -> NDArray[np.uint8]:
         raise DataError(
             f"{path}: found transparent pixels, expected none: lay it on its background first."
         )
-    return grey
+    return grey, coloured
 
 
 def _check_size(size: tuple[int, int], path: Path, pixels: int) -> None:
@@ -103,10 +112,11 @@ def read_classes(folder: Path, classes: list[str]) -> tuple[Array, Array, str]:
     """
     numbers = all(name.isdecimal() for name in classes)
     images: list[NDArray[np.uint8]] = []
-    labels = []
+    labels, colours = [], False
     for place, name in enumerate(classes):
         for path in _pictures(folder / name):
-            grey = read_picture(path)
+            grey, coloured = _read(path)
+            colours = colours or coloured
             if images and grey.shape != images[0].shape:
                 rows, columns = images[0].shape
                 raise DataError(
@@ -119,6 +129,8 @@ def read_classes(folder: Path, classes: list[str]) -> tuple[Array, Array, str]:
     if not numbers:
         listed = ", ".join(f"{name}={place}" for place, name in enumerate(classes[:SHOWN]))
         said += f" ({listed}{', …' if len(classes) > SHOWN else ''})"
+    if colours:
+        said += "; colours turned to grey"
     return np.stack(images), np.array(labels, np.int64), said
 
 

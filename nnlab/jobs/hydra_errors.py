@@ -27,13 +27,16 @@ BELONGS_TO = {
     "hydra.sweeper.direction": "`objective`: a loss is minimised, an accuracy maximised",
 }
 
-# Inits as the notes write them, without blanks, brackets and signs of multiplication -> ours.
+# Inits as the notes write them, without blanks, brackets and signs of multiplication, and other
+# libraries' names -> ours.
 NOTED_INITS = {
     "randn-0.5": "randn_minus_half",
     "rand-0.5": "rand_minus_half",
     "randn0.01": "randn_small",
     "0.01randn": "randn_small",
     "randn/100": "randn_small",
+    "xavier": "glorot",
+    "kaiming": "he",
 }
 
 # Other libraries' names of fields -> ours.

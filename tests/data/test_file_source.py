@@ -238,3 +238,14 @@ def test_of_images_of_one_class_alone_it_is_said(tmp_path):
     for number in range(3):
         Image.fromarray(PIXELS[number]).save(tmp_path / "all" / f"{number}.png")
     assert "all images are of one class" in load_file("some", tmp_path).read_as
+
+
+def test_colours_that_are_lost_are_said(tmp_path):
+    for place, name in enumerate("ab"):
+        (tmp_path / name).mkdir()
+        grey = np.full((3, 3, 3), 200 + place, np.uint8)
+        Image.fromarray(grey).save(tmp_path / name / "0.png")
+    assert "colours" not in load_file("some", tmp_path).read_as
+    grey[0, 0] = (255, 0, 0)
+    Image.fromarray(grey).save(tmp_path / "b" / "1.png")
+    assert "; colours turned to grey" in load_file("some", tmp_path).read_as
