@@ -34,6 +34,7 @@ the order of its terms, and BLAS libraries differ in what they make of NaN times
 """
 
 from collections.abc import Iterator
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -211,7 +212,9 @@ def ordered_sum(array: Floats, axis: int = -1) -> Floats:
     left = len(array)
     if left == 1:
         return np.asarray(array[0])
-    total = np.empty_like(array[: (left + 1) // 2])
+    # Of a small array, halves in one piece of memory are added in half the time.
+    order: Literal["C", "K"] = "C" if array.size <= IN_CACHE else "K"
+    total = np.empty_like(array[: (left + 1) // 2], order=order)
     while left > 1:
         half = (left + 1) // 2
         rest = left - half
