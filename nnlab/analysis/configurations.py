@@ -115,6 +115,11 @@ def metric_of(runs: pd.DataFrame, metric: str) -> str:
         metrics = list(dict.fromkeys((*metrics, *FINAL)))
     if not metrics:
         raise ComparisonError(f"None of these {counted(len(runs), 'run')} has a result yet.")
+    if metric == METRIC and not set(FINAL).intersection(metrics):
+        raise ComparisonError(
+            f"None of these {counted(len(runs), 'run')} has come to its end, as {METRIC} needs. "
+            "`nnlab resume` goes on with a sweep; --metric val/accuracy says how far they came."
+        )
     if metric == "epochs_to_target" and metric not in runs:
         raise ComparisonError(
             f"None of these {counted(len(runs), 'run')} has reached its target accuracy; compare "

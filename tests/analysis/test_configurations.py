@@ -119,3 +119,10 @@ def test_numbers_come_before_words_and_by_size():
 def test_a_metric_that_no_run_has_is_refused(columns, metric, sentence):
     with pytest.raises(ComparisonError, match=sentence):
         metric_of(made({"lr": [0.1, 0.2]}, **columns), metric)
+
+
+def test_where_no_run_has_come_to_its_end_the_sentence_says_so_and_what_there_is():
+    runs = made({"lr": [0.1, 0.2]})
+    runs.attrs["metrics"] = ["val/accuracy"]
+    with pytest.raises(ComparisonError, match=r"come to its end.*nnlab resume.*val/accuracy"):
+        metric_of(runs, "late_val_accuracy")
