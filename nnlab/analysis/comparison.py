@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from nnlab.analysis.best_configuration import next_step
+from nnlab.analysis.best_set import level_with_best
 from nnlab.analysis.compared import about, last_of_stopped
 from nnlab.analysis.conclusions import late_notes
 from nnlab.analysis.conditions import column, left_out_note, runs_where
@@ -22,12 +23,13 @@ from nnlab.analysis.configurations import (
     varying_fields,
     varying_seeds,
 )
-from nnlab.analysis.confirmation import confirmation_sentence, read_confirmation
+from nnlab.analysis.confirmation import read_confirmation
+from nnlab.analysis.confirmation_text import confirmation_sentence
 from nnlab.analysis.explanations import variation_shares
 from nnlab.analysis.formatting import short, span, written
-from nnlab.analysis.groups import RunGroup, grouped, level_with_best
+from nnlab.analysis.groups import RunGroup, grouped
 from nnlab.analysis.image_sampling import TEST_ACCURACY
-from nnlab.analysis.mean_test import holm
+from nnlab.analysis.mean_test import ALPHA, holm
 from nnlab.analysis.ranking import ENDINGS, METRIC, SEED, lower_is_better, tally, worst_result
 from nnlab.analysis.seed_variance import seed_sentences
 from nnlab.analysis.time_to_target import time_to_target
@@ -177,7 +179,8 @@ def _effects(runs: pd.DataFrame, fields: Sequence[str], name: str) -> pd.DataFra
     """Return the effects of fields on a metric: the largest share first, and the seed last."""
     *causes, seed = decompose(runs, fields, name)
     ordered = sorted(causes, key=lambda effect: -effect.eta)
-    beyond = holm([effect.p_value for effect in ordered])
+    p = [effect.p_value for effect in ordered]
+    beyond = [value <= ALPHA / divisor for value, divisor in zip(p, holm(p), strict=True)]
     return pd.DataFrame(
         {
             "cause": " × ".join(effect.factors),

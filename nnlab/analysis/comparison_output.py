@@ -34,7 +34,7 @@ NUMBERS = {
 }
 OPTIONAL = (
     "IQM", "median", "mean of learned", "learned", "to target", FOLD, "best", "worst",
-    "P(A beats B)", "mean A", "mean B", "df", "seeds", "#", "outcomes",
+    "A wins", "mean A", "mean B", "df", "seeds", "#", "outcomes",
 )  # fmt: skip
 
 

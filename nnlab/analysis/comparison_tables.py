@@ -8,7 +8,7 @@ import pandas as pd
 
 from nnlab.analysis.comparison import PIVOTED
 from nnlab.analysis.formatting import interval, markdown_table, number, stopped_text, written
-from nnlab.analysis.paired_statistics import further_text
+from nnlab.analysis.paired_statistics import further_text, wins_text
 from nnlab.analysis.ranking import ENDINGS, LearnedShare, lower_is_better
 
 Row = Mapping[Hashable, Any]  # column -> cell
@@ -118,7 +118,7 @@ def _pairs(table: pd.DataFrame) -> pd.DataFrame:
                 "mean B": number(row["mean_b"]),
                 "A - B": number(difference, "+"),
                 "95 % interval": _interval(row, "+"),
-                "P(A beats B)": "-" if pd.isna(row["a_beats_b"]) else f"{row['a_beats_b']:.2f}",
+                "A wins": wins_text(row["a_beats_b"], row["seeds"]),
                 "verdict": _pair_verdict(row, a_is_better=a_is_better),
             }
         )

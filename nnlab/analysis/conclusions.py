@@ -39,7 +39,7 @@ def conclusions(
     target : float or None
         The validation accuracy that counts as learned; None if the runs differ in it.
     confirmation : iterable of str
-        What new seeds say, see ``best_configuration.about_confirmation``.
+        What new seeds say, see ``confirmation_text.about_confirmation``.
     """
     sentences = list(_completeness(runs, planned))
     if np.isnan(groups[0].summary.mean):

@@ -8,13 +8,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from nnlab.analysis.configurations import one_run_per_seed
-from nnlab.analysis.formatting import number
 from nnlab.analysis.groups import RunGroup, grouped
 from nnlab.jobs.tags import Tag
 from nnlab.tracking.frames import read_runs
 from nnlab.tracking.locations import tracking_uri
 from nnlab.tracking.readers import open_reader
-from nnlab.wording import counted
 
 
 @dataclass(frozen=True)
@@ -79,30 +77,3 @@ def read_confirmation(
     if not {*fields, metric} <= set(runs):
         return None
     return Confirmation(begun, grouped(one_run_per_seed(runs, list(fields)), fields, metric))
-
-
-def confirmation_sentence(
-    groups: Sequence[RunGroup], confirmation: Confirmation | None, sweep: str
-) -> str:
-    """Say what the best configuration comes to on new seeds, or how to find out.
-
-    Parameters
-    ----------
-    groups : sequence of RunGroup
-        The sweep's configurations, best first.
-    confirmation : Confirmation or None
-    sweep : str
-        Its id.
-    """
-    best = groups[0]
-    confirmed = confirmation.of(best) if confirmation else None
-    if not confirmation or confirmed is None:
-        return (
-            f"The best mean is optimistic: of {len(groups)} it was selected by these very runs. "
-            f"`nnlab confirm {sweep[:8]}` trains the candidates for the best again, on new seeds."
-        )
-    text = (
-        f"On {counted(confirmed.summary.n, 'new seed')}, which did not select it (sweep "
-        f"`{confirmation.sweeps[0][:8]}`), {best.label} has a mean of {confirmed.mean_text}"
-    )
-    return f"{text}, after {number(best.summary.mean)} in the sweep that selected it."

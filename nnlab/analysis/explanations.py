@@ -9,10 +9,11 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from nnlab.analysis.best_set import may_be_best
 from nnlab.analysis.conclusions import UNLEARNED, value_range
 from nnlab.analysis.configurations import value_key
 from nnlab.analysis.formatting import interval, metric_name, number, short, written
-from nnlab.analysis.groups import RunGroup, Value, candidates
+from nnlab.analysis.groups import RunGroup, Value
 from nnlab.analysis.paired_statistics import paired_difference
 from nnlab.analysis.ranking import lower_is_better
 from nnlab.jobs.study import Reference
@@ -280,8 +281,8 @@ def best_across(groups: Sequence[RunGroup], across: str) -> float | None:
 
 def candidates_across(groups: Sequence[RunGroup], across: str) -> tuple[Value, ...]:
     """Return a field's values in the best of some groups, and in those not told from it."""
-    may_be_best = candidates(sorted(groups, key=lambda group: group.rank))
-    return tuple(sorted((group.settings[across] for group in may_be_best), key=value_key))
+    candidates = may_be_best(sorted(groups, key=lambda group: group.rank))
+    return tuple(sorted((group.settings[across] for group in candidates), key=value_key))
 
 
 def learned_between(groups: Sequence[RunGroup], across: str) -> str:

@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import TypeVar
 
 import numpy as np
 import pandas as pd
@@ -11,18 +12,14 @@ import pandas as pd
 from nnlab.analysis.configurations import endings, run_results, value_key
 from nnlab.analysis.formatting import interval, number, settings_text
 from nnlab.analysis.image_sampling import TEST_ACCURACY, test_images, with_sampling
-from nnlab.analysis.paired_statistics import (
-    MIN_SEEDS,
-    PairedDifference,
-    as_family,
-    paired_difference,
-)
+from nnlab.analysis.paired_statistics import PairedDifference, paired_difference
 from nnlab.analysis.ranking import SEED, LearnedShare, lower_is_better, order_key
 from nnlab.analysis.statistics import Summary, summarise
 from nnlab.jobs.run import SEEDS
 
 JOINED = "/"  # between the seeds of a run
 Value = int | float | str | None
+Results = TypeVar("Results", "pd.Series[float]", pd.DataFrame)
 
 
 @dataclass(frozen=True)
@@ -74,7 +71,7 @@ class RunGroup:
 
         Runs that share a seed are no repetitions of each other.
         """
-        (means,) = _independent(self.results.dropna())
+        (means,) = independent(self.results.dropna())
         return means
 
     @cached_property
@@ -94,8 +91,7 @@ class RunGroup:
     def mean_text(self) -> str:
         """The mean, with its interval if the seeds are enough for one."""
         found = self.summary.interval
-        between = interval(found.low, found.high) if self.summary.n >= MIN_SEEDS else ""
-        return f"{number(self.summary.mean)} {between}".rstrip()
+        return f"{number(self.summary.mean)} {interval(found.low, found.high)}".rstrip()
 
     @cached_property
     def rank(self) -> tuple[float, float]:
@@ -130,7 +126,7 @@ class RunGroup:
         seeds = [seed for seed in mine if len({*mine[seed], *others.get(seed, ())}) > 1]
         one, two = (group.labelled(seeds).dropna() for group in (self, other))
         common = one.index.intersection(two.index)
-        one, two = _independent(one[common], two[common])
+        one, two = independent(one[common], two[common])
         return one, two
 
     def against(self, other: "RunGroup") -> PairedDifference:
@@ -141,7 +137,7 @@ class RunGroup:
         return replace(difference, limit=math.inf if lower else 1.0)
 
 
-def _independent(*results: "pd.Series[float]") -> "list[pd.Series[float]]":
+def independent(*results: Results) -> list[Results]:
     """Average results, by the same labels, over all crossed seeds but the one with most values."""
     labels = results[0].index
     if not len(labels) or not isinstance(labels[0], str) or JOINED not in labels[0]:
@@ -165,32 +161,6 @@ def grouped(runs: pd.DataFrame, fields: Sequence[str], metric: str) -> list[RunG
     ]
     # Equal groups are sorted by their values: figures must not depend on the order of the store.
     return sorted(groups, key=lambda group: (group.rank, *map(value_key, group.settings.values())))
-
-
-def level_with_best(groups: Sequence[RunGroup]) -> list[RunGroup]:
-    """Return the groups that have the same mean as the first one, and as many missing runs."""
-    return [group for group in groups[1:] if group.rank == groups[0].rank]
-
-
-def against_best(groups: Sequence[RunGroup]) -> list[tuple[RunGroup, PairedDifference]]:
-    """Compare the first group with each other one, as one family; see ``as_family``."""
-    best, *others = groups
-    compared = as_family([best.against(other) for other in others], chosen_by_data=True)
-    return list(zip(others, compared, strict=True))
-
-
-def candidates(groups: Sequence[RunGroup]) -> list[RunGroup]:
-    """Return the groups that may be the best: the first one, and those not shown to be worse.
-
-    In at least 95 of 100 cases the truly best one is among them.
-    """
-    compared = against_best(groups)
-    return [groups[0], *(other for other, difference in compared if not shown_worse(difference))]
-
-
-def shown_worse(difference: PairedDifference) -> bool:
-    """Tell whether a comparison of the first group with another shows the other to be worse."""
-    return difference.decided and difference.a_is_better
 
 
 def levels(groups: Sequence[RunGroup], field: str) -> list[Value]:

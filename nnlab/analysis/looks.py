@@ -31,7 +31,10 @@ def look_level(look: int) -> float:
 
 
 def count_look(
-    uri: str | None, groups: tuple[RunGroup, RunGroup], params: Sequence[str]
+    uri: str | None,
+    groups: tuple[RunGroup, RunGroup],
+    deciding: tuple[RunGroup, RunGroup],
+    params: Sequence[str],
 ) -> tuple[int, bool]:
     """Record a look at two configurations over their common seeds.
 
@@ -41,6 +44,9 @@ def count_look(
     ----------
     uri : str or None
     groups : tuple of RunGroup
+        All runs of both.
+    deciding : tuple of RunGroup
+        Those of them that are looked at.
     params : sequence of str
         The columns that hold parameters.
 
@@ -52,7 +58,7 @@ def count_look(
         False where the store cannot be written.
     """
     address = tracking_uri(uri)
-    one, _ = groups[0].common_results(groups[1])
+    one, _ = deciding[0].common_results(deciding[1])
     seeds = ",".join(map(str, sorted(one.index)))
     entry = f"{len(one)}:{_digest(seeds)[:ENTRY_DIGITS]}"
     name = f"{Tag.LOOKS}/{comparison_id(groups, params)}"

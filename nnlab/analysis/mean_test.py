@@ -47,14 +47,25 @@ def p_values(differences: Values) -> Values:
     return np.where(deviation > 0, p, np.where(mean == 0, 1.0, 2.0 ** (1 - n)))
 
 
-def holm(p: Sequence[float]) -> list[bool]:
-    """Return which of some tests reject, where all together err in 5 of 100 cases (Holm 1979)."""
-    rejected, left = [False] * len(p), len(p)
+def holm(p: Sequence[float]) -> list[int]:
+    """Return for each test of a family by how much its level is divided.
+
+    Together they then err as often as one test at this level (Holm 1979, "A simple sequentially
+    rejective multiple test procedure"): the smallest of m p-values is compared with ``ALPHA`` / m,
+    the next with ``ALPHA`` / (m − 1), until one is above. All others keep the divisor of that one,
+    so that their intervals hold 0.
+
+    Parameters
+    ----------
+    p : sequence of float
+        The p-values; of tests with levels of their own, p · ``ALPHA`` / level.
+    """
+    divisors, left = [0] * len(p), len(p)
     for place in sorted(range(len(p)), key=lambda place: p[place]):
-        if p[place] > ALPHA / left:
-            break
-        rejected[place], left = True, left - 1
-    return rejected
+        divisors[place] = left
+        if p[place] <= ALPHA / left:  # false once, it is for all larger ones
+            left -= 1
+    return divisors
 
 
 def mean_interval(values: Sequence[float] | Values, level: float = ALPHA) -> Interval:

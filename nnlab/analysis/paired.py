@@ -1,7 +1,7 @@
 """Comparing two configurations: the difference over common seeds, and how many more decide it."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
@@ -10,100 +10,19 @@ from nnlab.analysis.compared import common_values
 from nnlab.analysis.conditions import left_out_note, runs_where
 from nnlab.analysis.configurations import metric_of, one_run_per_seed, varying_fields
 from nnlab.analysis.groups import RunGroup
-from nnlab.analysis.image_sampling import TEST_ACCURACY
 from nnlab.analysis.looks import count_look, look_level
 from nnlab.analysis.matching import Key, matching, with_all_seeds
-from nnlab.analysis.mean_test import ALPHA
-from nnlab.analysis.paired_statistics import MIN_SEEDS, PairedDifference, as_family
+from nnlab.analysis.paired_notes import notes_on, selection_notes
+from nnlab.analysis.paired_statistics import as_family
+from nnlab.analysis.pairs import Pair, Pairs
 from nnlab.analysis.ranking import METRIC, SEED
 from nnlab.analysis.seed_commands import seeds_command
 from nnlab.analysis.seed_variance import left_out_of_intervals
-from nnlab.analysis.selection import selection_notes
+from nnlab.analysis.selection import possible_pairs, suggesting_sweeps, without
+from nnlab.analysis.statistics import MIN_SEEDS
 from nnlab.errors import ComparisonError
 from nnlab.tracking.frames import read_runs
 from nnlab.wording import counted
-
-
-@dataclass(frozen=True)
-class Pair:
-    """Two configurations, compared.
-
-    Attributes
-    ----------
-    a, b : tuple
-        The values of the fields that vary.
-    groups : tuple of RunGroup
-        Their runs, one for each seed.
-    difference : PairedDifference
-        At the level of this look, and of a family of comparisons where there are several.
-    look : int
-        See ``looks``; 0 where too few seeds decide nothing.
-    recorded : bool
-        Whether the store has recorded the look.
-    """
-
-    a: Key
-    b: Key
-    groups: tuple[RunGroup, RunGroup]
-    difference: PairedDifference
-    look: int
-    recorded: bool
-
-    @property
-    def next_look(self) -> PairedDifference:
-        """The same difference at the level of the look that further seeds would need."""
-        return replace(
-            self.difference, level=self.difference.level / 2 if self.look else look_level(1)
-        )
-
-    @property
-    def further(self) -> int | None:
-        """About how many more seeds would decide it at the next look; 0 if it is decided."""
-        return 0 if self.difference.decided else self.next_look.further
-
-    @property
-    def chance(self) -> float | None:
-        """The probability that they do; None if it is not known."""
-        further = self.further
-        known = further and self.difference.testable
-        return self.next_look.chance(further) if further and known else None
-
-
-@dataclass(frozen=True)
-class Pairs:
-    """Pairs of configurations, and what they have in common.
-
-    Attributes
-    ----------
-    fields : list of str
-        The fields that vary between all configurations.
-    shared : list of str
-        Those in which the two configurations of each pair agree.
-    metric : str
-    unused_seed : int
-        The lowest seed above all that were used.
-    params : list of str
-        The columns of runs that hold parameters.
-    common : dict
-        Parameter -> value, of those that do not vary.
-    notes : list of str
-    """
-
-    pairs: list[Pair]
-    fields: list[str]
-    shared: list[str]
-    metric: str
-    unused_seed: int
-    params: list[str]
-    common: dict[str, Any]
-    notes: list[str]
-
-    def label(self, key: Key) -> str:
-        """Name a configuration by the fields in which it differs from the other."""
-        settings = dict(zip(self.fields, key, strict=True))
-        return " ".join(
-            f"{name}={value}" for name, value in settings.items() if name not in self.shared
-        )
 
 
 def pair(
@@ -140,11 +59,11 @@ def pair(
         that vary between the rows; ``seeds`` in common; ``mean_a, mean_b`` over these;
         ``difference`` (A − B) with its interval ``low, high`` and the method that found it
         (``interval``): the intervals of all rows and all looks hold together with 95 %
-        confidence; ``a_beats_b``, the probability, with ties counted half; ``decided``, whether
-        the interval leaves 0 out; ``look``, its number; ``further``, about how many more seeds
-        would decide it at the next look (see ``mean_test.further_seeds``; NaN if that is not
-        known), and ``chance``, the probability that they do; ``command``, which runs just these,
-        or None. ``attrs``: ``metric``, ``notes``, ``compared``, ``common``, as in
+        confidence; ``a_beats_b``, the share of these seeds that A wins, with ties counted half;
+        ``decided``, whether the interval leaves 0 out; ``look``, its number; ``further``, about how
+        many more seeds would decide it at the next look (see ``mean_test.further_seeds``; NaN if
+        that is not known), and ``chance``, the probability that they do; ``command``, which runs
+        just these, or None. ``attrs``: ``metric``, ``notes``, ``compared``, ``common``, as in
         ``comparison.compare``.
 
     Raises
@@ -199,35 +118,57 @@ def compare_pairs(
             "them down with --where."
         )
     once = one_run_per_seed(pool, fields)
-    pairs = []
-    for one, other in matched:
-        of_one, of_other = (
-            RunGroup({}, once[keys[once.index] == key], name) for key in (one, other)
-        )
-        difference, look, recorded = of_one.against(of_other), 0, True
-        if difference.testable:
-            look, recorded = count_look(uri, (of_one, of_other), params)
-            difference = replace(difference, level=look_level(look))
-        pairs.append(Pair(one, other, (of_one, of_other), difference, look, recorded))
+    groups = {
+        key: RunGroup({}, once[keys[once.index] == key], name)
+        for key in dict.fromkeys(key for both in matched for key in both)
+    }
+    suggesting = suggesting_sweeps(matched, groups, uri)
+    pairs = [
+        _compared(one, other, (groups[one], groups[other]), suggesting, len(matched))
+        for one, other in matched
+    ]
+    pairs = [_looked_at(found, uri, params) for found in pairs]
     family = as_family([found.difference for found in pairs])
     pairs = [
         replace(found, difference=difference)
         for found, difference in zip(pairs, family, strict=True)
     ]
     added = int((~once["run_id"].isin(set.union(*chosen))).sum())
-    notes = left_out + _notes(pairs, added)
+    notes = [*left_out, *selection_notes(suggesting, pairs), *notes_on(pairs, added)]
     if any(found.difference.testable for found in pairs):
         notes += left_out_of_intervals(once, fields)
-    notes += [
-        note.replace("`", "") for note in selection_notes([pair.groups for pair in pairs], uri)
-    ]
     return Pairs(pairs, fields, shared, name, unused, params, common_values(pool), notes)
+
+
+def _compared(
+    one: Key,
+    other: Key,
+    groups: tuple[RunGroup, RunGroup],
+    suggesting: Mapping[str, int],
+    count: int,
+) -> Pair:
+    """Compare two configurations, one of ``count`` pairs, by the seeds that decide."""
+    apart = without(groups[0], suggesting), without(groups[1], suggesting)
+    every, others = groups[0].against(groups[1]), apart[0].against(apart[1])
+    if others.n >= MIN_SEEDS:
+        return Pair(one, other, groups, apart, others, every.n, others.n, 1, 0, recorded=True)
+    pairs = max(1.0, possible_pairs(suggesting) / count)
+    return Pair(one, other, groups, groups, every, every.n, others.n, pairs, 0, recorded=True)
+
+
+def _looked_at(found: Pair, uri: str | None, params: Sequence[str]) -> Pair:
+    """Return a comparison at the level of the look that this is; untested ones are no look."""
+    if not found.difference.testable:
+        return found
+    look, recorded = count_look(uri, found.groups, found.deciding, params)
+    difference = replace(found.difference, level=look_level(look) / found.pairs)
+    return replace(found, difference=difference, look=look, recorded=recorded)
 
 
 def _row(found: Pair) -> dict[str, Any]:
     """Write a comparison as columns."""
     difference = found.difference
-    one, other = found.groups[0].common_results(found.groups[1])
+    one, other = found.deciding[0].common_results(found.deciding[1])
     return {
         "seeds": difference.n,
         "mean_a": float(one.mean()),
@@ -242,43 +183,3 @@ def _row(found: Pair) -> dict[str, Any]:
         "further": found.further,
         "chance": found.chance,
     }
-
-
-def _notes(pairs: Sequence[Pair], added: int) -> list[str]:
-    """Return the sentences that a reader needs to read the numbers right."""
-    notes = []
-    if added:
-        notes.append(
-            f"{added} further runs of these configurations, found in the store, count too."
-        )
-    seeds = [found.difference.n for found in pairs]
-    if min(seeds) == 0:
-        notes.append("Without a common seed there is no pair: run equal seeds of both.")
-    if any(0 < n < MIN_SEEDS for n in seeds):
-        notes.append(f"Fewer than {MIN_SEEDS} common seeds decide nothing.")
-    if not all(found.difference.finite for found in pairs):
-        notes.append(
-            "A value is infinite (the loss of a diverged run, a target that was not reached): "
-            "there is no mean difference, but a pair is won or lost."
-        )
-    if pairs[0].groups[0].metric == TEST_ACCURACY:
-        notes.append("The differences are for these test images: others are not in the intervals.")
-    tested = [found for found in pairs if found.look]
-    if tested:
-        look = max(found.look for found in tested)
-        notes.append(
-            f"This is look {look} at {'this comparison' if len(tested) == 1 else 'the seeds'}, "
-            f"decided at a level of {look_level(look):.3g}: each look halves it, so that all looks "
-            "together err in 5 of 100 cases, and their intervals hold together."
-        )
-        between = [found.difference.p_value for found in tested if not found.difference.decided]
-        if len(tested) == 1 and between and between[0] <= ALPHA:
-            notes.append(
-                f"Its p-value, {between[0]:.3f}, is between this level and {ALPHA:g}, at which a "
-                "single look at a planned number of seeds decides, as in nnlab report."
-            )
-    if len(tested) > 1:
-        notes.append(f"The {len(tested)} comparisons are one family (Holm).")
-    if not all(found.recorded for found in pairs):
-        notes.append("The store cannot be written: it does not count this look.")
-    return notes

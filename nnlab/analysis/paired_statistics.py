@@ -12,13 +12,13 @@ from nnlab.analysis.mean_test import (
     all_equal,
     chance_of_deciding,
     further_seeds,
+    holm,
     mean_interval,
     p_values,
 )
-from nnlab.analysis.statistics import Interval, Values
+from nnlab.analysis.statistics import MIN_SEEDS, Interval, Values
 from nnlab.wording import counted
 
-MIN_SEEDS = 5  # in common, below which nothing is decided
 MAX_FURTHER = 1000  # further seeds that are told, and for which a command is given
 
 
@@ -145,32 +145,24 @@ def further_text(further: int | None, n: int, chance: float | None = None) -> st
     return f"open: about {seeds}" + ("" if chance is None else f" (chance {chance:.0%})")
 
 
-def as_family(
-    differences: Sequence[PairedDifference], *, chosen_by_data: bool = False
-) -> list[PairedDifference]:
-    """Return comparisons with the levels at which all together err in 5 of 100 cases.
+def wins_text(share: float, n: int) -> str:
+    """Write how many of n common seeds one side wins: a share of few seeds is no probability."""
+    return f"{share * n:g} of {n}" if n else "-"
 
-    Holm 1979, "A simple sequentially rejective multiple test procedure": the smallest of m p-values
-    is compared with α/m, the next with α/(m−1), until one is above. All others then keep the level
-    of that one, so that their intervals hold 0. Comparisons that cannot be decided do not count.
+
+def as_family(differences: Sequence[PairedDifference]) -> list[PairedDifference]:
+    """Return comparisons with the levels at which all together err in 5 of 100 cases; see ``holm``.
+
+    Comparisons that cannot be decided do not count.
 
     Parameters
     ----------
     differences : sequence of PairedDifference
         Each with the level that it would have alone.
-    chosen_by_data : bool
-        Whether these are the comparisons of one of k configurations, the best by the same runs,
-        with the others. Any pair of the k could have become one of them, so that all
-        k (k − 1) / 2 pairs count.
     """
     family = list(differences)
-    order = sorted(
-        (place for place, difference in enumerate(family) if difference.testable),
-        key=lambda place: family[place].p_value / family[place].level,
-    )
-    share = len(order) * (len(order) + 1) // 2 if chosen_by_data else len(order)
-    for rank, place in enumerate(order):
-        family[place] = replace(family[place], level=family[place].level / share)
-        if family[place].decided and rank + 1 < len(order):
-            share -= 1
+    places = [place for place, difference in enumerate(family) if difference.testable]
+    scaled = [family[place].p_value * ALPHA / family[place].level for place in places]
+    for place, divisor in zip(places, holm(scaled), strict=True):
+        family[place] = replace(family[place], level=family[place].level / divisor)
     return family

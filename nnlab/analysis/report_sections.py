@@ -24,7 +24,7 @@ from nnlab.analysis.explanations import (
 from nnlab.analysis.figure_groups import axis, rows_of
 from nnlab.analysis.formatting import interval, markdown_table, number, short, written
 from nnlab.analysis.groups import RunGroup, grouped, levels, numeric
-from nnlab.analysis.paired_statistics import as_family, further_text
+from nnlab.analysis.paired_statistics import as_family, further_text, wins_text
 from nnlab.analysis.ranking import SEED
 from nnlab.analysis.sweep_results import SweepResults
 from nnlab.errors import ComparisonError
@@ -204,10 +204,11 @@ def _best_rows_compared(rows: Mapping[str, Sequence[RunGroup]], across: str) -> 
         mean = number(difference.mean, "+")
         between = interval(difference.interval.low, difference.interval.high)
         cells.append(
-            [better.label, worse.label, f"{mean} {between}".strip(), f"{difference.a_beats_b:.2f}",
+            [better.label, worse.label, f"{mean} {between}".strip(),
+             wins_text(difference.a_beats_b, difference.n),
              "told apart" if difference.decided else further_text(difference.further, difference.n)]
         )  # fmt: skip
-    titles = ["A", "B", "A - B", "P(A beats B)", ""]
+    titles = ["A", "B", "A - B", "A wins", ""]
     table = markdown_table(titles, cells, left=(0, 1))
     return f"Each at its best {across} against the next, seed by seed:\n\n{table}"
 

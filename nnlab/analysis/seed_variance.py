@@ -8,7 +8,7 @@ import pandas as pd
 
 from nnlab.analysis.configurations import run_results, varying_seeds
 from nnlab.analysis.formatting import metric_name, number
-from nnlab.analysis.paired_statistics import MIN_SEEDS
+from nnlab.analysis.statistics import MIN_SEEDS
 from nnlab.jobs.run import SEEDS
 from nnlab.wording import agreeing, counted
 

@@ -1,79 +1,73 @@
-"""Whether a comparison rests on runs that selected one of its sides as the best of a sweep."""
+"""Whether a comparison was suggested by the runs that it rests on: it is one of many, then.
 
-from collections.abc import Iterator, Sequence
+Whoever compares the best configurations of a sweep has chosen them by its runs, and so has whoever
+compares the most different ones. As long as there are few other seeds, such a comparison is decided
+as one of all pairs of the sweep; else by the other seeds alone.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from math import comb
 
 from nnlab.analysis.configurations import one_run_per_seed, varying_fields
-from nnlab.analysis.formatting import interval, number
-from nnlab.analysis.groups import RunGroup, grouped
+from nnlab.analysis.groups import RunGroup
+from nnlab.analysis.matching import Key
 from nnlab.errors import NnlabError
 from nnlab.tracking.frames import read_runs
-from nnlab.wording import counted
 
-FEWEST = 3  # configurations of a sweep: the better one of two was selected from nothing
+FEWEST = 3  # configurations of a sweep: two of two were not chosen
 
 
-def selection_notes(sides: Sequence[tuple[RunGroup, RunGroup]], uri: str | None) -> Iterator[str]:
-    """Say which sides are the best of a sweep by runs that are compared, and what others say.
+def suggesting_sweeps(
+    matched: Sequence[tuple[Key, Key]], groups: Mapping[Key, RunGroup], uri: str | None
+) -> dict[str, int]:
+    """Return the sweeps from which the compared configurations may have been chosen.
+
+    Nothing was chosen where all configurations of a sweep are compared, with one other each.
 
     Parameters
     ----------
-    sides : sequence of tuple
+    matched : sequence of tuple
         The pairs that are compared.
+    groups : mapping
+        The configurations.
     uri : str or None
         The store.
+
+    Returns
+    -------
+    dict
+        Sweep -> the number of its configurations.
     """
-    sweeps = {
-        sweep: None
-        for pair in sides
-        for group in pair
-        for sweep in group.runs["sweep"]
-        if isinstance(sweep, str)
+    chosen = min(len({pair[place] for pair in matched}) for place in (0, 1)) == 1
+    compared = Counter(
+        sweep for group in groups.values() for sweep in set(group.runs["sweep"].dropna())
+    )
+    sizes = {sweep: _size(sweep, uri) for sweep in compared}
+    return {
+        sweep: size
+        for sweep, size in sizes.items()
+        if size >= FEWEST and (chosen or size > compared[sweep])
     }
-    for sweep in sweeps:
-        best = _best_of(sweep, sides[0][0].metric, uri)
-        if best is None:
-            continue
-        selecting = set(best[0].runs["run_id"])
-        for pair in sides:
-            for place, group in enumerate(pair):
-                if selecting & set(group.runs["run_id"]):
-                    yield _note(pair, place, best, sweep)
 
 
-def _best_of(sweep: str, metric: str, uri: str | None) -> tuple[RunGroup, int] | None:
-    """Return the best configuration of a sweep, and of how many; None if of one or two."""
+def _size(sweep: str, uri: str | None) -> int:
+    """Return how many configurations a sweep has; 0 if it was deleted."""
     try:
         runs = read_runs(uri, [sweep])
-    except NnlabError:  # deleted
-        return None
+    except NnlabError:
+        return 0
     fields = varying_fields(runs)
-    groups = grouped(one_run_per_seed(runs, fields), fields, metric)
-    if len(groups) < FEWEST or not groups[0].summary.n:
-        return None
-    return groups[0], len(groups)
+    once = one_run_per_seed(runs, fields)
+    return len(once[fields].astype(str).drop_duplicates()) if fields else 1
 
 
-def _note(
-    pair: tuple[RunGroup, RunGroup], place: int, best: tuple[RunGroup, int], sweep: str
-) -> str:
-    side, name = pair[place], "AB"[place]
-    chosen = side.runs["run_id"].isin(best[0].runs["run_id"])
-    new = replace(side, runs=side.runs[~chosen])
-    text = (
-        f"{name} is the best of the {best[1]} configurations of sweep {sweep[:8]} by runs that are "
-        "compared here, which favours it"
-    )
-    sides = (new, pair[1]) if place == 0 else (pair[0], new)
-    difference = sides[0].against(sides[1])
-    if not difference.n or difference.mean is None:
-        return (
-            f"{text}: `nnlab report {sweep[:8]}` judges all its pairs together, and `nnlab confirm "
-            f"{sweep[:8]}` trains new seeds."
-        )
-    between = interval(difference.interval.low, difference.interval.high, "+")
-    return (
-        f"{text}; by the other {counted(difference.n, 'common seed')} alone, A - B is "
-        f"{number(difference.mean, '+')} {between}".rstrip()
-        + "."
-    )
+def without(group: RunGroup, sweeps: Mapping[str, int]) -> RunGroup:
+    """Return a group without the runs of some sweeps."""
+    return replace(group, runs=group.runs[~group.runs["sweep"].isin(list(sweeps))])
+
+
+def possible_pairs(sweeps: Mapping[str, int]) -> int:
+    """Return the number of pairs of the largest of some sweeps; 1 of none."""
+    return max((comb(size, 2) for size in sweeps.values()), default=1)

@@ -16,6 +16,7 @@ from scipy import stats
 
 CONFIDENCE = 0.95
 RESAMPLES = 9999
+MIN_SEEDS = 5  # below which nothing is decided, and no interval is shown: it would be too narrow
 
 Method = Literal[
     "BCa", "percentile", "t and Hall", "equal values", "one value", "few seeds", "not finite",
@@ -85,7 +86,11 @@ def summarise(values: Sequence[float] | Values, *, lower_is_better: bool = False
     return Summary(
         n=sample.size,
         mean=fmean(sample),
-        interval=bootstrap_interval(sample),
+        interval=(
+            bootstrap_interval(sample)
+            if sample.size >= MIN_SEEDS
+            else Interval(None, None, "few seeds")
+        ),
         median=float(np.median(sample)),
         iqm=interquartile_mean(sample),
         worst=high if lower_is_better else low,

@@ -6,10 +6,10 @@ from typing import Any
 
 import pandas as pd
 
-from nnlab.analysis.best_configuration import about_confirmation
 from nnlab.analysis.conclusions import conclusions
 from nnlab.analysis.configurations import DIGEST, endings, varying_fields, varying_seeds
 from nnlab.analysis.confirmation import read_confirmation
+from nnlab.analysis.confirmation_text import about_confirmation
 from nnlab.analysis.document import Document, heading
 from nnlab.analysis.formatting import markdown_table, settings_text, short, written
 from nnlab.analysis.groups import following_levels, levels

@@ -4,13 +4,14 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from nnlab.analysis.best_configuration import about_confirmation
+from nnlab.analysis.best_set import may_be_best
 from nnlab.analysis.configurations import metric_of
 from nnlab.analysis.confirmation import confirming_sweeps, read_confirmation
-from nnlab.analysis.groups import RunGroup, candidates
-from nnlab.analysis.paired_statistics import MIN_SEEDS
+from nnlab.analysis.confirmation_text import about_confirmation
+from nnlab.analysis.groups import RunGroup
 from nnlab.analysis.ranking import METRIC, SEED
 from nnlab.analysis.seed_variance import left_out_of_intervals
+from nnlab.analysis.statistics import MIN_SEEDS
 from nnlab.analysis.sweep_results import SweepResults
 from nnlab.errors import ComparisonError, ConfigError
 from nnlab.execution.failures import raise_if_failed
@@ -48,7 +49,7 @@ def confirm(
         What the best is judged by; None for the late validation accuracy.
     top : int or None
         How many configurations, the best first; None for those that may be the best, see
-        ``groups.candidates``.
+        ``best_set.may_be_best``.
     seeds : int or None
         How many; None for as many as the best one has, and at least 5.
     overrides : sequence of str
@@ -110,7 +111,7 @@ def _chosen(groups: Sequence[RunGroup], top: int | None, sweep: str) -> Sequence
         raise ComparisonError(f"No run of {sweep[:8]} has a {groups[0].metric} to confirm.")
     if top is not None:
         return groups[:top]
-    chosen = candidates(groups)
+    chosen = may_be_best(groups)
     if len(chosen) > MAX_CANDIDATES:
         raise ConfigError(
             f"{len(chosen)} of {len(groups)} configurations of {sweep[:8]} may be the best: its "

@@ -9,9 +9,9 @@ from statistics import median
 
 import pandas as pd
 
-from nnlab.analysis.paired_statistics import MIN_SEEDS
 from nnlab.analysis.power import Spread, detectable_effect, spread_of
 from nnlab.analysis.ranking import METRIC
+from nnlab.analysis.statistics import MIN_SEEDS
 from nnlab.analysis.terminal import SafeConsole, print_line
 from nnlab.errors import ComparisonError, TrackingError
 from nnlab.execution.progress import print_note

@@ -8,9 +8,10 @@ from scipy import stats
 from nnlab.analysis.formatting import interval, number
 from nnlab.analysis.looks import comparison_id
 from nnlab.analysis.mean_test import all_equal
-from nnlab.analysis.paired import Pair, Pairs, compare_pairs
-from nnlab.analysis.paired_statistics import MIN_SEEDS
+from nnlab.analysis.paired import compare_pairs
+from nnlab.analysis.pairs import Pair, Pairs
 from nnlab.analysis.ranking import METRIC
+from nnlab.analysis.statistics import MIN_SEEDS
 from nnlab.errors import ComparisonError
 from nnlab.execution.failures import raise_if_failed
 from nnlab.execution.new_seeds import NewSeeds, unused_seed
@@ -46,7 +47,8 @@ def compare_until(
     """Train further seeds of two configurations until their difference is decided or known.
 
     Each round is a look at the comparison, see ``looks``, and trains at most as many seeds as there
-    are. A round that was interrupted is resumed.
+    are. Those that may have suggested it decide no further look, see ``selection``. A round that
+    was interrupted is resumed.
 
     Parameters
     ----------
@@ -123,12 +125,12 @@ def _reason(pair: Pair, goal: Goal) -> str | None:
             f"As narrow as asked: A - B lies between {number(low, '+')} and {number(high, '+')}, "
             "and neither is shown to be better."
         )
-    left = goal.max_seeds - difference.n
+    left = goal.max_seeds - pair.common
     if left <= 0:
         return f"The budget of {counted(goal.max_seeds, 'common seed')} is spent: open."
-    if difference.testable and not all_equal(difference.differences):
+    if difference.testable and pair.pairs == 1 and not all_equal(difference.differences):
         chance = pair.next_look.chance(left)
-        if _seeds_for(pair, goal.half_width) > goal.max_seeds and chance < HOPELESS:
+        if _seeds_for(pair, goal.half_width) > difference.n + left and chance < HOPELESS:
             return (
                 f"It will hardly be decided, nor as narrow as asked, with {goal.max_seeds} common "
                 f"seeds: the chance is {chance:.1%}. More: --max-seeds."
@@ -138,10 +140,9 @@ def _reason(pair: Pair, goal: Goal) -> str | None:
 
 def _round(pair: Pair, goal: Goal) -> int:
     """Return how many seeds to train next: as many as seem to be needed, half to all of those."""
-    difference = pair.difference
-    n, left = difference.n, goal.max_seeds - difference.n
-    if n < MIN_SEEDS:
-        return min(MIN_SEEDS - n, left)
+    n, left = pair.difference.n, goal.max_seeds - pair.common
+    if n < MIN_SEEDS or pair.pairs > 1:
+        return min(MIN_SEEDS - (pair.others if pair.pairs > 1 else n), left)
     needed = min(pair.further or n, max(1, _seeds_for(pair, goal.half_width) - n))
     return min(max(needed, math.ceil(n / 2)), n, left)
 

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from nnlab.analysis.best_configuration import test_error as said_of_test_error
+from nnlab.analysis.confirmation_text import test_error as said_of_test_error
 from nnlab.analysis.groups import RunGroup
 from nnlab.analysis.image_sampling import test_images as images_of
 from nnlab.analysis.image_sampling import with_sampling

@@ -1,9 +1,12 @@
-"""A comparison that rests on runs which selected one of its sides says so."""
+"""What its own runs may have suggested is decided as one of many comparisons, or by other seeds."""
 
+import numpy as np
 import pytest
 from support.made_sweeps import write_sweep
 
-from nnlab.analysis.paired import pair
+from nnlab.analysis.looks import look_level
+from nnlab.analysis.mean_test import p_values
+from nnlab.analysis.paired import compare_pairs, pair
 from nnlab.tracking.frames import read_runs
 
 BEST, SECOND = [0.93, 0.92, 0.94, 0.93, 0.95], [0.91, 0.92, 0.90, 0.92, 0.91]
@@ -21,34 +24,63 @@ def swept(tracker):
     return tracker.store.uri, write_sweep(tracker, rates)
 
 
-def test_the_best_of_many_is_said_to_be_favoured_by_the_runs_that_selected_it(swept):
+def test_two_of_three_are_decided_as_one_of_three_pairs(swept):
     uri, sweep = swept
-    notes = pair(rate(uri, sweep, 0.2), rate(uri, sweep, 0.5), uri).attrs["notes"]
-    (note,) = [note for note in notes if "favours" in note]
-    assert note == (
-        f"B is the best of the 3 configurations of sweep {sweep[:8]} by runs that are compared "
-        f"here, which favours it: nnlab report {sweep[:8]} judges all its pairs together, and "
-        f"nnlab confirm {sweep[:8]} trains new seeds."
+    compared = compare_pairs(rate(uri, sweep, 0.2), rate(uri, sweep, 0.5), uri)
+    (found,) = compared.pairs
+    assert found.difference.level == pytest.approx(0.025 / 3)
+    assert compared.notes[0] == (
+        f"Seeds of sweep {sweep[:8]} (3 configurations) may have suggested this comparison: it "
+        "is decided as one of 3 pairs, until 5 or more other common seeds decide alone (--until "
+        "trains them)."
     )
+    assert (found.further, found.chance) == (max(5, 5 + found.next_look.further), None)
 
 
-def test_new_seeds_are_quoted_apart_from_those_that_selected_it(swept, tracker):
-    """B is ahead by 0.022 on the seeds that selected it, and by 0.01 on others."""
+def test_from_five_other_seeds_on_these_alone_count_and_the_looks_go_on(swept, tracker):
+    """B is ahead by 0.022 on the seeds that suggested it, and by 0.01 on others."""
     uri, sweep = swept
+    sides = rate(uri, sweep, 0.2), rate(uri, sweep, 0.5)
     new = [({"lr": 0.5}, [0.92, 0.93, 0.91]), ({"lr": 0.2}, [0.91, 0.92, 0.90])]
-    write_sweep(tracker, new, seeds=[5, 6, 7], tags={"confirms": sweep})
-    table = pair(rate(uri, sweep, 0.2), rate(uri, sweep, 0.5), uri)
-    assert table["seeds"].tolist() == [8]
-    assert any(
-        note.endswith("favours it; by the other 3 common seeds alone, A - B is -0.0100.")
-        for note in table.attrs["notes"]
+    write_sweep(tracker, new, seeds=[5, 6, 7])
+    before = pair(*sides, uri).iloc[0]
+    assert (before["seeds"], before["look"], before["further"] >= 2) == (8, 1, True)
+    write_sweep(tracker, [({"lr": 0.5}, [0.92] * 3), ({"lr": 0.2}, [0.91] * 3)], seeds=[8, 9, 10])
+    table = pair(*sides, uri)
+    after = table.iloc[0]
+    assert (after["seeds"], after["look"]) == (6, 2)
+    assert after["difference"] == pytest.approx(-0.01)
+    assert table.attrs["notes"][0] == (
+        f"Seeds of sweep {sweep[:8]} (3 configurations) may have suggested this comparison, and "
+        "are left out."
     )
 
 
-def test_a_pair_without_the_best_and_a_sweep_of_two_are_not_favoured(swept, tracker):
+def test_two_of_two_and_all_matched_with_one_other_each_were_not_chosen(swept, tracker):
     uri, sweep = swept
     two = write_sweep(tracker, [({"lr": 0.7}, BEST), ({"lr": 0.9}, SECOND)])
-    for one, other in ((0.1, 0.2), (0.7, 0.9)):
-        head = sweep if one < 0.5 else two
-        notes = pair(rate(uri, head, one), rate(uri, head, other), uri).attrs["notes"]
-        assert not any("favours" in note for note in notes)
+    wide = write_sweep(tracker, [({"lr": lr, "hidden_size": 20}, BEST) for lr in (0.5, 0.2, 0.1)])
+    for sides in ((rate(uri, two, 0.7), rate(uri, two, 0.9)), (sweep, wide)):
+        compared = compare_pairs(*sides, uri)
+        assert [found.pairs for found in compared.pairs] == [1] * len(compared.pairs)
+        assert not any("suggested" in note for note in compared.notes)
+
+
+@pytest.mark.parametrize("rival", [1, 7])
+def test_the_best_of_eight_equals_beats_another_in_at_most_five_of_a_hundred(rival):
+    """Looks at the seeds that chose it, as one of 28 pairs, and five at fresh ones, doubled."""
+    rng, draws, wrong = np.random.default_rng(rival), 4000, 0
+    results = rng.standard_normal((draws, 8, 8)) + rng.standard_normal((draws, 1, 8))
+    order = np.argsort(-results.mean(axis=2), axis=1)
+    at = np.arange(draws)
+    chosen = results[at, order[:, 0]] - results[at, order[:, rival]]
+    wrong = p_values(chosen) <= look_level(1) / 28
+    fresh = rng.standard_normal((draws, 80)) * np.sqrt(2)
+    for look, seeds in enumerate((5, 10, 20, 40, 80), start=2):
+        wrong |= p_values(fresh[:, :seeds]) <= look_level(look)
+    assert wrong.mean() <= 0.05
+    pooled = np.concatenate([chosen, fresh], axis=1)
+    naive = np.zeros(draws, bool)
+    for look, seeds in enumerate((8, 13, 18, 28, 48, 88), start=1):
+        naive |= p_values(pooled[:, :seeds]) <= look_level(look)
+    assert naive.mean() > 0.05  # what the rule is for

@@ -9,8 +9,8 @@ from click.testing import CliRunner
 from support.commands import run_py
 
 from nnlab.analysis.looks import look_level
-from nnlab.analysis.paired import Pair
 from nnlab.analysis.paired_statistics import PairedDifference
+from nnlab.analysis.pairs import Pair
 from nnlab.cli.main import main
 from nnlab.execution.until_decided import Goal, _reason, _round
 from nnlab.tracking.frames import read_runs
@@ -19,7 +19,8 @@ from nnlab.tracking.frames import read_runs
 def looked_at(values, look=1):
     """A comparison of two configurations with these differences, at a look."""
     difference = PairedDifference(np.asarray(values, float), math.nan, level=look_level(look))
-    return Pair((), (), (), difference, look if difference.testable else 0, True)
+    n = len(values)
+    return Pair((), (), (), (), difference, n, n, 1, look if difference.testable else 0, True)
 
 
 SPREAD = np.array([-1.0, 1, -1, 1, -1, 1.1])
