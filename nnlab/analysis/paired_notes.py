@@ -13,7 +13,7 @@ from nnlab.wording import listed
 
 def selection_notes(suggesting: Mapping[str, int], pairs: Sequence[Pair]) -> Iterator[str]:
     """Say how comparisons are decided that some sweeps, with so many configurations, suggest."""
-    if not suggesting:
+    if not suggesting or not any(found.look for found in pairs):
         return
     names = listed([f"{sweep[:8]} ({size} configurations)" for sweep, size in suggesting.items()])
     sweeps = f"sweep{'s' * (len(suggesting) > 1)} {names}"

@@ -60,7 +60,7 @@ class Pair:
         if self.difference.decided:
             return 0
         further = self.next_look.further
-        if further is None or self.pairs == 1:
+        if further is None or self.pairs == 1 or not self.difference.testable:
             return further
         return max(MIN_SEEDS, self.difference.n + further) - self.others
 

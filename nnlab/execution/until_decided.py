@@ -142,7 +142,7 @@ def _round(pair: Pair, goal: Goal) -> int:
     """Return how many seeds to train next: as many as seem to be needed, half to all of those."""
     n, left = pair.difference.n, goal.max_seeds - pair.common
     if n < MIN_SEEDS or pair.pairs > 1:
-        return min(MIN_SEEDS - (pair.others if pair.pairs > 1 else n), left)
+        return min(MIN_SEEDS - (n if n < MIN_SEEDS else pair.others), left)
     needed = min(pair.further or n, max(1, _seeds_for(pair, goal.half_width) - n))
     return min(max(needed, math.ceil(n / 2)), n, left)
 
