@@ -44,6 +44,11 @@ def test_a_summary_is_what_a_hand_works_out():
     assert found.mean == pytest.approx(0.725)
     assert found.median == pytest.approx(0.75)
     assert found.iqm == pytest.approx(0.75)
+
+
+def test_four_values_have_no_interval_and_five_have_one():
+    assert summarise([0.9, 0.5, 0.7, 0.8]).interval == Interval(None, None, "few seeds")
+    found = summarise([0.9, 0.5, 0.7, 0.8, 0.85])
     assert found.interval.low < found.mean < found.interval.high
 
 
