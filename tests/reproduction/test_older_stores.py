@@ -221,7 +221,10 @@ def test_a_sweep_of_an_older_version_is_compared_as_before(finished):
     assert len(rows) == len(expected["rows"])
     for theirs in expected["rows"]:
         ours = rows[theirs["dtype"]]
-        for name, value in theirs.items():
+        assert ours["seeds"] < 5
+        for name, value in (
+            theirs | {"low": None, "high": None}
+        ).items():  # below 5 seeds no interval
             wanted = pytest.approx(value, rel=1e-9) if isinstance(value, float) else value
             assert ours[name] == wanted, name
 
