@@ -44,6 +44,7 @@ def drawn_ids(page, view):
     )
 
 
+@pytest.mark.long
 def test_a_sweep_is_explored_without_a_network(page, tmp_path):
     sweep = made_up_sweep(inits=3, rates=3, seeds=2)
     runs = sweep.runs.assign(name=[f"{HOSTILE}{name}" for name in sweep.runs["name"]])

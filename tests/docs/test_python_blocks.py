@@ -2,12 +2,14 @@
 
 import re
 
+import pytest
 from support.commands import python
 from support.paths import ROOT
 
 BLOCK = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 
+@pytest.mark.long
 def test_the_python_of_the_guide_runs_and_says_what_it_shows(tmp_path):
     page = (ROOT / "docs" / "guides" / "python.md").read_text(encoding="utf-8")
     blocks = BLOCK.findall(page)

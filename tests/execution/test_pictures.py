@@ -81,6 +81,7 @@ def kill_drawing_processes():
     psutil.wait_procs(killed, timeout=60)
 
 
+@pytest.mark.long
 def test_a_process_that_is_killed_is_replaced_and_nothing_is_missing(train, capfd):
     _, record, artifacts = train(kill_drawing_processes)
     assert record.status == "FINISHED"
@@ -140,6 +141,7 @@ def test_a_sweep_has_ended_before_its_interactive_page_is_drawn(tmp_path, monkey
     assert (artifacts / "explore.html").read_text() == str(["FINISHED", True, 2])
 
 
+@pytest.mark.long
 def test_a_page_that_cannot_be_drawn_is_named_with_the_command_that_draws_it(
     tmp_path, monkeypatch, capfd
 ):

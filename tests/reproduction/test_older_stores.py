@@ -139,6 +139,7 @@ def repeated(finished):
     return run, finished.json("reproduce", run[:8], "--json")
 
 
+@pytest.mark.long
 def test_a_sweep_that_was_killed_under_an_older_version_ends_with_the_bits_it_would_have_had(
     tmp_path,
 ):

@@ -257,6 +257,7 @@ def test_what_cannot_be_reproduced_is_refused_in_a_sentence(lab, single):
     assert done.stderr.count("\n") == 1
 
 
+@pytest.mark.long
 def test_other_kernels_are_named_and_small_differences_are_within_tolerance(lab):
     if platform.machine() != "x86_64":
         pytest.skip("OPENBLAS_CORETYPE names x86 processors here")
@@ -401,6 +402,7 @@ def test_a_commit_that_is_not_there_is_refused_in_a_sentence(tmp_path):
     assert "is not in the repository" in done.stderr
 
 
+@pytest.mark.long
 def test_a_run_starts_from_a_recorded_config_with_changes(lab):
     lab.run("init=normal", "init.scale=0.3", "hidden_size=7", "epochs=4", *SMALL)
     (base,) = search(lab, "params.hidden_size = '7'")

@@ -420,6 +420,7 @@ def test_sixty_thousand_images_are_never_all_converted_to_floats_at_once(made, t
     assert peak < 60_000 * 784  # bytes; all of them in float32 would be four times as much
 
 
+@pytest.mark.long
 def test_a_run_that_was_trained_with_another_white_classifies_its_own_file_alike(
     tmp_path, monkeypatch
 ):

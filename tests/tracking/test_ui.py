@@ -15,9 +15,8 @@ from nnlab.errors import TrackingError
 from nnlab.tracking.ui import _reserved_port
 
 
-@pytest.mark.parametrize(
-    "number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.long)]
-)
+@pytest.mark.long
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_the_ui_shows_the_run_and_leaves_no_process_behind(store, number):
     done = run_py("epochs=1", "pictures=0", f"tracking.uri={store}")
     assert done.returncode == 0, done.stderr
