@@ -27,7 +27,7 @@ def about_the_best(groups: Sequence[RunGroup]) -> Iterator[str]:
     yield _best(groups)
     if len(groups) == 1 or len(level_with_best(groups)) == len(groups) - 1:
         return
-    yield from _missing(groups)
+    yield from order_note(groups)
     yield from rivals(groups)
     yield from _other_measures(groups)
 
@@ -47,17 +47,19 @@ def _best(groups: Sequence[RunGroup]) -> str:
     mean = f"a mean {metric_name(best.metric)} of {number(summary.mean)}{note}{spread}"
     level = level_with_best(groups)
     if not best.label:
-        return f"There is one configuration, with {mean}.{_learned(best)}"
+        return f"There is one configuration, with {mean}.{learned_text(best)}"
     if level and len(level) == len(groups) - 1:
         return f"None of {len(groups)} configurations is the best: each has {mean}."
     if level:
         more = f" and {len(level) - NAMED} more" if len(level) > NAMED else ""
         spread = f". So has {', '.join(other.label for other in level[:NAMED])}{more}"
         mean += spread
-    return f"Best of {len(groups)} configurations: **{best.label}**, with {mean}.{_learned(best)}"
+    return (
+        f"Best of {len(groups)} configurations: **{best.label}**, with {mean}.{learned_text(best)}"
+    )
 
 
-def _learned(group: RunGroup) -> str:
+def learned_text(group: RunGroup) -> str:
     """Say how many runs learned: where a few do not, a mean says little, and its interval less."""
     share = group.learned
     if not share.ended:
@@ -70,7 +72,7 @@ def _learned(group: RunGroup) -> str:
     )
 
 
-def _missing(groups: Sequence[RunGroup]) -> Iterator[str]:
+def order_note(groups: Sequence[RunGroup]) -> Iterator[str]:
     """Say where the order rests on runs that have no result."""
     without = [group for group in groups if group.results.isna().any()]
     if not without:

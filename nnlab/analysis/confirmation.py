@@ -30,10 +30,10 @@ class Confirmation:
     sweeps: list[str]
     groups: list[RunGroup]
 
-    def of(self, group: RunGroup) -> RunGroup | None:
-        """Return the new runs of a configuration; None where it has no result."""
+    def runs_of(self, group: RunGroup) -> RunGroup | None:
+        """Return the new runs of a configuration, with or without results; None if it has none."""
         for confirmed in self.groups:
-            if confirmed.settings == group.settings and confirmed.summary.n:
+            if confirmed.settings == group.settings:
                 return confirmed
         return None
 

@@ -4,13 +4,14 @@ from collections.abc import Iterator, Sequence
 
 import pandas as pd
 
-from nnlab.analysis.best_configuration import rivals
-from nnlab.analysis.best_set import level_with_best
+from nnlab.analysis.best_configuration import learned_text, order_note, rivals
+from nnlab.analysis.best_set import level_with_best, may_be_best
 from nnlab.analysis.confirmation import Confirmation
 from nnlab.analysis.formatting import metric_name, number
 from nnlab.analysis.groups import RunGroup
 from nnlab.analysis.image_sampling import TEST_ACCURACY
-from nnlab.wording import counted
+from nnlab.analysis.ranking import tally
+from nnlab.wording import agreeing, counted
 
 
 def confirmation_sentence(
@@ -27,17 +28,34 @@ def confirmation_sentence(
         Its id.
     """
     best = groups[0]
-    confirmed = confirmation.of(best) if confirmation else None
-    if not confirmation or confirmed is None:
+    new = confirmation.runs_of(best) if confirmation else None
+    if not confirmation or new is None:
         return (
             f"The best mean is optimistic: of {len(groups)} it was selected by these very runs. "
             f"`nnlab confirm {sweep[:8]}` trains the candidates for the best again, on new seeds."
         )
+    without = new.results.isna().to_numpy()
+    runs, missing = counted(len(without), "new run"), tally(new.endings[without])
+    source = f"sweep `{confirmation.sweeps[0][:8]}`"
+    if without.all():
+        return (
+            f"The best mean is optimistic: of {len(groups)} it was selected by these very runs, "
+            f"and it is not confirmed: of {runs} of {best.label} ({source}) none has a result "
+            f"({missing})."
+        )
     text = (
-        f"On {counted(confirmed.summary.n, 'new seed')}, which did not select it (sweep "
-        f"`{confirmation.sweeps[0][:8]}`), {best.label} has a mean of {confirmed.mean_text}"
+        f"On {counted(new.summary.n, 'new seed')}, which did not select it ({source}), "
+        f"{best.label} has a mean of {new.mean_text}, after {number(best.summary.mean)} in the "
+        "sweep that selected it."
     )
-    return f"{text}, after {number(best.summary.mean)} in the sweep that selected it."
+    if without.any():
+        lack = agreeing(int(without.sum()), "has no result", "have no result")
+        text += f" {without.sum()} of {runs} {lack} ({missing})."
+    if new.learned.mixed:
+        text += learned_text(new)
+    if all(group is not new for group in may_be_best(confirmation.groups)):
+        text += " Seed by seed, they show that it is not the best."
+    return text
 
 
 def about_confirmation(
@@ -53,22 +71,23 @@ def about_confirmation(
     sweep : str
         The sweep's id.
     """
-    confirmed = confirmation.of(groups[0]) if confirmation else None
+    confirmed = confirmation.runs_of(groups[0]) if confirmation else None
     if len(level_with_best(groups)) < len(groups) - 1 or confirmed:
         yield confirmation_sentence(groups, confirmation, sweep)
     elif len(groups) == 1:
         yield from test_error(groups[0], "the sweep has no other configuration to choose from")
-    if not confirmation or confirmed is None:
+    if not confirmation or confirmed is None or not confirmed.summary.n:
         return
-    first = confirmation.groups[0]
+    first, notes = confirmation.groups[0], list(order_note(confirmation.groups))
     if first.settings != groups[0].settings:
+        place = "comes first" if notes else "has the best mean"
         yield (
-            f"On the new seeds {first.label} has the best mean of the "
+            f"On the new seeds {first.label} {place} of the "
             f"{len(confirmation.groups)} candidates, {number(first.summary.mean)}; it is the best "
             "of several again."
         )
     if len(confirmation.groups) > 1:
-        for verdict in rivals(confirmation.groups):
+        for verdict in (*notes, *rivals(confirmation.groups)):
             yield f"On the new seeds: {verdict[0].lower()}{verdict[1:]}"
     yield from test_error(
         confirmed,
