@@ -35,7 +35,8 @@ def about_the_best(groups: Sequence[RunGroup]) -> Iterator[str]:
 def _best(groups: Sequence[RunGroup]) -> str:
     best, summary = groups[0], groups[0].summary
     between = interval(summary.interval.low, summary.interval.high)
-    spread = f"; the seeds lie between {number(summary.worst)} and {number(summary.best)}"
+    lowest, highest = sorted((summary.worst, summary.best))
+    spread = f"; the seeds lie between {number(lowest)} and {number(highest)}"
     if summary.n == 1:
         note, spread = " (one seed: no interval)", ""
     elif summary.worst == summary.best:

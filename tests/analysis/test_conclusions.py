@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from nnlab.analysis.best_configuration import lead
+from nnlab.analysis.best_configuration import about_the_best, lead
 from nnlab.analysis.conclusions import conclusions, late_notes
 from nnlab.analysis.configurations import metric_of, one_run_per_seed
 from nnlab.analysis.confirmation import Confirmation
@@ -289,6 +289,12 @@ def test_without_new_seeds_the_best_of_several_is_called_optimistic_and_no_test_
         "`nnlab confirm aaaaaaaa` trains the candidates for the best again, on new seeds."
     )
     assert not any("test images" in line for line in said(runs))
+
+
+def test_the_range_of_a_loss_begins_with_the_lowest():
+    runs = made({"he": [0.4, 0.3], "glorot": [0.6, 0.7]}).rename(columns={ACCURACY: "final_loss"})
+    groups = grouped(runs, ["init.name"], "final_loss")
+    assert "lie between 0.3000 and 0.4000" in next(about_the_best(groups))
 
 
 def test_new_seeds_give_the_figure_before_and_after_and_the_test_error():
