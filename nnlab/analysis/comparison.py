@@ -13,7 +13,7 @@ from nnlab.analysis.best_configuration import next_step
 from nnlab.analysis.best_set import level_with_best
 from nnlab.analysis.compared import about, last_of_stopped
 from nnlab.analysis.conclusions import late_notes
-from nnlab.analysis.conditions import column, left_out_note, runs_where
+from nnlab.analysis.conditions import chosen_by_result_note, column, left_out_note, runs_where
 from nnlab.analysis.configurations import (
     endings,
     metric_of,
@@ -24,7 +24,7 @@ from nnlab.analysis.configurations import (
     varying_seeds,
 )
 from nnlab.analysis.confirmation import read_confirmation
-from nnlab.analysis.confirmation_text import confirmation_sentence
+from nnlab.analysis.confirmation_text import confirmation_sentence, optimistic
 from nnlab.analysis.explanations import variation_shares
 from nnlab.analysis.formatting import short, span, written
 from nnlab.analysis.groups import RunGroup, grouped
@@ -108,8 +108,8 @@ def compare(
     last = last_of_stopped(runs, uri)
     table = pd.DataFrame([_row(group, counts) | _stopped(group, last) for group in groups])
     notes += _notes(runs, table, name, groups)
-    if where is None and len(level_with_best(groups)) < len(groups) - 1:
-        notes += _confirmation(groups, uri)
+    if groups[0].summary.n and len(level_with_best(groups)) < len(groups) - 1:
+        notes += _confirmation(groups, uri) if where is None else [f"{optimistic(groups)}."]
     if (table["seeds"] > 1).any():
         notes += seed_sentences(runs, fields, name)
     if by is not None:
@@ -224,7 +224,9 @@ def _select(
     name = metric_of(runs, metric)
     left_out, varied = [], varying_fields(runs)
     if where is not None:
-        runs, left_out = runs_where(runs, where), left_out_note(runs, where)
+        chosen = runs_where(runs, where)
+        left_out = [*left_out_note(runs, where), *chosen_by_result_note(runs, where)]
+        runs = chosen
     once = one_run_per_seed(runs, varying_fields(runs))
     once.attrs[VARIED] = varied  # a condition takes no column away
     repeated = len(runs) - len(once)
@@ -347,7 +349,7 @@ def _confirmation(groups: Sequence[RunGroup], uri: str | None) -> list[str]:
     """Say of a sweep's best configuration what new seeds make of it, or how to find out."""
     sweeps = set(pd.concat([group.runs["sweep"] for group in groups]))
     sweep = sweeps.pop()
-    if sweeps or not isinstance(sweep, str) or not groups[0].summary.n:
+    if sweeps or not isinstance(sweep, str):
         return []
     (record,) = open_reader(tracking_uri(uri)).read([sweep])
     if Tag.CONFIRMS in record.tags:

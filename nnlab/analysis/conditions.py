@@ -88,13 +88,7 @@ def left_out_note(runs: pd.DataFrame, condition: str) -> list[str]:
     condition : str
         One that ``runs_where`` has accepted.
     """
-    nodes = list(ast.walk(ast.parse(condition.strip(), mode="eval")))
-    inner = {id(node.value) for node in nodes if isinstance(node, ast.Attribute)}
-    names = {
-        column(ast.unparse(node), list(runs.columns))
-        for node in nodes
-        if isinstance(node, ast.Name | ast.Attribute) and id(node) not in inner
-    }
+    names = _names(runs, condition)
     params = [name for name in runs.attrs["params"] if name in names]
     without = runs[runs[params].isna().any(axis=1)]
     without = without.drop(index=runs_where(runs, condition).index, errors="ignore")
@@ -109,6 +103,38 @@ def left_out_note(runs: pd.DataFrame, condition: str) -> list[str]:
         "adds it."
     )
     return [sentence]
+
+
+def chosen_by_result_note(runs: pd.DataFrame, condition: str) -> list[str]:
+    """Return a sentence where a condition chooses runs by what became of them.
+
+    Parameters
+    ----------
+    runs : DataFrame
+        Those that the condition was applied to.
+    condition : str
+        One that ``runs_where`` has accepted.
+    """
+    results = ["outcome", "status", *runs.attrs["metrics"]]
+    names = sorted(_names(runs, condition).intersection(results))
+    if not names:
+        return []
+    sentence = (
+        f"--where chooses runs by what became of them ({', '.join(names)}): means, intervals and "
+        "tests hold for such runs alone, and do not say which configuration is better."
+    )
+    return [sentence]
+
+
+def _names(runs: pd.DataFrame, condition: str) -> set[str]:
+    """Return the columns that a condition names."""
+    nodes = list(ast.walk(ast.parse(condition.strip(), mode="eval")))
+    inner = {id(node.value) for node in nodes if isinstance(node, ast.Attribute)}
+    return {
+        column(ast.unparse(node), list(runs.columns))
+        for node in nodes
+        if isinstance(node, ast.Name | ast.Attribute) and id(node) not in inner
+    }
 
 
 class _Condition:

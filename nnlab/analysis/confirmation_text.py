@@ -14,6 +14,11 @@ from nnlab.analysis.ranking import tally
 from nnlab.wording import agreeing, counted
 
 
+def optimistic(groups: Sequence[RunGroup]) -> str:
+    """Say that the best of several is too good by the runs that selected it."""
+    return f"The best mean is optimistic: of {len(groups)} it was selected by these very runs"
+
+
 def confirmation_sentence(
     groups: Sequence[RunGroup], confirmation: Confirmation | None, sweep: str
 ) -> str:
@@ -31,17 +36,16 @@ def confirmation_sentence(
     new = confirmation.runs_of(best) if confirmation else None
     if not confirmation or new is None:
         return (
-            f"The best mean is optimistic: of {len(groups)} it was selected by these very runs. "
-            f"`nnlab confirm {sweep[:8]}` trains the candidates for the best again, on new seeds."
+            f"{optimistic(groups)}. `nnlab confirm {sweep[:8]}` trains the candidates for the best "
+            "again, on new seeds."
         )
     without = new.results.isna().to_numpy()
     runs, missing = counted(len(without), "new run"), tally(new.endings[without])
     source = f"sweep `{confirmation.sweeps[0][:8]}`"
     if without.all():
         return (
-            f"The best mean is optimistic: of {len(groups)} it was selected by these very runs, "
-            f"and it is not confirmed: of {runs} of {best.label} ({source}) none has a result "
-            f"({missing})."
+            f"{optimistic(groups)}, and it is not confirmed: of {runs} of {best.label} "
+            f"({source}) none has a result ({missing})."
         )
     text = (
         f"On {counted(new.summary.n, 'new seed')}, which did not select it ({source}), "

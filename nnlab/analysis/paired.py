@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from nnlab.analysis.compared import common_values
-from nnlab.analysis.conditions import left_out_note, runs_where
+from nnlab.analysis.conditions import chosen_by_result_note, left_out_note, runs_where
 from nnlab.analysis.configurations import metric_of, one_run_per_seed, varying_fields
 from nnlab.analysis.groups import RunGroup
 from nnlab.analysis.looks import count_look, look_level
@@ -106,7 +106,9 @@ def compare_pairs(
     name, unused, params = metric_of(pool, metric), int(pool[SEED].max()) + 1, pool.attrs["params"]
     left_out = []
     if where is not None:
-        pool, left_out = runs_where(pool, where), left_out_note(pool, where)
+        chosen_runs = runs_where(pool, where)
+        left_out = [*left_out_note(pool, where), *chosen_by_result_note(pool, where)]
+        pool = chosen_runs
     fields = varying_fields(pool)
     keys = pool[fields].apply(tuple, axis=1) if fields else pd.Series([()] * len(pool), pool.index)
     sides = [list(dict.fromkeys(keys[pool["run_id"].isin(ids)])) for ids in chosen]

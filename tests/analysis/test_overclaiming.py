@@ -6,7 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
+from support.made_sweeps import write_sweep
 
+from nnlab.analysis.comparison import compare
 from nnlab.analysis.conclusions import conclusions
 from nnlab.analysis.explanations import (
     BestValue,
@@ -17,8 +19,10 @@ from nnlab.analysis.explanations import (
 )
 from nnlab.analysis.figure_groups import rows_of
 from nnlab.analysis.groups import grouped
+from nnlab.analysis.paired import pair
 from nnlab.analysis.ranking import METRIC
 from nnlab.jobs.study import Reference
+from nnlab.tracking.frames import read_runs
 
 TRUTH = 0.9
 CLAIM = re.compile(r"is better|(?:better|worse) than the reference|(?:rises|falls) with")
@@ -79,3 +83,19 @@ def test_a_reference_that_is_the_truth_is_beaten_in_at_most_five_of_a_hundred():
         _, sentence = against_reference(grouped(runs, ["lr"], METRIC), reference)
         wrong += bool(CLAIM.search(sentence))
     assert wrong <= stats.binom.ppf(0.99, count, 0.05)
+
+
+def test_runs_chosen_by_their_results_and_the_best_of_a_part_are_said_to_be_so(tracker):
+    """Above 0.9 both rates are as good; only among all runs 0.5 is better."""
+    rates = [({"lr": 0.1}, [0.7, 0.95] * 5), ({"lr": 0.5}, [0.94, 0.95] * 5)]
+    sweep, uri = write_sweep(tracker, rates), tracker.store.uri
+    chosen = "--where chooses runs by what became of them (late_val_accuracy): means, intervals"
+    best = "The best mean is optimistic: of 2 it was selected by these very runs."
+    for condition, notes in (("late_val_accuracy > 0.9", {chosen, best}), ("seed < 5", {best})):
+        said = compare([sweep], uri, where=condition).attrs["notes"]
+        assert {note[: len(chosen)] for note in said if "optim" in note or "became" in note} == {
+            note[: len(chosen)] for note in notes
+        }
+    one, two = (read_runs(uri, [sweep]).groupby("lr")["run_id"].first()[lr] for lr in (0.1, 0.5))
+    said = pair(one, two, uri, where="val_accuracy > 0.9").attrs["notes"]
+    assert any("became of them (val/accuracy)" in note for note in said)
