@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 DIGEST = re.compile("[0-9a-f]{64}")  # of which the beginning is shown
 
+RUN_IDS = re.compile(r"\b([0-9a-f]{8})[0-9a-f]{24}\b")
+
 UNITS = ((10**9, "GB"), (10**6, "MB"), (10**3, "kB"))
 METRIC_NAMES = {
     "late_val_accuracy": "late validation accuracy",
@@ -70,6 +72,11 @@ def written(value: object) -> str:
         return "-"
     text = f"{value:.6g}" if isinstance(value, float) else str(value)
     return text[:8] if DIGEST.fullmatch(text) else text
+
+
+def brief(selection: str) -> str:
+    """Write the ids in a selection by their beginnings."""
+    return RUN_IDS.sub(r"\1", selection)
 
 
 def short(field: str) -> str:

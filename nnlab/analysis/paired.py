@@ -9,6 +9,7 @@ import pandas as pd
 from nnlab.analysis.compared import common_values
 from nnlab.analysis.conditions import chosen_by_result_note, left_out_note, runs_where
 from nnlab.analysis.configurations import metric_of, one_run_per_seed, varying_fields
+from nnlab.analysis.formatting import brief
 from nnlab.analysis.groups import RunGroup
 from nnlab.analysis.looks import count_look, look_level
 from nnlab.analysis.matching import Key, matching, with_all_seeds
@@ -87,8 +88,9 @@ def pair(
     table = pd.DataFrame(rows)
     table.attrs.update(
         metric=compared.metric, notes=compared.notes, common=compared.common,
-        compared=f"A = {a} and B = {b}, seed by seed: {counted(len(table), 'pair')} of "
-        "configurations" + ("" if where is None else f", where {where}"),
+        compared=f"A = {brief(a)} and B = {brief(b)}, seed by seed: "
+        f"{counted(len(table), 'pair')} of configurations"
+        + ("" if where is None else f", where {where}"),
     )  # fmt: skip
     return table
 
@@ -115,9 +117,9 @@ def compare_pairs(
     shared, matched = matching(*sides, fields=fields)
     if not matched:
         raise ComparisonError(
-            f"{a} and {b} cannot be paired: both stand for the same configurations, or for several "
-            "that do not match one by one. Name two configurations by a run of each, or narrow "
-            "them down with --where."
+            f"{brief(a)} and {brief(b)} cannot be paired: both stand for the same "
+            "configurations, or for several that do not match one by one. Name two "
+            "configurations by a run of each, or narrow them down with --where."
         )
     once = one_run_per_seed(pool, fields)
     groups = {

@@ -37,6 +37,14 @@ def test_two_of_three_are_decided_as_one_of_three_pairs(swept):
     assert (found.further, found.chance) == (max(5, 5 + found.next_look.further), None)
 
 
+def test_the_sides_are_named_by_the_beginnings_of_their_ids(swept):
+    """As ``--until`` names them by whole ids, of all their runs."""
+    uri, sweep = swept
+    one, two = rate(uri, sweep, 0.2), rate(uri, sweep, 0.5)
+    compared = pair(f"{one},{one}", two, uri).attrs["compared"]
+    assert compared.startswith(f"A = {one[:8]},{one[:8]} and B = {two[:8]}, seed by seed: 1 pair")
+
+
 def test_from_five_other_seeds_on_these_alone_count_and_the_looks_go_on(swept, tracker):
     """B is ahead by 0.022 on the seeds that suggested it, and by 0.01 on others."""
     uri, sweep = swept
