@@ -3,7 +3,13 @@
 from collections.abc import Iterator, Sequence
 
 from nnlab.analysis.best_set import against_best, level_with_best, may_be_best
-from nnlab.analysis.formatting import interval, metric_name, number
+from nnlab.analysis.formatting import (
+    difference_interval,
+    difference_text,
+    interval,
+    metric_name,
+    number,
+)
 from nnlab.analysis.groups import RunGroup
 from nnlab.analysis.looks import look_level
 from nnlab.analysis.mean_test import EQUAL
@@ -217,7 +223,7 @@ def lead(difference: PairedDifference, metric: str) -> str:
         return "equal in the mean"
     sign = -1 if lower_is_better(metric) else 1
     word = "behind" if sign * difference.mean < 0 else "ahead"
-    return f"{word} by {number(abs(difference.mean))}"
+    return f"{word} by {difference_text(abs(difference.mean))}"
 
 
 def lead_and_interval(difference: PairedDifference, metric: str) -> str:
@@ -227,5 +233,5 @@ def lead_and_interval(difference: PairedDifference, metric: str) -> str:
         return lead(difference, metric)
     if difference.mean < 0:
         low, high = -high, -low
-    between = interval(low, high)
+    between = difference_interval(low, high)
     return f"{lead(difference, metric)} {between}, {counted(difference.n, 'seed')} in common"

@@ -7,7 +7,15 @@ from typing import Any
 import pandas as pd
 
 from nnlab.analysis.comparison import PIVOTED
-from nnlab.analysis.formatting import interval, markdown_table, number, stopped_text, written
+from nnlab.analysis.formatting import (
+    difference_interval,
+    difference_text,
+    interval,
+    markdown_table,
+    number,
+    stopped_text,
+    written,
+)
 from nnlab.analysis.paired_statistics import further_text, wins_text
 from nnlab.analysis.ranking import ENDINGS, LearnedShare, lower_is_better
 
@@ -116,8 +124,8 @@ def _pairs(table: pd.DataFrame) -> pd.DataFrame:
                 "seeds": str(row["seeds"]),
                 "mean A": number(row["mean_a"]),
                 "mean B": number(row["mean_b"]),
-                "A - B": number(difference, "+"),
-                "95 % interval": _interval(row, "+"),
+                "A - B": difference_text(difference, "+"),
+                "95 % interval": difference_interval(row["low"], row["high"], "+") or "-",
                 "A wins": wins_text(row["a_beats_b"], row["seeds"]),
                 "verdict": _pair_verdict(row, a_is_better=a_is_better),
             }
@@ -134,5 +142,5 @@ def _pair_verdict(row: Row, *, a_is_better: bool) -> str:
     return further_text(int(row["further"]) if known else None, row["seeds"], row["chance"])
 
 
-def _interval(row: Row, sign: str = "") -> str:
-    return interval(row["low"], row["high"], sign) or "-"
+def _interval(row: Row) -> str:
+    return interval(row["low"], row["high"]) or "-"

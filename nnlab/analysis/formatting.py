@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 DIGEST = re.compile("[0-9a-f]{64}")  # of which the beginning is shown
 
 RUN_IDS = re.compile(r"\b([0-9a-f]{8})[0-9a-f]{24}\b")
+NO_DIFFERENCE = 1e-12  # below it, a difference is rounding
 
 UNITS = ((10**9, "GB"), (10**6, "MB"), (10**3, "kB"))
 METRIC_NAMES = {
@@ -36,6 +37,20 @@ def number(value: float | None, sign: str = "", missing: str = "-") -> str:
     if value is None or math.isnan(value):
         return missing
     return f"{value:{sign}.4f}" if abs(value) < 10 else f"{value:{sign}.5g}"  # noqa: PLR2004
+
+
+def difference_text(value: float | None, sign: str = "") -> str:
+    """Write a difference as ``number`` does; to two digits if that would be 0.0000."""
+    small = value is not None and NO_DIFFERENCE <= abs(value) < 0.00005  # noqa: PLR2004
+    return f"{value:{sign}.1e}" if small else number(value, sign)
+
+
+def difference_interval(low: float | None, high: float | None, sign: str = "") -> str:
+    """Write the interval of a difference; an empty text if there is none."""
+    text = interval(low, high, sign)
+    if not text.startswith("["):
+        return text
+    return f"[{difference_text(low, sign)}, {difference_text(high, sign)}]"
 
 
 def interval(low: float | None, high: float | None, sign: str = "") -> str:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from scipy import stats
 
-from nnlab.analysis.formatting import interval, number
+from nnlab.analysis.formatting import difference_interval, difference_text
 from nnlab.analysis.looks import comparison_id
 from nnlab.analysis.mean_test import all_equal
 from nnlab.analysis.paired import compare_pairs
@@ -78,10 +78,11 @@ def compare_until(
         (pair,) = pairs.pairs
         difference = pair.difference
         low, high = difference.interval.low, difference.interval.high
-        between = interval(low, high, "+") or "no interval yet"
+        between = difference_interval(low, high, "+") or "no interval yet"
         print_note(
-            f"{counted(difference.n, 'common seed')}: A - B = {number(difference.mean, '+')} "
-            f"{between}" + (f", look {pair.look}" if pair.look else "")
+            f"{counted(difference.n, 'common seed')}: A - B = "
+            f"{difference_text(difference.mean, '+')} {between}"
+            + (f", look {pair.look}" if pair.look else "")
         )
         if reason := _reason(pair, goal):
             return (sides[0], sides[1]), reason
@@ -122,8 +123,8 @@ def _reason(pair: Pair, goal: Goal) -> str | None:
         return "No seeds decide this: a value is infinite, and there is no mean difference."
     if low is not None and high is not None and (high - low) / 2 <= goal.half_width:
         return (
-            f"As narrow as asked: A - B lies between {number(low, '+')} and {number(high, '+')}, "
-            "and neither is shown to be better."
+            f"As narrow as asked: A - B lies between {difference_text(low, '+')} and "
+            f"{difference_text(high, '+')}, and neither is shown to be better."
         )
     left = goal.max_seeds - pair.common
     if left <= 0:

@@ -8,7 +8,9 @@ import pytest
 from scipy import stats
 from support.made_sweeps import write_sweep
 
+from nnlab.analysis.best_configuration import about_the_best
 from nnlab.analysis.comparison import compare
+from nnlab.analysis.comparison_tables import as_text
 from nnlab.analysis.conclusions import conclusions
 from nnlab.analysis.explanations import (
     BestValue,
@@ -99,3 +101,19 @@ def test_runs_chosen_by_their_results_and_the_best_of_a_part_are_said_to_be_so(t
     one, two = (read_runs(uri, [sweep]).groupby("lr")["run_id"].first()[lr] for lr in (0.1, 0.5))
     said = pair(one, two, uri, where="val_accuracy > 0.9").attrs["notes"]
     assert any("became of them (val/accuracy)" in note for note in said)
+
+
+def test_a_difference_that_is_better_is_never_0_0000(tracker):
+    """B is ahead by 0.00001, and by next to nothing more or less, on each of 20 seeds."""
+    luck = np.random.default_rng(7).normal(size=20)
+    results = 0.9 + 0.01 * luck, 0.9 + 0.01 * luck + 1e-5 + 5e-6 * np.roll(luck, 1)
+    rates = [({"lr": lr}, list(found)) for lr, found in zip((0.1, 0.5), results, strict=True)]
+    sweep, uri = write_sweep(tracker, rates), tracker.store.uri
+    runs = read_runs(uri, [sweep])
+    told = " ".join(about_the_best(grouped(runs, ["lr"], METRIC)))
+    assert "better than lr=0.1" in told
+    assert re.search(r"ahead by \d\.\de-0[56] \[\d\.\de-0[56], \d\.\de-0[56]\]", told)
+    table = pair(*runs.groupby("lr")["run_id"].first(), uri)
+    (row,) = as_text(table).to_dict(orient="records")
+    assert re.fullmatch(r"-\d\.\de-0[56]", row["A - B"])
+    assert "0.0000" not in row["95 % interval"]
