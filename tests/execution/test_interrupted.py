@@ -13,7 +13,6 @@ from support.labs import EPOCHS, SWEEP, WORKERS
 @pytest.mark.parametrize(
     ("number", "code", "times", "workers"),
     [
-        (signal.SIGINT, 130, 1, ("hydra.launcher.stack=5",)),
         (signal.SIGTERM, 143, 1, WORKERS),
         (signal.SIGINT, 130, 2, WORKERS),
     ],

@@ -148,8 +148,7 @@ def test_a_run_that_fails_is_a_failed_trial_and_is_not_tried_again(searches):
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("sent", [signal.SIGKILL, signal.SIGTERM])
-def test_a_stopped_search_continues_to_the_trials_of_an_undisturbed_one(tmp_path, sent):
+def test_a_search_that_was_killed_continues_to_the_trials_of_an_undisturbed_one(tmp_path):
     longer = (
         *SEARCH, "epochs=40",
         "hydra.launcher.stack=3",
@@ -160,10 +159,9 @@ def test_a_stopped_search_continues_to_the_trials_of_an_undisturbed_one(tmp_path
 
     process = stopped.start(*longer)  # its second batch is under way
     stopped.wait_for(process, "SELECT count(*) FROM runs WHERE status = 'FINISHED'", 10)
-    process.send_signal(sent)
+    process.kill()
     _, err = process.communicate(timeout=60)
-    assert process.returncode == (-sent if sent == signal.SIGKILL else 143)
-    assert sent == signal.SIGKILL or "start the same command again" in err
+    assert process.returncode == -signal.SIGKILL
     states = [state for _, _, state, _ in stopped.trials()]
     assert states.count(RUNNING) == 8
 
