@@ -69,10 +69,11 @@ def read_only(compared, tmp_path):
 
 def test_a_store_that_cannot_be_written_is_read_and_writing_commands_say_so(read_only, tmp_path):
     query = (
-        "SELECT r.run_uuid FROM runs r JOIN tags t ON t.run_uuid = r.run_uuid AND t.key = 'job' "
-        "WHERE r.status = 'FINISHED'"
+        "SELECT min(job.run_uuid) FROM tags job JOIN params init USING (run_uuid) "
+        "JOIN params lr USING (run_uuid) WHERE job.key = 'job' AND init.key = 'init.name' "
+        "AND lr.key = 'lr' AND lr.value = '0.5' GROUP BY init.value"
     )
-    one, other = (run_id for (run_id,) in read_only.ask(query)[:2])
+    one, other = (run_id for (run_id,) in read_only.ask(query))
     np.save(tmp_path / "images.npy", np.random.default_rng(0).integers(0, 256, (5, 784), np.uint8))
     reading = [
         "compare last",
