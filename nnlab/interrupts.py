@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
 
-HANDLED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+HANGUP = getattr(signal, "SIGHUP", None)  # which Windows does not have
+HANDLED = (signal.SIGINT, signal.SIGTERM, *([] if HANGUP is None else [HANGUP]))
 STOPPING = b"\nStopping after the epochs under way; a second interrupt stops at once.\n"
 
 # Signals belong to the process, and so does this state.
@@ -90,8 +91,8 @@ def _handlers() -> Iterator[bool]:
         yield False
         return
     before = {number: signal.getsignal(number) for number in HANDLED}
-    if before[signal.SIGHUP] is signal.SIG_IGN:  # nohup
-        del before[signal.SIGHUP]
+    if before.get(HANGUP) is signal.SIG_IGN:  # nohup
+        del before[HANGUP]
     for number in before:
         signal.signal(number, _handle)
     try:
@@ -102,7 +103,7 @@ def _handlers() -> Iterator[bool]:
 
 
 def _handle(number: int, _frame: FrameType | None) -> None:
-    if number == signal.SIGHUP and _pending:
+    if number == HANGUP and _pending:
         return  # the terminal and its shell send one each
     _pending.append(number)
     if _graceful and len(_pending) == 1:

@@ -4,6 +4,8 @@ import signal
 import threading
 
 import pytest
+from support.commands import python
+from support.paths import ROOT
 
 from nnlab.interrupts import Terminated, deferred, terminable
 
@@ -83,3 +85,14 @@ def test_under_nohup_a_closed_terminal_ends_nothing():
     with terminable(), deferred():
         signal.raise_signal(signal.SIGHUP)
     assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+
+
+def test_a_system_without_hangups_has_the_other_interrupts():
+    program = (
+        "import signal; del signal.SIGHUP\n"
+        "from nnlab.interrupts import Terminated, terminable\n"
+        "with terminable():\n"
+        "    signal.raise_signal(signal.SIGTERM)\n"
+    )
+    done = python("-c", program, env={"PYTHONPATH": str(ROOT)})
+    assert done.stderr.strip().endswith("nnlab.interrupts.Terminated: SIGTERM")
