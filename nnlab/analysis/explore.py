@@ -7,7 +7,7 @@ shows, ``explore.js`` draws from ``content``. Every run is in it, whatever becam
 import base64
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -34,7 +34,7 @@ from nnlab.analysis.snapshot_files import SnapshotFiles
 from nnlab.errors import ComparisonError
 from nnlab.safe_text import printable
 from nnlab.tracking.artifacts import read_snapshots
-from nnlab.tracking.frames import read_curves, read_runs
+from nnlab.tracking.frames import read_curves
 from nnlab.tracking.ui import usual_address
 from nnlab.training.history import CURVES, Snapshots
 from nnlab.training.snapshots import EDGES
@@ -75,7 +75,7 @@ class ExploreData:
 
 def read_explore_data(
     uri: str,
-    run_ids: Sequence[str],
+    runs: pd.DataFrame,
     title: str,
     experiment_id: str,
     snapshots: SnapshotFiles,
@@ -86,15 +86,14 @@ def read_explore_data(
     Parameters
     ----------
     uri : str
-    run_ids : sequence of str
-        Whole ids.
+    runs : DataFrame
+        Those of the sweep, see ``frames.read_runs``.
     title : str
     experiment_id : str
     snapshots : SnapshotFiles
     metric : str
         The metric that runs are judged by.
     """
-    runs = read_runs(uri, [",".join(run_ids)])
     try:
         metric = metric_of(runs, metric)
     except ComparisonError:  # no run has a result, and the page shows that

@@ -122,8 +122,7 @@ def _explore_page(results: SweepResults) -> str:
     taken = SnapshotFiles.find(store, ended.sort_values(results.metric)["run_id"].tolist()[::-1])
     return explore_page(
         read_explore_data(
-            store.uri, runs["run_id"].tolist(), parent.name, parent.experiment_id, taken,
-            results.metric,
+            store.uri, runs, parent.name, parent.experiment_id, taken, results.metric
         )
     )  # fmt: skip
 

@@ -45,8 +45,10 @@ def draw_page(
 ) -> None:
     """Write a sweep's interactive page into a folder; see ``explore.read_explore_data``."""
     from nnlab.analysis.explore import explore_page, read_explore_data
+    from nnlab.tracking.frames import read_runs
 
-    data = read_explore_data(uri, run_ids, title, experiment_id, snapshots)
+    runs = read_runs(uri, [",".join(run_ids)])
+    data = read_explore_data(uri, runs, title, experiment_id, snapshots)
     (folder / EXPLORE).write_text(explore_page(data), encoding="utf-8")
 
 
