@@ -5,7 +5,6 @@ sweep is complete; the plan stays as an artifact of the sweep's run.
 """
 
 import json
-import re
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -22,13 +21,12 @@ from nnlab.jobs.run import Run
 from nnlab.jobs.validation import StrictModel
 from nnlab.safe_text import masked
 from nnlab.system.stored_files import parse_json, read_text
-from nnlab.tracking.locations import local_database, sweeps_folder
+from nnlab.tracking.locations import RUN_ID, local_database, sweeps_folder
 from nnlab.tracking.lookup import Kind
 
 FORMAT = 1
 PLAN = "plan.json"
 TRASH = "trash"  # beside the ledgers, for those of runs in MLflow's trash
-ID = re.compile(r"[0-9a-f]{32}")
 
 
 @dataclass(frozen=True)
@@ -232,7 +230,7 @@ def _move(folder: Path, to: Path) -> None:
 
 def without_plan(sweeps: Path) -> list[Ledger]:
     """Return the ledgers that have no plan: a kill came before it, or while one was removed."""
-    folders = [path for path in sweeps.glob("*") if ID.fullmatch(path.name) and path.is_dir()]
+    folders = [path for path in sweeps.glob("*") if RUN_ID.fullmatch(path.name) and path.is_dir()]
     return [ledger for ledger in map(Ledger, sorted(folders)) if not ledger.plan_file.exists()]
 
 

@@ -4,7 +4,6 @@ A removal is many writes. While it is under way, a file beside the ledgers says 
 breaks it off, ``nnlab doctor`` or the same command completes it.
 """
 
-import shlex
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -14,10 +13,11 @@ from typing import Literal, get_args
 from nnlab.analysis.formatting import size_text
 from nnlab.errors import ConfigError, TrackingError
 from nnlab.execution.checkpoints import writing
-from nnlab.execution.ledger import ID, TRASH, Ledger, unfinished
+from nnlab.execution.ledger import TRASH, Ledger, unfinished
 from nnlab.interrupts import deferred
 from nnlab.jobs.tags import Tag
 from nnlab.tracking.locations import (
+    RUN_ID,
     files_folder,
     ledger_folder,
     local_database,
@@ -191,14 +191,13 @@ def complete_removals(
     uri, messages = writer.store.uri, []
     for mark in sorted(_trash(uri).glob("*.pending")):
         head, (action, process) = mark.stem, _read(mark)
-        if not ID.fullmatch(head) or action is None:  # a kill came before the first step
+        if not RUN_ID.fullmatch(head) or action is None:  # a kill came before the first step
             if not dry_run:
                 mark.unlink()
             continue
         if process is not None and not process.is_here and process.host != lost_host:
             messages.append(
-                f"left alone the removal of {head[:8]} by {process.host}; if that machine is gone, "
-                f"use --host {shlex.quote(process.host)}"
+                f"left alone the removal of {head[:8]} by {process.host}; {process.if_gone}"
             )
         elif process is None or not process.is_here or not process.lives:
             verb = "would complete" if dry_run else "completed"
@@ -215,7 +214,7 @@ def complete_removals(
 def _mend_ledgers(uri: str, *, dry_run: bool) -> list[str]:
     """Have ledgers follow their runs, which MLflow's UI moves into the trash and back."""
     messages = []
-    aside = [path.name for path in _trash(uri).glob("*") if ID.fullmatch(path.name)]
+    aside = [path.name for path in _trash(uri).glob("*") if RUN_ID.fullmatch(path.name)]
     for head in (*unfinished(uri), *aside):
         family, ledger = Family.of(uri, head), Ledger(ledger_folder(uri, head))
         known = {run.run_id for run in family.trashed}

@@ -11,6 +11,7 @@ from nnlab.errors import TrackingError
 from nnlab.jobs.provenance import project_root
 from nnlab.safe_text import masked
 
+RUN_ID = re.compile(r"[0-9a-f]{32}")
 OPTIONS = re.compile(r"\?\w+=[^/?]*$")  # of SQLAlchemy, behind the path of a database
 
 # MLflow's variables that choose what nnlab chooses otherwise.
@@ -111,7 +112,7 @@ def files_folder(database: Path, run_id: str) -> Path:
     TrackingError
         Where that is no id: it could lead elsewhere.
     """
-    if not re.fullmatch("[0-9a-f]{32}", run_id):
+    if not RUN_ID.fullmatch(run_id):
         raise TrackingError(f"{run_id!r} is no run's id: 32 letters and digits are expected.")
     return database.parent / "artifacts" / run_id
 

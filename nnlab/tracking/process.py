@@ -1,6 +1,7 @@
 """The process that writes a run, and whether it still lives."""
 
 import os
+import shlex
 import socket
 from dataclasses import dataclass
 from functools import cache
@@ -67,6 +68,11 @@ class ProcessId:
     def is_here(self) -> bool:
         """Whether it ran on this machine; of other machines' processes nothing is known."""
         return self.host == socket.gethostname()
+
+    @property
+    def if_gone(self) -> str:
+        """What to do where its machine is gone, of whose processes nothing is known."""
+        return f"if that machine is gone, use --host {shlex.quote(self.host)}"
 
     @property
     def lives(self) -> bool:

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from nnlab.errors import TrackingError
 from nnlab.jobs.tags import Tag
 from nnlab.system.stored_files import parse_column
+from nnlab.tracking.locations import RUN_ID
 from nnlab.tracking.lookup import LAST, find_run, last_sweep
 from nnlab.tracking.readers import Reader
 from nnlab.tracking.records import RunRecord
 
 ID = re.compile(r"[0-9a-f]{1,32}")
-WHOLE_ID = re.compile(r"[0-9a-f]{32}$")
 Selected = tuple[RunRecord, str | None]  # a run, and the sweep by which it was selected
 
 
@@ -33,7 +33,8 @@ def select(store: Reader, selection: Sequence[str]) -> list[Selected]:
         return runs_of(store, last_sweep(store).run_id)
     words = [word for entry in selection for word in entry.split(",") if word]
     # Whole ids are looked up together: there may be ten thousand.
-    runs = {run.run_id: run for run in store.read([word for word in words if WHOLE_ID.match(word)])}
+    whole = [word for word in words if RUN_ID.fullmatch(word)]
+    runs = {run.run_id: run for run in store.read(whole)}
     selected: dict[str, Selected] = {}
     for word in words:
         alone = word in runs and not runs[word].is_sweep

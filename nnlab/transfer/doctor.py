@@ -172,8 +172,7 @@ def _diagnose(record: RunRecord, lost_host: str | None) -> tuple[bool, str] | No
         return True, f"its process {process.pid} was on {process.host}, which is said to be gone"
     if not process.is_here:
         return False, (
-            f"it runs on {process.host}, of which nothing can be told from here; if that machine "
-            f"is gone, use --host {shlex.quote(process.host)}"
+            f"it runs on {process.host}, of which nothing can be told from here; {process.if_gone}"
         )
     if not process.lives:
         return True, f"its process {process.pid} on {process.host} is gone"

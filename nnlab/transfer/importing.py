@@ -1,7 +1,6 @@
 """Runs of an archive into a store: all of them or none, and none over what is there already."""
 
 import re
-import shlex
 import shutil
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -218,8 +217,7 @@ def clean_up_imports(
         if process is not None and process.host != lost_host:
             if not process.is_here:
                 messages.append(
-                    f"left alone an import of {count} by {process.host}; if that "
-                    f"machine is gone, use --host {shlex.quote(process.host)}"
+                    f"left alone an import of {count} by {process.host}; {process.if_gone}"
                 )
                 continue
             if process.lives:
