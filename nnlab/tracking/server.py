@@ -160,9 +160,11 @@ def lost_reason(error: BaseException | None) -> str | None:
         if isinstance(error, http.RetryError):
             times = re.search(r"too many (\d+) error", str(error))
             return f"HTTP status {times[1]}" if times else "HTTP errors"
-        if isinstance(error, http.Timeout | TimeoutError):
+        broken = isinstance(error, http.ConnectionError | http.ChunkedEncodingError)
+        # Where no further attempt is allowed, requests raises a timeout as a ConnectionError.
+        if isinstance(error, http.Timeout | TimeoutError) or (broken and "timed out" in str(error)):
             return "no answer in time"
-        if isinstance(error, http.ConnectionError | http.ChunkedEncodingError):
+        if broken:
             refused = re.search(r"\[Errno -?\d+\] [\w ]+", str(error))
             return refused[0] if refused else "the connection broke"
         error = error.__cause__ or error.__context__

@@ -3,11 +3,13 @@
 import socket
 
 import pytest
+from mlflow.exceptions import MlflowException
 
 from nnlab.errors import ServerLostError, TrackingError
 from nnlab.tracking import reachable
 from nnlab.tracking.locations import unread_variables
 from nnlab.tracking.reachable import require_server
+from nnlab.tracking.server import lost_reason
 
 
 @pytest.mark.parametrize(
@@ -36,6 +38,16 @@ def test_a_server_that_takes_a_connection_and_says_nothing_is_waited_for_in_seco
         pytest.raises(ServerLostError, match="does not answer: no answer in time"),
     ):
         require_server(uri.format(mute.getsockname()[1]))
+
+
+def test_a_request_that_times_out_by_itself_has_no_answer_in_time_either(monkeypatch):
+    monkeypatch.setattr(reachable, "ANSWER_SECONDS", 0.2)
+    with (
+        socket.create_server(("127.0.0.1", 0)) as mute,
+        pytest.raises(MlflowException) as raised,
+    ):
+        reachable._answers(f"http://127.0.0.1:{mute.getsockname()[1]}")
+    assert lost_reason(raised.value) == "no answer in time"
 
 
 def test_the_package_of_a_missing_driver_is_named():
